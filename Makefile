@@ -1,0 +1,76 @@
+# What a developer and an operator of one machine need. Variables of the environment configure the service itself.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+ARGS   ?=
+UV     := $(shell command -v uv 2>/dev/null)
+COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-compile-command "make lock" --no-emit-index-url
+
+# DEBUG makes a machine of one's own easy; whoever sets SECRET_KEY or DEBUG has decided otherwise.
+WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
+
+.DEFAULT_GOAL := help
+.PHONY: help run test services-test lint format lock
+
+help: ## Say what each target does
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
+		do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+run: $(VENV)/.installed ## Set up and run the whole service on this machine (PORT=8000); Ctrl-C stops it
+	@$(WITH_DEBUG); exec $(BIN)/python manage.py dev $(ARGS)
+
+test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)
+	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
+
+services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Redis of DATABASE_URL and REDIS_URL
+	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \
+		echo "Set DATABASE_URL and REDIS_URL to servers that the tests may fill and empty." >&2; exit 1; fi
+	@unset SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.installed-dev ## Check style, format and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@unset SECRET_KEY; echo "$(BIN)/mypy ."; DEBUG=true exec $(BIN)/mypy .
+
+format: $(VENV)/.installed-dev ## Put imports and layout in order
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+lock: ## Compile requirements*.in into the pinned requirements*.txt (ARGS=--upgrade for newer versions)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
+	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+
+# Installing. The stamps are newer than the requirements that were installed last.
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Agentsite needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) -V 2>/dev/null || echo missing)." \
+			"Install it, or name another: make run PYTHON=python3.12" >&2; exit 1; }
+ifdef UV
+	@uv venv --quiet --clear --python $(PYTHON) $(VENV)
+else
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null || { \
+		echo "$(PYTHON) can't make a virtual environment: install its venv module (apt-get install python3-venv)." >&2; \
+		rm -rf $(VENV); exit 1; }
+endif
+
+ifdef UV
+INSTALL = uv pip install --quiet --python $(BIN)/python
+else
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+endif
+
+$(VENV)/.installed: requirements.txt | $(BIN)/python
+	@echo "Installing requirements.txt into $(VENV)"
+ifndef UV
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(BIN)/python -m ensurepip >/dev/null
+endif
+	@$(INSTALL) -r requirements.txt
+	@touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
+	@echo "Installing requirements-dev.txt into $(VENV)"
+	@$(INSTALL) -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,249 @@
+"""Sessions, tasks and tool calls to look at. Nothing here is changed by hand but a task that is cancelled."""
+
+import json
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from agents import services
+from agents.models import ACTIVE, Attempt, Interrupt, Session, Task, ToolCall, WorkerProcess
+from agentsite.core.text import shortened, visible
+
+LINE = 80  # characters of a text in a list
+
+
+def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
+    """A link to one of the admin's own pages."""
+    return format_html('<a href="{}{}">{}</a>', reverse(f"admin:{name}", args=args), query, visible(str(text)))
+
+
+class ReadOnly:
+    """For admins and inlines that only show."""
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin."""
+        return False
+
+
+class AttemptInline(ReadOnly, admin.TabularInline):
+    model = Attempt
+    fields = ("token", "worker", "started_at", "ended_at", "outcome", "lease_until")
+    readonly_fields = fields
+    ordering = ("token",)
+    extra = 0
+
+
+class ToolCallInline(ReadOnly, admin.TabularInline):
+    model = ToolCall
+    fields = ("call", "arguments", "status", "doubtful", "runs", "started_at", "finished_at")
+    readonly_fields = fields
+    ordering = ("started_at",)
+    extra = 0
+
+    @admin.display(description=_("tool"))
+    def call(self, row: ToolCall) -> SafeString:
+        """The tool's name, as a link to the call."""
+        return link("agents_toolcall_change", row.tool, row.pk)
+
+    @admin.display(description=_("arguments"))
+    def arguments(self, row: ToolCall) -> str:
+        """The arguments in one line."""
+        return visible(shortened(row.args_text, LINE))
+
+
+class InterruptInline(ReadOnly, admin.TabularInline):
+    model = Interrupt
+    fields = ("review", "kind", "status", "answered_by", "created_at", "answered_at", "expires_at")
+    readonly_fields = fields
+    verbose_name_plural = _("reviews")
+    ordering = ("created_at",)
+    extra = 0
+
+    @admin.display(description=_("review"))
+    def review(self, row: Interrupt) -> SafeString:
+        """What is asked, as a link to the review."""
+        return link("reviews_review_change", row.tool or row.get_kind_display(), row.pk)
+
+
+@admin.register(Session)
+class SessionAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("session_id", "user", "active", "task_count", "created_at", "reviews", "memories")
+    list_filter = ("created_at",)
+    search_fields = ("user_id", "session_id", "title")
+    ordering = ("-created_at",)
+    fields = ("session_id", "user", "title", "created_at", "task_count", "active", "reviews", "memories")
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        """Source: django.contrib.admin. With what the list shows of the tasks, in the one query."""
+        active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
+        return (
+            super()
+            .get_queryset(request)
+            .annotate(
+                tasks_=Count("tasks", distinct=True),
+                active_=Subquery(active.values("status")[:1]),
+                open_=Count("tasks__interrupts", filter=Q(tasks__interrupts__status="pending"), distinct=True),
+            )
+        )
+
+    @admin.display(description=_("user"), ordering="user_id")
+    def user(self, row: Session) -> SafeString:
+        """The owner, as a link to all of their sessions."""
+        return link("agents_session_changelist", row.user_id, query=f"?q={row.user_id}")
+
+    @admin.display(description=_("status"))
+    def active(self, row: Any) -> str:
+        """Idle, or the status of the active task."""
+        return row.active_ or "idle"
+
+    @admin.display(description=_("tasks"), ordering="tasks_")
+    def task_count(self, row: Any) -> SafeString:
+        """How many tasks, as a link to them."""
+        return link("agents_task_changelist", row.tasks_, query=f"?session__id__exact={row.pk}")
+
+    @admin.display(description=_("open reviews"), ordering="open_")
+    def reviews(self, row: Any) -> SafeString:
+        """How many are open, as a link to the session's reviews."""
+        return link("reviews_review_changelist", row.open_, query=f"?status=all&task__session__id__exact={row.pk}")
+
+    @admin.display(description=_("memories"))
+    def memories(self, row: Session) -> SafeString:
+        """A link to what is remembered of the owner."""
+        return link("memory_memory_changelist", _("memories"), query=f"?q={row.user_id}")
+
+
+@admin.register(Task)
+class TaskAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
+    list_filter = ("status", "agent", "updated_at")
+    search_fields = ("task_id", "session__session_id", "session__user_id", "query")
+    list_select_related = ("session",)
+    ordering = ("-updated_at",)
+    actions = ("cancel",)
+    inlines = (InterruptInline, ToolCallInline, AttemptInline)
+    fields = (
+        *("task_id", "user", "in_session", "agent", "status", "message", "asked", "system_message"),
+        *("conversation", "remembered", "submitted_by", "run_seconds", "lapses", "created_at", "updated_at"),
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
+        """Source: django.contrib.admin."""
+        return super().get_queryset(request).annotate(attempts_=Count("attempts"))
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Source: django.contrib.admin. Sessions link to their tasks."""
+        return lookup == "session__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    @admin.display(description=_("user"), ordering="session__user_id")
+    def user(self, row: Task) -> str:
+        """The owner."""
+        return visible(row.session.user_id)
+
+    @admin.display(description=_("session"), ordering="session__session_id")
+    def in_session(self, row: Task) -> SafeString:
+        """The session, as a link to it."""
+        return link("agents_session_change", row.session.session_id, row.session_id)
+
+    @admin.display(description=_("query"))
+    def question(self, row: Task) -> str:
+        """The beginning of the query."""
+        return visible(shortened(row.query, LINE))
+
+    @admin.display(description=_("query"))
+    def asked(self, row: Task) -> str:
+        """The whole query."""
+        return visible(row.query)
+
+    @admin.display(description=_("attempts"), ordering="attempts_")
+    def attempt_count(self, row: Any) -> int:
+        """How often a worker has claimed it."""
+        return int(row.attempts_)
+
+    @admin.display(description=_("messages"))
+    def conversation(self, row: Task) -> SafeString | str:
+        """The messages of a completed task, one paragraph each."""
+        if row.result is None:
+            return "-"
+        lines = ((one["type"], visible(_text_of(one))) for one in row.result["messages"])
+        return format_html_join("", "<p><strong>{}</strong> {}</p>", lines)
+
+    @admin.display(description=_("recalled memories"))
+    def remembered(self, row: Task) -> str:
+        """What the task was told about the user."""
+        return visible("; ".join(fact["text"] for fact in row.recalled or [])) or "-"
+
+    def has_cancel_permission(self, request: HttpRequest) -> bool:
+        """Whether the action `cancel` is offered."""
+        return bool(request.user.has_perm("agents.change_task"))
+
+    @admin.action(description=_("Cancel the selected tasks"), permissions=["cancel"])
+    def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
+        """Cancel what has not ended yet."""
+        for task in queryset.select_related("session"):
+            services.cancel(task)
+        messages.success(request, _("Cancelled, where they had not ended before."))
+
+
+@admin.register(ToolCall)
+class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("tool", "user", "of_task", "status", "doubtful", "reviewed", "runs", "started_at", "finished_at")
+    list_filter = ("status", "doubtful", "reviewed", "tool", "started_at")
+    search_fields = ("tool", "task__task_id", "task__session__user_id", "args_text")
+    list_select_related = ("task__session",)
+    ordering = ("-started_at",)
+    fields = (
+        *("tool", "of_task", "user", "status", "doubtful", "reviewed", "runs", "arguments", "result"),
+        *("attempt", "id", "started_at", "finished_at"),
+    )
+    readonly_fields = fields
+
+    @admin.display(description=_("user"))
+    def user(self, row: ToolCall) -> str:
+        """The owner of the task."""
+        return visible(row.task.session.user_id)
+
+    @admin.display(description=_("task"))
+    def of_task(self, row: ToolCall) -> SafeString:
+        """The task, as a link to it."""
+        return link("agents_task_change", row.task.task_id, row.task_id)
+
+    @admin.display(description=_("arguments"))
+    def arguments(self, row: ToolCall) -> str:
+        """The arguments as they ran."""
+        return visible(row.args_text)
+
+    @admin.display(description=_("result"))
+    def result(self, row: ToolCall) -> str:
+        """What the model was told."""
+        return visible(row.result_text) or "-"
+
+
+@admin.register(WorkerProcess)
+class WorkerProcessAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("name", "beat_at")
+    ordering = ("-beat_at",)
+
+
+def _text_of(message: dict[str, Any]) -> str:
+    calls = [f"{call['name']}({_written(call['args'])})" for call in message.get("tool_calls", [])]
+    return " ".join([_written(message["content"]), *calls])
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,24 @@
+from typing import Any
+
+from django.apps import AppConfig
+from django.core.checks import register
+from django.db.models.signals import post_migrate
+from django.utils.module_loading import import_string
+
+from agents import checks
+
+
+class AgentsConfig(AppConfig):
+    name = "agents"
+    verbose_name = "Agents"
+
+    def ready(self) -> None:
+        """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
+        register(checks.timing)
+        register(checks.agents, "agents", deploy=True)
+        post_migrate.connect(_create_checkpoint_tables, sender=self)
+
+
+def _create_checkpoint_tables(**kwargs: Any) -> None:
+    # By its path, when it is needed: this module is loaded by every process, and LangGraph would cost each 60 MB.
+    import_string("agents.checkpoints.create_tables")()

@@ -1,0 +1,38 @@
+"""Misconfiguration that shows at `manage.py check` and not in the middle of somebody's task."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+from django.utils.module_loading import import_string
+
+NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
+
+
+def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """The constants of execution, held against one another."""
+    found = []
+    if settings.TASK_LEASE_SECONDS <= 2 * settings.TASK_HEARTBEAT_SECONDS:
+        hint = "One late heartbeat would cost a living worker its task: make the lease more than two heartbeats long."
+        found.append(Error("TASK_LEASE_SECONDS is not above 2 x TASK_HEARTBEAT_SECONDS.", hint=hint, id="agents.E001"))
+    if min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_REPUBLISH_SECONDS) <= 0:
+        found.append(Error("Intervals have to be above 0 seconds.", id="agents.E002"))
+    return found
+
+
+def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """The entries of AGENTS. Imports what they name, LangChain with it, so it runs only when it is asked for."""
+    found: list[CheckMessage] = []
+    for alias, config in settings.AGENTS.items():
+        if missing := [key for key in NEEDED if key not in config]:
+            found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
+            continue
+        try:
+            import_string("agents.registry.agent")(alias)
+        except Exception as error:  # whatever a named module raises when it is imported
+            hint = "Correct the dotted path, or the module that it names."
+            found.append(Error(f"AGENTS[{alias!r}]: {error}", hint=hint, id="agents.E004"))
+    if "default" not in settings.AGENTS:
+        found.append(Error('AGENTS has no "default".', id="agents.E005"))
+    return found

@@ -1,0 +1,116 @@
+"""At-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it."""
+
+import logging
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F
+
+from agents import lifecycle
+from agents.models import Attempt, Interrupt, Task, ToolCall
+from agentsite.core.clock import Now
+
+logger = logging.getLogger(__name__)
+
+CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is to be entered: which call, with which arguments, on whose word."""
+
+    message_id: str
+    tool_call_id: str
+    tool: str
+    args_text: str
+    args_digest: str
+    approved_by: Interrupt | None = None  # None: the policy let it through
+
+
+def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
+    """The call's row, where it has been entered before."""
+    return ToolCall.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id).first()
+
+
+def enter(attempt: Attempt, entry: Entry) -> ToolCall:
+    """Enter the call as started, right before it runs. Raises StaleAttempt."""
+    with transaction.atomic():
+        if entry.approved_by is not None:
+            use(entry.approved_by)
+        lifecycle.require_open(attempt)
+        return ToolCall.objects.create(
+            task_id=attempt.task_id,
+            attempt=attempt,
+            message_id=entry.message_id,
+            tool_call_id=entry.tool_call_id,
+            tool=entry.tool,
+            args_text=entry.args_text,
+            args_digest=entry.args_digest,
+            reviewed=entry.approved_by is not None,
+        )
+
+
+def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:
+    """Start a call in doubt once more, with the same idempotency key: it is idempotent, or a person said so.
+
+    Raises StaleAttempt.
+    """
+    with transaction.atomic():
+        if answer is not None:
+            use(answer)
+        lifecycle.require_open(attempt)
+        rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED, runs=row.runs)
+        if not rows.update(attempt=attempt, runs=F("runs") + 1, doubtful=False):
+            raise lifecycle.StaleAttempt
+    return ToolCall.objects.get(pk=row.pk)
+
+
+def close(row: ToolCall, status: str, result_text: str) -> None:
+    """Write what became of the call. Also a stale attempt may: it alone knows; and that settles its in-doubt review."""
+    with transaction.atomic():
+        task = Task.objects.select_for_update(no_key=True).filter(pk=row.task_id).first()
+        rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
+        if task is None or not rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now()):
+            logger.warning("tool call %s: its result came too late, somebody has settled it", row.pk)
+            return
+        open_doubts = Interrupt.objects.filter(
+            task=task,
+            message_id=row.message_id,
+            tool_call_id=row.tool_call_id,
+            kind=Interrupt.Kind.IN_DOUBT,
+            status=Interrupt.Status.PENDING,
+        )
+        if open_doubts.update(
+            status=Interrupt.Status.RESPONDED,
+            version=F("version") + 1,
+            answer_type="response",
+            answer_message=CLOSED_BY_ITSELF,
+            answered_by="system",
+            answered_at=Now(),
+        ):
+            lifecycle.wake(task)
+
+
+def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, result_text: str) -> None:
+    """Close a call in doubt by a person's word. Raises StaleAttempt."""
+    with transaction.atomic():
+        use(answer)
+        lifecycle.require_open(attempt)
+        rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
+        rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
+
+
+def mark_doubtful(row: ToolCall) -> None:
+    """The tool raised an error that does not say whether the call happened."""
+    rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
+    rows.update(doubtful=True)
+
+
+def take_back(row: ToolCall) -> None:
+    """The tool asked a question of its own before it did anything: the call has not run."""
+    ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, status=ToolCall.Status.STARTED).delete()
+
+
+def use(answer: Interrupt) -> None:
+    """Note that the run acts on this answer, so that nobody wakes the task for it again."""
+    Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())

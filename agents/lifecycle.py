@@ -1,0 +1,264 @@
+"""The states of a task and the only code that writes them.
+
+Every transition is one conditional update. Locks are taken in one order: session, task, interrupts, attempt; the
+session only where a task ends or begins, so that exactly one successor starts.
+"""
+
+import logging
+import uuid
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
+
+from agents import queue
+from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
+from agentsite.core.clock import Now, seconds_from_now
+from agentsite.core.errors import Conflict
+
+logger = logging.getLogger(__name__)
+
+TRANSITIONS: dict[str, frozenset[str]] = {
+    # the session is free; cancelled
+    Status.QUEUED: frozenset({Status.PENDING, Status.CANCELLED}),
+    # claimed by a worker; three attempts in a row died without a new checkpoint; cancelled
+    Status.PENDING: frozenset({Status.RUNNING, Status.ERROR, Status.CANCELLED}),
+    # the graph asked; an answer came meanwhile, the lease lapsed or the worker drains; the three ends
+    Status.RUNNING: frozenset(
+        {Status.INTERRUPTED, Status.PENDING, Status.COMPLETED, Status.ERROR, Status.CANCELLED},
+    ),
+    # a question was answered; cancelled
+    Status.INTERRUPTED: frozenset({Status.PENDING, Status.CANCELLED}),
+}
+
+POISON = (
+    "The task brought its worker down {count} times in a row at the same step and was given up. "
+    "Trying again will probably do the same; the operator finds the cause in the worker's log."
+)
+
+
+class TransitionLost(Conflict):
+    """Somebody else changed the task first."""
+
+
+class StaleAttempt(Exception):
+    """This attempt is over (lease taken over, task cancelled or deleted) and can write nothing more."""
+
+
+def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
+    """pending -> running: a new attempt with lease and token, or None when there is nothing to claim."""
+    with transaction.atomic():
+        task = _locked(pk=task_pk, status=Status.PENDING).first()
+        if task is None:
+            return None
+        lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
+        attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
+        _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None)
+    logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker)
+    return attempt
+
+
+def pause(attempt: Attempt, questions: Iterable[Interrupt]) -> str:
+    """running -> interrupted with a row for each open question; -> pending where one was answered meanwhile.
+
+    Returns the new status. Raises StaleAttempt.
+    """
+    with transaction.atomic():
+        task = _held(attempt)
+        asked = [_stored(question) for question in questions]
+        unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
+        # An answer to a question that is not asked any more would wake the task for ever.
+        unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
+        answered = any(row.answered_at for row in asked)
+        status = Status.PENDING if answered else Status.INTERRUPTED
+        _move(task, status, lapses=0)
+        _end(attempt, Attempt.Outcome.PAUSED)
+    logger.info("task %s: %s, %d open question(s)", task.pk, status, sum(not row.answered_at for row in asked))
+    return status
+
+
+def finish(attempt: Attempt, result: dict[str, Any]) -> None:
+    """running -> completed. Raises StaleAttempt."""
+    _conclude(attempt, Status.COMPLETED, Attempt.Outcome.FINISHED, result=result)
+
+
+def fail(attempt: Attempt, message: str) -> None:
+    """running -> error with a message that a client developer understands. Raises StaleAttempt."""
+    _conclude(attempt, Status.ERROR, Attempt.Outcome.FAILED, message=message)
+
+
+def release(attempt: Attempt) -> None:
+    """running -> pending: the worker drains and hands the task over. Raises StaleAttempt."""
+    with transaction.atomic():
+        task = _held(attempt)
+        _move(task, Status.PENDING, lapses=0)
+        _end(attempt, Attempt.Outcome.RELEASED)
+    logger.info("task %s: pending, handed over by %s", task.pk, attempt.worker)
+
+
+def lapse(attempt: Attempt, checkpoint: str) -> str | None:
+    """running -> pending (or error, after too many) because the lease ran out.
+
+    `checkpoint` is the newest one's id: a step forward since the last lapse starts the count anew. Returns the new
+    status, or None where the attempt lives after all.
+    """
+    with transaction.atomic():
+        _lock_session(attempt.task.session_id)
+        try:
+            task = _held(attempt)
+        except StaleAttempt:
+            return None
+        if not Attempt.objects.filter(pk=attempt.pk, lease_until__lt=Now()).exists():
+            return None
+        lapses = task.lapses + 1 if checkpoint == task.last_checkpoint else 1
+        _move(task, Status.PENDING, lapses=lapses, last_checkpoint=checkpoint)
+        _end(attempt, Attempt.Outcome.LAPSED)
+        if lapses >= settings.TASK_MAX_LAPSES:
+            _move(task, Status.ERROR, message=POISON.format(count=lapses))
+            _settle(task)
+    logger.warning(
+        "task %s: the lease of %s lapsed (%d in a row), now %s", task.pk, attempt.worker, lapses, task.status
+    )
+    return task.status
+
+
+def wake(task: Task) -> bool:
+    """interrupted -> pending, because an answer came. False where the task is not interrupted: its run will see it."""
+    with transaction.atomic():
+        held = _locked(pk=task.pk, status=Status.INTERRUPTED).first()
+        if held is not None:
+            _move(held, Status.PENDING)
+    return held is not None
+
+
+def cancel(task: Task) -> Task:
+    """Any unfinished state -> cancelled, and the token of a running attempt is void. A finished task stays as it is."""
+    with transaction.atomic():
+        _lock_session(task.session_id)
+        held = _locked(pk=task.pk).get()
+        if held.status in FINAL:
+            return held
+        _move(held, Status.CANCELLED)
+        for attempt in Attempt.objects.filter(task=held, ended_at=None):
+            _end(attempt, Attempt.Outcome.VOIDED)
+        _settle(held)
+    logger.info("task %s: cancelled", task.pk)
+    return held
+
+
+def begin(session: Session, task: Task) -> Task:
+    """Store a new task: pending where the session is free, else queued. The caller holds `lock_session`."""
+    busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
+    task.status = Status.QUEUED if busy else Status.PENDING
+    task.published_at = None if busy else Now()
+    task.save(force_insert=True)
+    if not busy:
+        transaction.on_commit(partial(queue.publish, task.pk), robust=True)
+    return task
+
+
+def promote(session_pk: uuid.UUID) -> Task | None:
+    """queued -> pending for the oldest waiting task, where the session is free."""
+    with transaction.atomic():
+        _lock_session(session_pk)
+        tasks = Task.objects.filter(session=session_pk)
+        if tasks.filter(status__in=ACTIVE).exists():
+            return None
+        task = tasks.filter(status=Status.QUEUED).order_by("created_at", "pk").first()
+        if task is not None:
+            _move(task, Status.PENDING)
+    return task
+
+
+def republish(task: Task) -> bool:
+    """Publish a pending task's job again, unless somebody has just done so."""
+    overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
+    rows = Task.objects.filter(pk=task.pk, status=Status.PENDING, published_at__lt=overdue)
+    if not rows.update(published_at=Now()):
+        return False
+    queue.publish(task.pk)
+    return True
+
+
+def require_open(attempt: Attempt) -> None:
+    """Lock the attempt's row until the transaction ends. Raises StaleAttempt where it is over."""
+    if not Attempt.objects.select_for_update(no_key=True).filter(pk=attempt.pk, ended_at=None).exists():
+        raise StaleAttempt
+
+
+def lock_session(user_id: str, session_id: str) -> Session:
+    """The session, made where it is new, locked until the transaction ends."""
+    Session.objects.get_or_create(user_id=user_id, session_id=session_id)
+    return Session.objects.select_for_update(no_key=True).get(user_id=user_id, session_id=session_id)
+
+
+def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> None:
+    with transaction.atomic():
+        _lock_session(attempt.task.session_id)
+        task = _held(attempt)
+        _move(task, status, **values)
+        _end(attempt, outcome)
+        _settle(task)
+    logger.info("task %s: %s %s", task.pk, status, values.get("message", ""))
+
+
+def _settle(task: Task) -> None:
+    """What follows from a task's end: its open questions close and the next task of the session starts."""
+    Interrupt.objects.filter(task=task, status=Interrupt.Status.PENDING).update(
+        status=Interrupt.Status.CANCELLED, version=F("version") + 1
+    )
+    promote(task.session_id)
+
+
+def _lock_session(pk: uuid.UUID) -> None:
+    Session.objects.select_for_update(no_key=True).filter(pk=pk).first()
+
+
+def _locked(**where: Any) -> QuerySet[Task]:
+    # No key: rows that refer to the task can still be inserted, or cancel would deadlock with the ledger.
+    return Task.objects.select_for_update(no_key=True).filter(**where)
+
+
+def _held(attempt: Attempt) -> Task:
+    task = _locked(pk=attempt.task_id, status=Status.RUNNING, token=attempt.token).first()
+    if task is None:
+        raise StaleAttempt
+    return task
+
+
+def _end(attempt: Attempt, outcome: str) -> None:
+    Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=Now(), outcome=outcome)
+    started, ended = Attempt.objects.values_list("started_at", "ended_at").get(pk=attempt.pk)
+    seconds = (ended - started).total_seconds() if ended else 0.0
+    Task.objects.filter(pk=attempt.task_id).update(run_seconds=F("run_seconds") + seconds)
+
+
+def _stored(question: Interrupt) -> Interrupt:
+    key = ("task", "message_id", "tool_call_id", "kind", "round")
+    row, made = Interrupt.objects.get_or_create(
+        **{name: getattr(question, name) for name in key},
+        defaults={
+            field.attname: getattr(question, field.attname)
+            for field in Interrupt._meta.concrete_fields
+            if field.name not in (*key, "id", "created_at")
+        },
+    )
+    if not made and row.graph_id != question.graph_id:
+        Interrupt.objects.filter(pk=row.pk).update(graph_id=question.graph_id)
+    return row
+
+
+def _move(task: Task, status: str, **values: Any) -> None:
+    """One conditional update. Raises TransitionLost where the task is not any more in the state that was read."""
+    if status not in TRANSITIONS.get(task.status, frozenset()):
+        raise TransitionLost(f"A task that is {task.status} does not become {status}.")
+    if status == Status.PENDING:
+        values["published_at"] = Now()
+        transaction.on_commit(partial(queue.publish, task.pk), robust=True)
+    rows = Task.objects.filter(pk=task.pk, status=task.status)
+    if not rows.update(status=status, updated_at=Now(), **values):
+        raise TransitionLost
+    task.status = status

@@ -1,0 +1,16 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from agents import sweeper
+
+
+class Command(BaseCommand):
+    """Thin: the workers do the same by themselves."""
+
+    help = "Mend what was lost: lapsed leases, missing jobs, unused answers, waiting tasks, left-over checkpoints."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Source: django.core.management."""
+        for duty, count in sweeper.sweep().items():
+            self.stdout.write(f"{duty}: {count}")

@@ -1,0 +1,30 @@
+"""Publishing of jobs by their names, so that the web process never imports LangChain."""
+
+import logging
+import time
+import uuid
+from datetime import timedelta
+from pathlib import Path
+
+from celery import current_app
+
+logger = logging.getLogger(__name__)
+
+RUN = "agents.jobs.run"
+
+
+def publish(task_pk: uuid.UUID) -> None:
+    """Wake a worker up for this task. Never raises: with the broker away the sweeper publishes again later."""
+    try:
+        current_app.send_task(RUN, args=[str(task_pk)], retry=False)
+    except Exception as error:  # kombu lets each transport's own exceptions through
+        logger.warning("task %s: the broker takes no job now, the sweeper will try again (%s)", task_pk, error)
+
+
+def clear(folder: str, older_than: timedelta) -> int:
+    """Delete the delivered messages that the filesystem broker leaves in this folder. Returns how many."""
+    limit = time.time() - older_than.total_seconds()
+    old = [path for path in Path(folder).glob("*.msg") if path.stat().st_mtime < limit]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)

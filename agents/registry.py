@@ -1,0 +1,124 @@
+"""From an alias in `settings.AGENTS` to the things that it names. Built once a process."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+from langchain.chat_models import init_chat_model
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
+from agents.terms import Policy
+from memory.strategies import Strategy
+
+
+class Misconfigured(Exception):
+    """An agent's settings name something that can't be had."""
+
+
+@dataclass(frozen=True)
+class Agent:
+    """One entry of `settings.AGENTS`, resolved."""
+
+    alias: str
+    model: Callable[[], BaseChatModel]
+    tools: tuple[BaseTool, ...]
+    policy: Policy
+    memory: Strategy
+    system_prompt: str
+    build: Callable[["Agent"], Any]  # to a StateGraph or a compiled graph
+
+    def tool(self, name: str) -> BaseTool | None:
+        """The tool of this name, or None."""
+        return next((tool for tool in self.tools if tool.name == name), None)
+
+
+@cache
+def agent(alias: str) -> Agent:
+    """The agent of this alias. Raises Misconfigured."""
+    config = settings.AGENTS.get(alias)
+    if config is None:
+        raise Misconfigured(f"AGENTS has no {alias!r}.")
+    return Agent(
+        alias=alias,
+        model=cache(lambda: _model(config["MODEL"])),
+        tools=_tools(config.get("TOOLS", [])),
+        policy=_named(config["POLICY"]),
+        memory=_named(config["MEMORY"])(),
+        system_prompt=config.get("SYSTEM_PROMPT", ""),
+        build=_named(config["GRAPH"]),
+    )
+
+
+@cache
+def graph(alias: str) -> Any:
+    """The agent's compiled graph, without a checkpointer: each run brings its own. Raises Misconfigured."""
+    built = agent(alias).build(agent(alias))
+    return built if hasattr(built, "stream") else built.compile()
+
+
+def _named(path: str) -> Any:
+    try:
+        return import_string(path)
+    except ImportError as error:
+        raise Misconfigured(f"{path}: {error}") from error
+
+
+def _model(spec: str) -> BaseChatModel:
+    provider, _, name = spec.partition(":")
+    if not name:
+        made = _named(spec)()
+        if not isinstance(made, BaseChatModel):
+            raise Misconfigured(f"{spec} gives no chat model.")
+        return made
+    # Retries are ours, in one place; a second layer below would multiply them.
+    options: dict[str, Any] = {"max_retries": 0, "timeout": settings.MODEL_TIMEOUT_SECONDS}
+    if provider == "openai":
+        options["stream_usage"] = True
+        options["api_key"] = settings.OPENAI_API_KEY or "none"  # local servers need no key, the client does
+        if settings.OPENAI_BASE_URL:
+            options["base_url"] = settings.OPENAI_BASE_URL
+            options["use_responses_api"] = False  # servers that speak this API know chat completions
+    return init_chat_model(name, model_provider=provider, **options)
+
+
+def _tools(paths: list[str]) -> tuple[BaseTool, ...]:
+    found: dict[str, BaseTool] = {}
+    for path in paths:
+        for tool in _tools_at(path):
+            if found.setdefault(tool.name, tool) is not tool:
+                raise Misconfigured(f"Two tools are called {tool.name!r} (the second one in {path}).")
+    return tuple(found.values())
+
+
+def _tools_at(path: str) -> list[BaseTool]:
+    """A package's or module's tools, or the one tool that the path names."""
+    try:
+        module = importlib.import_module(path)
+    except ModuleNotFoundError as error:
+        if error.name is None or not path.startswith(error.name):
+            raise Misconfigured(f"{path}: {error}") from error
+        tool = _named(path)
+        if not isinstance(tool, BaseTool):
+            raise Misconfigured(f"{path} is no LangChain tool.") from error
+        return [tool]
+    return [tool for part in _modules(module) for tool in vars(part).values() if _is_from(tool, part)]
+
+
+def _modules(module: ModuleType) -> list[ModuleType]:
+    names = (info.name for info in pkgutil.iter_modules(getattr(module, "__path__", []), f"{module.__name__}."))
+    return [module, *(importlib.import_module(name) for name in sorted(names))]
+
+
+def _is_from(value: Any, module: ModuleType) -> bool:
+    """Whether it is a tool defined in this module and not one that it merely imports."""
+    if not isinstance(value, BaseTool):
+        return False
+    function = getattr(value, "func", None) or getattr(value, "coroutine", None)
+    return function is None or function.__module__ == module.__name__

@@ -1,0 +1,102 @@
+"""What makes up for everything that gets lost: messages, workers, wake-up calls. One worker at a time does it."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.utils.module_loading import import_string
+
+from agents import checkpoints, lifecycle, queue
+from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
+from agentsite.core.clock import Now, seconds_from_now
+
+logger = logging.getLogger(__name__)
+
+BATCH = 500  # rows of one kind in one sweep
+SWEEP = "sweep"
+EXPIRE = "reviews.services.expire"  # plugged in by its path: reviews stand above agents
+GONE = 3600.0  # seconds after which a silent worker process is forgotten
+
+
+def sweep_if_due() -> None:
+    """Sweep, unless another worker has done so within the interval."""
+    Chore.objects.get_or_create(name=SWEEP)
+    due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
+    if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
+        sweep()
+
+
+def sweep() -> Counter[str]:
+    """Do all of it now. Returns how many rows each duty mended."""
+    done: Counter[str] = Counter()
+    for duty in DUTIES:
+        try:
+            done[duty.__name__] = duty()
+        except Exception:  # one bad row must not keep the others from being mended
+            logger.exception("the sweeper's duty %s failed", duty.__name__)
+    if told := {name: count for name, count in done.items() if count}:
+        logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))
+    return done
+
+
+def lapse_leases() -> int:
+    """Attempts whose worker died or stalled: their tasks become pending again."""
+    lapsed = Attempt.objects.filter(ended_at=None, lease_until__lt=Now()).select_related("task")[:BATCH]
+    return sum(lifecycle.lapse(attempt, checkpoints.newest(attempt.task)) is not None for attempt in lapsed)
+
+
+def republish_lost() -> int:
+    """Pending tasks whose job went missing."""
+    overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
+    tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=overdue).order_by("published_at")
+    return sum(lifecycle.republish(task) for task in tasks[:BATCH])
+
+
+def wake_answered() -> int:
+    """Interrupted tasks with an answer that nobody has used."""
+    unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
+    tasks = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
+    return sum(lifecycle.wake(task) for task in tasks[:BATCH])
+
+
+def promote_queued() -> int:
+    """Queued tasks whose session is free."""
+    active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
+    waiting = Task.objects.filter(session=OuterRef("pk"), status=Status.QUEUED)
+    sessions = Session.objects.filter(Exists(waiting), ~Exists(active)).values_list("pk", flat=True)
+    return sum(lifecycle.promote(pk) is not None for pk in sessions[:BATCH])
+
+
+def expire_reviews() -> int:
+    """Open questions whose time is up, closed as their terms say."""
+    expire: Callable[[], int] = import_string(EXPIRE)
+    return expire()
+
+
+def forget_checkpoints() -> int:
+    """Checkpoints of tasks that have ended."""
+    tasks = Task.objects.filter(status__in=FINAL, has_thread=True)[:BATCH]
+    for task in tasks:
+        checkpoints.forget(task)
+    return len(tasks)
+
+
+def clear_broker_folder() -> int:
+    """Messages that the filesystem broker keeps after it has delivered them, and rows of workers long gone."""
+    WorkerProcess.objects.filter(beat_at__lt=seconds_from_now(-GONE)).delete()
+    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("processed_folder")
+    return queue.clear(folder, older_than=timedelta(seconds=GONE)) if folder else 0
+
+
+DUTIES: tuple[Callable[[], int], ...] = (
+    lapse_leases,
+    expire_reviews,
+    wake_answered,
+    promote_queued,
+    republish_lost,
+    forget_checkpoints,
+    clear_broker_folder,
+)

@@ -1,0 +1,25 @@
+"""A sample of a tool with an effect: its confirmation number follows from the idempotency key."""
+
+from typing import Annotated, Any
+
+from langchain_core.tools import tool
+from pydantic import Field
+
+from agents.context import current_call
+from agents.terms import REQUESTER, REVIEWERS, Declaration, Terms, declare
+
+
+def preview(args: dict[str, Any]) -> str:
+    """What would happen, for the reviewer."""
+    nights = args["nights"]
+    return f"Books {args['hotel_name']} for {nights} night{'' if nights == 1 else 's'}."
+
+
+@declare(Declaration(review=Terms(risk="medium", deciders=(REQUESTER, REVIEWERS)), plain_result=True, preview=preview))
+@tool
+def book_hotel(
+    hotel_name: Annotated[str, Field(min_length=1, max_length=200)], nights: Annotated[int, Field(ge=1, le=60)] = 1
+) -> str:
+    """Book a hotel for a number of nights."""
+    confirmation = current_call().idempotency_key.replace("-", "")[:8].upper()
+    return f"Booked {hotel_name} for {nights} night{'' if nights == 1 else 's'}, confirmation {confirmation}."

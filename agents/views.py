@@ -1,0 +1,76 @@
+"""The REST endpoints of sessions and tasks. Those that need to know who may decide stand in `reviews.views`."""
+
+import uuid
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from agents import presenters, services
+from agents.models import FINAL, Session, Task
+from agents.serializers import InvokeSerializer, TaskIdsSerializer
+from agentsite.core import paging
+from agentsite.core.identifiers import stored
+from agentsite.core.principals import principal_of, require_to_read, require_to_write
+
+
+class TaskViewSet(ViewSet):
+    """Submitting, cancelling and listing of tasks."""
+
+    def invoke(self, request: Request) -> Response:
+        """Store a task and answer its ids; a worker does it."""
+        serializer = InvokeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        body: dict[str, Any] = {name: value for name, value in serializer.validated_data.items() if value is not None}
+        body.setdefault("user_id", request.user.get_username())
+        body.setdefault("session_id", str(uuid.uuid4()))
+        body.setdefault("task_id", str(uuid.uuid4()))
+        require_to_write(request.user, body["user_id"])
+        task = services.submit(services.Submission(**body), principal_of(request))
+        return Response(presenters.ids(task), status=202)
+
+    def cancel(self, request: Request) -> Response:
+        """Cancel a task; 200 where it had ended already."""
+        serializer = TaskIdsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ids = {"user_id": request.user.get_username(), **serializer.validated_data}
+        require_to_read(request.user, ids["user_id"])
+        task = services.find_task(**ids)
+        ended = task.status in FINAL
+        task = services.cancel(task)
+        return Response({**ids, "status": task.wire_status}, status=200 if ended else 202)
+
+    def list(self, request: Request, user_id: str, session_id: str) -> Response:
+        """The tasks of a session, oldest first."""
+        require_to_read(request.user, user_id)
+        tasks = Task.objects.filter(session__user_id=stored(user_id), session__session_id=stored(session_id))
+        rows, cursor = paging.page(request, tasks.defer("result", "recalled"), newest_first=False)
+        shown = [
+            {
+                "task_id": row.task_id,
+                "status": row.wire_status,
+                "query": row.query,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            }
+            for row in rows
+        ]
+        ids = [f"{row.task_id}:{row.wire_status}" for row in rows]
+        return Response({"task_ids": ids, "tasks": shown, "next": cursor})
+
+
+class SessionViewSet(ViewSet):
+    """Listing of sessions."""
+
+    def list(self, request: Request, user_id: str) -> Response:
+        """The ids of a user's sessions, newest first."""
+        require_to_read(request.user, user_id)
+        rows, cursor = paging.page(request, Session.objects.filter(user_id=stored(user_id)))
+        return Response({"session_ids": [row.session_id for row in rows], "next": cursor})
+
+    def active(self, request: Request, user_id: str) -> Response:
+        """The session whose tasks changed last, or "" where there is none."""
+        require_to_read(request.user, user_id)
+        tasks = Task.objects.filter(session__user_id=stored(user_id)).order_by("-updated_at", "-pk")
+        return Response({"active_session_id": tasks.values_list("session__session_id", flat=True).first() or ""})

@@ -1,0 +1,5 @@
+"""The Django project: settings, URLs, the Celery application and what belongs to the whole system."""
+
+from agentsite.celery import app as celery_app
+
+__all__ = ["celery_app"]

@@ -1,0 +1,37 @@
+"""`Authorization: Bearer <key>` to the Django user who holds the key."""
+
+from typing import cast
+
+from django.contrib.auth.models import AbstractBaseUser
+from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from agentsite.core.models import ApiKey
+
+KEYWORD = "Bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Maps a valid key of an active user to that user."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
+        """Source: rest_framework. None without a Bearer header, so that the session cookie is tried next.
+
+        Raises:
+            AuthenticationFailed: the key is unknown, revoked or expired, or its user is not active.
+        """
+        scheme, _, credential = get_authorization_header(request).partition(b" ")
+        if scheme.lower() != KEYWORD.lower().encode():
+            return None
+        try:
+            key = cast(ApiKey, ApiKey.objects.get_from_key(credential.strip().decode("ascii")))
+        except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
+            raise AuthenticationFailed from error
+        if key.has_expired or not key.user.is_active:
+            raise AuthenticationFailed
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Source: rest_framework. Makes a missing credential a 401 instead of a 403."""
+        return KEYWORD

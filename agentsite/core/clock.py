@@ -1,0 +1,24 @@
+"""Time by the database's clock, the one clock that all processes share."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import DateTimeField, ExpressionWrapper, functions
+from django.db.models.expressions import Combinable
+
+
+class Now(functions.Now):
+    """The moment of the statement, in the very form in which Django writes and compares datetimes."""
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        """Source: Django's Now, which writes milliseconds: as text, `.123` is not the `.123000` that Django looks for.
+
+        The last digit is a 1, because Django leaves the fraction out where it is 0.
+        """
+        template = "STRFTIME('%%%%Y-%%%%m-%%%%d %%%%H:%%%%M:%%%%f001', 'NOW')"
+        return self.as_sql(compiler, connection, template=template, **extra_context)
+
+
+def seconds_from_now(seconds: float) -> Combinable:
+    """An expression for the moment `seconds` from now (before now when negative), for updates and filters."""
+    return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())

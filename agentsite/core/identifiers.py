@@ -1,0 +1,47 @@
+"""The ids that clients choose: user_id, session_id, task_id."""
+
+import re
+import unicodedata
+from typing import Any
+
+from rest_framework import serializers
+
+MAX_LENGTH = 128
+_ALLOWED = re.compile(r"[\w.\-@:+|]+")
+
+
+def identifier(value: str) -> str:
+    """The id in its stored form (NFC).
+
+    Raises:
+        ValueError: it is empty, too long, `.` or `..`, or has a character outside letters, digits and `. _ - @ : + |`.
+    """
+    value = unicodedata.normalize("NFC", value)
+    if not 1 <= len(value) <= MAX_LENGTH:
+        raise ValueError(f"Ids have 1 to {MAX_LENGTH} characters.")
+    if value in {".", ".."} or not _ALLOWED.fullmatch(value):
+        raise ValueError("Ids consist of letters, digits and . _ - @ : + | and are not . or ..")
+    return value
+
+
+def stored(given: str) -> str:
+    """An id from a path in its stored form; one that can't be an id becomes "", which nothing has."""
+    try:
+        return identifier(given)
+    except ValueError:
+        return ""
+
+
+class IdentifierField(serializers.Field[str, Any, str, Any]):
+    """A client's id. Only a JSON string is one: DRF's CharField would take 5 for "5"."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            raise serializers.ValidationError("Ids are strings.")
+        try:
+            return identifier(data)
+        except ValueError as error:
+            raise serializers.ValidationError(str(error)) from error
+
+    def to_representation(self, value: str) -> str:
+        return value

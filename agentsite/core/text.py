@@ -1,0 +1,63 @@
+"""Text that every database and every client can hold."""
+
+import hashlib
+import json
+import re
+from typing import Any
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+def is_storable(text: str) -> bool:
+    """Whether PostgreSQL and UTF-8 can hold this: no NUL, no lone surrogate."""
+    return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
+
+
+def storable(value: Any) -> Any:
+    """The same JSON-like value with NULs and lone surrogates replaced: what a model wrote is never refused."""
+    if isinstance(value, str):
+        if is_storable(value):
+            return value
+        return value.replace("\x00", REPLACEMENT).encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable(item) for item in value]
+    return value
+
+
+def canonical(value: Any) -> str:
+    """JSON as text, as it is stored, hashed and run: keys in the order given, ASCII only.
+
+    A JSON column would reorder keys and turn -0.0 into 0.0.
+
+    Raises:
+        ValueError: the value holds NaN or an infinity, which JSON does not know.
+        TypeError: the value is not JSON at all.
+    """
+    return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def digest(*parts: str) -> str:
+    """SHA-256 (hex) over several texts; their borders count."""
+    return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()
+
+
+def shortened(text: str, limit: int) -> str:
+    """At most `limit` characters of the text, with an ellipsis where it was cut."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+# Bidirectional controls, zero-width and invisible characters, tags, variation selectors of the supplement.
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b-\x1f\x7f-\x9f]"
+)
+
+
+def visible(text: str) -> str:
+    """The text with every character that hides or reorders others written as a mark such as `\\u{202e}`.
+
+    What a reviewer reads is then what the tool gets: escaping for HTML alone lets all of these through.
+    """
+    return _INVISIBLE.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)

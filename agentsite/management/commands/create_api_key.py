@@ -1,0 +1,85 @@
+"""`manage.py create_api_key`: a credential for a client of the API."""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.exceptions import ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import transaction
+from django.utils import timezone
+
+from agentsite.accounts import create_key, make_service
+from agentsite.core.errors import AgentsiteError
+from agentsite.core.identifiers import identifier
+
+NAME_LENGTH = 50  # of rest_framework_api_key's column
+UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class Command(BaseCommand):
+    """Prints the key, and nothing else, on standard output."""
+
+    help = "Make an API key for a user and print it, once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose key it is and how long it lasts."""
+        parser.add_argument("username", help="whom the key acts as; this is also the default user_id of its requests")
+        parser.add_argument("--name", default="command line", help="what the key is for, as the admin shows it")
+        parser.add_argument("--expires", metavar="90d", help="how long it works: a number and m, h, d or w")
+        parser.add_argument("--create", action="store_true", help="make the user (who can't log in) when missing")
+        parser.add_argument("--service", action="store_true", help="let the user act for any user")
+
+    def handle(self, *args: Any, username: str, name: str, **options: Any) -> None:
+        """Raises CommandError, and makes nothing, when an argument is wrong."""
+        if not 0 < len(name) <= NAME_LENGTH:
+            raise CommandError(f"--name has {len(name)} characters: give 1 to {NAME_LENGTH}.")
+        expires = _expiry(options["expires"])
+        try:
+            with transaction.atomic():
+                user = _user(username, create=options["create"])
+                if options["service"]:
+                    make_service(user)
+                key = create_key(user, name, expires)
+        except AgentsiteError as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(key)
+        self.stderr.write(f"The key of {username}{_until(expires)}. It is shown only now; the database keeps a hash.")
+
+
+def _user(username: str, *, create: bool) -> User:
+    try:
+        username = identifier(username)  # it is the user_id of the key's own requests
+    except ValueError as error:
+        raise CommandError(f"{username!r} can't be a username: {error}") from error
+    user = User.objects.filter(username=username).first()
+    if user is None and not create:
+        raise CommandError(f"There is no user {username!r}: add --create to make one.")
+    if user is None:
+        user = User(username=username)
+        user.set_unusable_password()
+        try:
+            user.full_clean()
+        except ValidationError as error:
+            raise CommandError(f"{username!r} can't be a username: {' '.join(error.messages)}") from error
+        user.save()
+    if not user.is_active:
+        raise CommandError(f"The user {username!r} is not active: a key would open nothing.")
+    return user
+
+
+def _expiry(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text, re.ASCII)
+    try:
+        if match:
+            return timezone.now() + timedelta(**{UNITS[match[2]]: int(match[1])})
+    except OverflowError:
+        pass
+    raise CommandError(f"--expires {text!r} is no length of time: give a number and m, h, d or w, as in 90d.")
+
+
+def _until(expires: datetime | None) -> str:
+    return f", until {expires:%Y-%m-%d %H:%M} UTC" if expires else ", without an end"

@@ -1,0 +1,290 @@
+"""Settings, all from the environment; docs/reference/settings.md lists the variables.
+
+Without any of them the service runs on SQLite and files below `AGENTSITE_DATA`. `DATABASE_URL` and `REDIS_URL` move it
+to PostgreSQL and Redis; nothing else changes.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import environ
+from csp.constants import NONE, SELF
+from django.core.exceptions import ImproperlyConfigured
+
+# A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"Can't make the folder {folder} ({error.strerror}): set AGENTSITE_DATA.") from error
+
+
+env = environ.Env()
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.str("AGENTSITE_DATA", default=str(BASE_DIR / "var"))).resolve()
+
+_make(DATA_DIR)
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not DEBUG:
+        raise ImproperlyConfigured("Set SECRET_KEY (50 random characters or more), or DEBUG=true on your own machine.")
+    SECRET_KEY = "insecure-development-key-that-only-debug-mode-accepts-0123456789"
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+PORT = env.int("PORT", default=8000)
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "rest_framework_api_key",
+    "django_celery_results",
+    "csp",
+    "agentsite.core",
+    "memory",
+    "agents",
+    "reviews",
+    "agentsite",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+
+ROOT_URLCONF = "agentsite.urls"
+WSGI_APPLICATION = "agentsite.wsgi.application"
+APPEND_SLASH = False
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# Database
+
+DATABASE_URL = env.str("DATABASE_URL", default="")
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+
+def _database() -> dict[str, Any]:
+    if not DATABASE_URL:
+        config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "agentsite.sqlite3")}
+    else:
+        config = dict(environ.Env.db_url_config(DATABASE_URL))
+    options = config.setdefault("OPTIONS", {})
+    if config["ENGINE"].endswith("sqlite3"):
+        # IMMEDIATE takes the write lock at BEGIN: without it two readers that both want to write end in "locked".
+        options |= {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 30,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
+        }
+        # A file also in tests: worker processes and the checkpoint connections have to see the same database.
+        config["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
+    else:
+        options.setdefault("connect_timeout", 5)
+        options["pool"] = {
+            "min_size": 1,
+            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
+            "timeout": 10,
+        }
+    return config
+
+
+DATABASES = {"default": _database()}
+
+# Celery: early acknowledgement and no retries by the broker; lease, token and sweeper recover (docs/explanation).
+
+REDIS_URL = env.str("REDIS_URL", default="")
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_STORE_ERRORS_EVEN_IF_IGNORED = True
+CELERY_RESULT_BACKEND = "django-db"
+CELERY_RESULT_EXTENDED = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_POOL = env.str("WORKER_POOL", default="threads")
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_TIMEZONE = "UTC"
+WEB_THREADS = env.int("WEB_THREADS", default=8)
+WORKER_PROCESSES = env.int("WORKER_PROCESSES", default=1)
+REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
+    # A client waits for its 202 meanwhile. The sweeper publishes again, so nothing here has to be tried for long.
+    "socket_timeout": 3,
+    "socket_connect_timeout": 3,
+    "retry_on_timeout": False,
+    "max_retries": 1,
+    "interval_start": 0,
+    "interval_step": 0.2,
+    "global_keyprefix": env.str("REDIS_PREFIX", default="agentsite:"),
+}
+if REDIS_URL:
+    CELERY_BROKER_URL = REDIS_URL
+    CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+else:
+    BROKER_DIR = DATA_DIR / "broker"
+    CELERY_BROKER_URL = "filesystem://"
+    CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+    CELERY_BROKER_TRANSPORT_OPTIONS = {
+        "data_folder_in": str(BROKER_DIR / "queue"),
+        "data_folder_out": str(BROKER_DIR / "queue"),
+        "control_folder": str(BROKER_DIR / "control"),
+        # Below our own folder; else messages travel through the system's temp directory. The sweeper empties it.
+        "store_processed": True,
+        "processed_folder": str(BROKER_DIR / "processed"),
+        "polling_interval": 0.1,
+    }
+    for _folder in ("queue", "control", "processed"):
+        _make(BROKER_DIR / _folder)
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+# Execution (seconds unless said otherwise). `manage.py check` holds them against one another.
+
+TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
+TASK_HEARTBEAT_SECONDS = env.float("TASK_HEARTBEAT_SECONDS", default=10.0)
+TASK_SWEEP_SECONDS = env.float("TASK_SWEEP_SECONDS", default=15.0)
+TASK_REPUBLISH_SECONDS = env.float("TASK_REPUBLISH_SECONDS", default=60.0)
+TASK_WALL_SECONDS = env.float("TASK_WALL_SECONDS", default=3600.0)
+TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, before the task is an error
+TASK_MAX_QUEUED = 20  # tasks waiting in one session
+GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of the graph in one attempt
+TOOL_RESULT_LIMIT = 256 * 1024  # bytes of a tool's result that the model gets
+CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earlier tasks of the session, approximately
+MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
+MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: whatever an agent remembers waits for approval
+
+# The model and the agents
+
+OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
+OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
+AGENT_MODEL = env.str("AGENT_MODEL", default="openai:gpt-4.1-mini")
+MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one request to the model
+MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
+AGENT_TOOLS = env.list("AGENT_TOOLS", default=[])
+AGENTS: dict[str, dict[str, Any]] = {
+    "default": {
+        "GRAPH": "agents.graphs.react.build",
+        "MODEL": AGENT_MODEL,
+        "TOOLS": ["agents.tools", *AGENT_TOOLS],
+        "POLICY": "reviews.policy.assess",
+        "MEMORY": "memory.strategies.Default",
+        "SYSTEM_PROMPT": (
+            "You are a helpful assistant. Use the tools when they help. Some tool calls are looked at by a person "
+            "before they run; when one is rejected, accept that, tell the user why and do not try the same call again."
+        ),
+    },
+}
+
+# REST
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "agentsite.core.authentication.ApiKeyAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["agentsite.core.parsers.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "agentsite.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body
+
+# Security
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+LOGIN_URL = "admin:login"
+X_FRAME_OPTIONS = "DENY"
+SECURE_REFERRER_POLICY = "same-origin"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "object-src": [NONE],
+        "form-action": [SELF],
+    },
+}
+if not DEBUG:
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^health$"]  # a load balancer asks over plain HTTP
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+    SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
+    SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=True)
+
+# Mail: written below the data folder unless EMAIL_URL names a server (smtp+tls://user:password@host:587).
+
+EMAIL_FILE_PATH = str(DATA_DIR / "outbox")
+if EMAIL_URL := env.str("EMAIL_URL", default=""):
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="agentsite@localhost")
+
+# Language, time, static files
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+STATIC_URL = "/static/"
+STATIC_ROOT = DATA_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # the admin's files straight from the packages; `collectstatic` makes it faster
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        # One line a request to the model, and one a job that Celery takes, hide the lines that tell a story.
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpx2", "openai", "langchain_openai")},
+        **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy")},
+        "kombu.connection": {"level": "ERROR"},  # that the filesystem broker has no host name
+        "django.request": {"level": "ERROR"},
+    },
+}

@@ -1,0 +1,100 @@
+"""The endpoints about the system as a whole."""
+
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.http import HttpRequest, JsonResponse
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from agents.models import Interrupt, Session, Status, Task, WorkerProcess
+from agentsite.core.clock import seconds_from_now
+from agentsite.core.paging import limit_of
+from agentsite.core.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
+
+VERSION = "0.1.0"
+CACHED = 10  # seconds
+ALIVE = 60.0  # seconds since a worker's last heartbeat
+
+
+def index(request: HttpRequest) -> JsonResponse:
+    """What this is, and where to go on."""
+    return JsonResponse({"name": "Agentsite", "version": VERSION, "admin": reverse("admin:index"), "health": "/health"})
+
+
+def health(request: HttpRequest) -> JsonResponse:
+    """That the process answers; it asks nothing else."""
+    return JsonResponse({"status": "healthy", "message": "The service answers."})
+
+
+class SystemInfoViewSet(ViewSet):
+    """Counts of sessions, tasks and reviews: of the principal's own, or of all for those who may see the system."""
+
+    def retrieve(self, request: Request) -> Response:
+        """The figures, up to 10 s old."""
+        sees_all = request.user.has_perm(VIEW_SYSTEM) or request.user.has_perm(ACT_FOR_ANY_USER)
+        owner = None if sees_all else request.user.get_username()
+        limit = limit_of(request)
+        key = f"system-info:{limit}:{'all' if owner is None else request.user.pk}"
+        info = cache.get(key)
+        if info is None:
+            info = figures(owner, limit)
+            cache.set(key, info, CACHED)
+        return Response(info)
+
+
+def figures(owner: str | None, limit: int) -> dict[str, Any]:
+    """The figures of one owner, or of all (None); users are the `limit` most recently active ones."""
+    sessions, tasks, reviews = Session.objects.all(), Task.objects.all(), Interrupt.objects.filter(status="pending")
+    if owner is not None:
+        sessions = sessions.filter(user_id=owner)
+        tasks = tasks.filter(session__user_id=owner)
+        reviews = reviews.filter(task__session__user_id=owner)
+    users = _users(sessions, limit)
+    oldest = reviews.aggregate(count=Count("pk"), oldest=Min("created_at"))
+    return {
+        "sessions_count": sessions.count(),
+        "active_users": _sessions_of(sessions, list(users)),
+        "tasks": {row["status"]: row["count"] for row in _by_status(tasks)},
+        "users": users,
+        "reviews": {
+            "pending": oldest["count"],
+            "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
+        },
+        "workers": WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count(),
+        "as_of": timezone.now(),
+    }
+
+
+def _by_status(tasks: QuerySet[Task]) -> Any:
+    return tasks.order_by().values("status").annotate(count=Count("pk"))
+
+
+def _users(sessions: QuerySet[Session], limit: int) -> dict[str, dict[str, Any]]:
+    rows = sessions.values("user_id").annotate(
+        sessions=Count("pk", distinct=True),
+        task_count=Count("tasks"),
+        interrupted=Count("tasks", filter=Q(tasks__status=Status.INTERRUPTED)),
+        last_active=Max("tasks__updated_at", default=Max("created_at")),
+    )
+    return {
+        row["user_id"]: {
+            "sessions": row["sessions"],
+            "tasks": row["task_count"],
+            "interrupted": row["interrupted"],
+            "last_active": row["last_active"],
+        }
+        for row in rows.order_by("-last_active")[:limit]
+    }
+
+
+def _sessions_of(sessions: QuerySet[Session], users: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {user: [] for user in users}
+    rows = sessions.filter(user_id__in=users).order_by("-created_at").values_list("user_id", "session_id")
+    for user_id, session_id in rows:
+        found[user_id].append(session_id)
+    return found

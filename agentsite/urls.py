@@ -1,0 +1,25 @@
+"""All URLs. The REST paths have no trailing slash."""
+
+from django.contrib import admin
+from django.urls import include, path
+
+from agentsite import system
+
+admin.site.site_header = admin.site.site_title = "Agentsite"
+admin.site.index_title = "Agentsite"
+admin.site.enable_nav_sidebar = False  # the lists need its room
+
+handler400 = "agentsite.errors.bad_request"
+handler403 = "agentsite.errors.permission_denied"
+handler404 = "agentsite.errors.not_found"
+handler500 = "agentsite.errors.server_error"
+
+urlpatterns = [
+    path("", system.index),
+    path("health", system.health),
+    path("system/info", system.SystemInfoViewSet.as_view({"get": "retrieve"})),
+    path("", include("agents.urls")),
+    path("", include("memory.urls")),
+    path("", include("reviews.urls")),
+    path("admin/", admin.site.urls),
+]

@@ -1,0 +1,97 @@
+"""Memories for people: what is remembered, and what waits for approval. Changes go through `writing`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from agentsite.core.errors import Conflict, NotFound
+from agentsite.core.identifiers import identifier
+from agentsite.core.text import shortened
+from memory import writing
+from memory.models import Memory
+
+
+class MemoryForm(forms.ModelForm):
+    """A memory that a person writes."""
+
+    def clean_user_id(self) -> str:
+        """The id in its stored form."""
+        try:
+            return identifier(self.cleaned_data["user_id"])
+        except ValueError as error:
+            raise ValidationError(str(error)) from error
+
+
+@admin.register(Memory)
+class MemoryAdmin(admin.ModelAdmin):
+    """A text is not edited in place: the right one is added, and the wrong one forgotten."""
+
+    form = MemoryForm
+    list_display = ("summary", "user_id", "kind", "status", "source", "created_at", "last_used_at")
+    list_filter = ("status", "source", "kind", "scope", "created_at")
+    search_fields = ("text", "user_id")
+    ordering = ("-created_at",)
+    actions = ("approve", "forget")
+    written = ("user_id", "text", "kind", "scope", "scope_ref")  # by a person, once
+    kept = ("status", "source", "source_task_id", "supersedes", "valid_from", "valid_until", "created_at", "updated_at")
+    used = ("last_used_at", "use_count")
+    readonly_fields = (*kept, *used)
+    fieldsets = (
+        (None, {"fields": (*written, "expires_at")}),
+        (_("History"), {"fields": kept}),
+        (_("Use"), {"fields": used}),
+    )
+
+    @admin.display(description=_("text"), ordering="text")
+    def summary(self, memory: Memory) -> str:
+        """The beginning of the text."""
+        return shortened(memory.text, 100)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Memory]:
+        """Source: django.contrib.admin. The list needs no vectors."""
+        return super().get_queryset(request).defer("embedding")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Memory | None = None) -> tuple[str, ...]:
+        """Source: django.contrib.admin. What a memory says and whose it is stays; when it expires can change."""
+        return self.readonly_fields if obj is None else (*self.readonly_fields, *self.written)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Memory | None = None) -> Any:
+        """Source: django.contrib.admin. A new memory has no history yet."""
+        fieldsets = super().get_fieldsets(request, obj)
+        return fieldsets[:1] if obj is None else fieldsets
+
+    def save_model(self, request: HttpRequest, obj: Memory, form: Any, change: bool) -> None:
+        """Source: django.contrib.admin. A text that is remembered already becomes no second memory."""
+        if not change:
+            values = {name: form.cleaned_data[name] for name in ("kind", "scope", "scope_ref")}
+            memory = writing.add(obj.user_id, obj.text, source=Memory.Source.ADMIN, trusted=True, **values)
+            obj.pk = memory.pk  # the admin's history and its messages are about this one
+        if change or obj.expires_at:
+            Memory.objects.filter(pk=obj.pk).update(expires_at=obj.expires_at)
+
+    @admin.action(description=_("Approve the selected memories"), permissions=["change"])
+    def approve(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
+        """Make those that wait for approval active."""
+        self._each(request, chosen, writing.approve)
+
+    @admin.action(description=_("Forget the selected memories"), permissions=["change"])
+    def forget(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
+        """Tell no agent of them any more."""
+        self._each(request, chosen, writing.forget)
+
+    def _each(self, request: HttpRequest, chosen: QuerySet[Memory], change: Callable[[Memory], Memory]) -> None:
+        done = 0
+        for memory in chosen:
+            try:
+                change(memory)
+                done += 1
+            except (Conflict, NotFound) as error:
+                self.message_user(request, f"{memory}: {error.detail}", messages.WARNING)
+        self.message_user(request, ngettext("%d memory changed.", "%d memories changed.", done) % done)

@@ -1,0 +1,18 @@
+"""Ranking of rows: what `recall` does with plain values, over the database."""
+
+from django.utils import timezone
+
+from memory.models import Memory, MemoryQuerySet
+from memory.recall import Candidate, Scored, rank
+
+SEARCHED = 2_000  # newest rows that a search looks at: each is read, and split into words
+DAY = 86_400.0  # seconds
+
+
+def ranked(rows: MemoryQuerySet, query: str) -> tuple[dict[str, Memory], list[Scored]]:
+    """The newest 2,000 of the rows by their id, and their ranking, those that fit the query best first."""
+    now = timezone.now()
+    newest = rows.defer("embedding").order_by("-created_at", "-pk")[:SEARCHED]
+    found = {str(row.pk): row for row in newest}
+    candidates = [Candidate(pk, row.text, (now - row.updated_at).total_seconds() / DAY) for pk, row in found.items()]
+    return found, rank(query, candidates)

@@ -1,0 +1,175 @@
+"""The memories as a LangGraph store, so that graphs and ready-made memory tools use them the standard way."""
+
+import uuid
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+from langgraph.store.base import (
+    BaseStore,
+    GetOp,
+    Item,
+    ListNamespacesOp,
+    MatchCondition,
+    Op,
+    PutOp,
+    Result,
+    SearchItem,
+    SearchOp,
+)
+
+from agentsite.core.errors import NotAllowed
+from memory import writing
+from memory.models import KEY_LIMIT, Memory, MemoryQuerySet
+from memory.search import ranked
+
+ROOT = "memories"
+FIELDS = ("text", "content", "kind")  # of a value; `content` is LangMem's word for `text`
+BY_A_MODEL = (Memory.Source.AGENT, Memory.Source.EXTRACTION)
+
+
+class DjangoStore(BaseStore):
+    """`("memories", user_id)` holds one user's memories; an item's value is `{"text": …, "kind": …}`.
+
+    What a graph writes is an agent's. Untrusted, it waits for a person's approval: until then `get` and `search` don't
+    show it, and an item that it would change stays as it was. As with LangGraph's own stores, the reads of a batch come
+    before its writes, and of two writes to one key the last one counts. A put raises ValueError for a value that could
+    not be given back as it came; `ttl` and `index` are not supported.
+    """
+
+    __slots__ = ("trusted",)
+
+    def __init__(self, *, trusted: bool = False) -> None:
+        """Trusted only where nothing from outside can have told the graph what to write."""
+        self.trusted = trusted
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Source: BaseStore. All writes of a batch happen, or none.
+
+        Raises:
+            ValueError: a namespace, key, value or filter is not one that these rows can hold or answer.
+            Invalid: a text is blank or longer than 4,000 characters, or the user_id can't be one.
+            NotAllowed: an untrusted store is to delete what no model wrote.
+        """
+        ops = list(ops)
+        results = [_read(op) for op in ops]
+        puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
+        if puts:
+            with transaction.atomic():
+                for op in puts.values():
+                    self._write(op)
+        return results
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Source: BaseStore. As `batch`, in a thread: the ORM is synchronous."""
+        return await sync_to_async(self.batch)(list(ops))
+
+    def _write(self, op: PutOp) -> None:
+        user_id = _owner(op.namespace)
+        if not 1 <= len(op.key) <= KEY_LIMIT:
+            raise ValueError(f"Keys have 1 to {KEY_LIMIT} characters.")
+        if op.value is None:
+            return self._delete(user_id, op.key)
+        text, kind = _content(op.value)
+        try:
+            with transaction.atomic():
+                self._put(user_id, op.key, text, kind)
+        except IntegrityError:  # another put made the key's first item meanwhile: this one changes that
+            self._put(user_id, op.key, text, kind)
+
+    def _put(self, user_id: str, key: str, text: str, kind: Memory.Kind) -> None:
+        memory = _rows(user_id).filter(_named(key)).select_for_update().first()
+        source = Memory.Source.AGENT
+        if memory is not None:
+            writing.supersede(memory, text, source=source, kind=kind, trusted=self.trusted)
+        else:
+            writing.add(user_id, text, source=source, kind=kind, key=key, trusted=self.trusted)
+
+    def _delete(self, user_id: str, key: str) -> None:
+        memory = _rows(user_id).filter(_named(key)).first()
+        if memory is None:
+            return
+        if not self.trusted and memory.source not in BY_A_MODEL:
+            raise NotAllowed("What a person wrote is not forgotten by an agent.")
+        writing.forget(memory)
+
+
+def _read(op: Op) -> Result:
+    if isinstance(op, GetOp):
+        memory = _rows(_owner(op.namespace)).filter(_named(op.key)).first()
+        return Item(**_item(memory)) if memory else None
+    if isinstance(op, SearchOp):
+        return _search(op)
+    if isinstance(op, ListNamespacesOp):
+        return _namespaces(op)
+    return None
+
+
+def _search(op: SearchOp) -> list[SearchItem]:
+    found, ranking = ranked(_rows(_owner(op.namespace_prefix)), op.query or "")
+    items = [SearchItem(**_item(found[one.candidate.id]), score=one.score if op.query else None) for one in ranking]
+    matching = [item for item in items if _matches(item.value, op.filter or {})]
+    return matching[op.offset : op.offset + op.limit]
+
+
+def _matches(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    for field, condition in wanted.items():
+        checks = condition if isinstance(condition, dict) else {"$eq": condition}
+        if not checks.keys() <= {"$eq", "$ne"}:
+            raise ValueError("Values are texts: filters on them are equality, $eq and $ne.")
+        if any((value.get(field) == other) != (check == "$eq") for check, other in checks.items()):
+            return False
+    return True
+
+
+def _namespaces(op: ListNamespacesOp) -> list[tuple[str, ...]]:
+    users = Memory.objects.usable().order_by("user_id").values_list("user_id", flat=True).distinct()
+    conditions = op.match_conditions or ()
+    namespaces = [(ROOT, user) for user in users if all(_fits(one, (ROOT, user)) for one in conditions)]
+    shortened = sorted({namespace[: op.max_depth] for namespace in namespaces})
+    return shortened[op.offset : op.offset + op.limit]
+
+
+def _fits(condition: MatchCondition, namespace: tuple[str, ...]) -> bool:
+    path, count = condition.path, len(condition.path)
+    part = namespace[:count] if condition.match_type == "prefix" else namespace[-count:]
+    return len(part) == count and all(want in ("*", have) for want, have in zip(path, part, strict=True))
+
+
+def _owner(namespace: tuple[str, ...]) -> str:
+    # A shorter prefix would search the memories of all users, and hand one user's to another one's agent.
+    if len(namespace) != 2 or namespace[0] != ROOT:
+        raise ValueError(f'Memories are in the namespaces ("{ROOT}", user_id), not in {namespace!r}.')
+    return namespace[1]
+
+
+def _rows(user_id: str) -> MemoryQuerySet:
+    return Memory.objects.usable().filter(user_id=user_id, scope=Memory.Scope.USER)
+
+
+def _named(key: str) -> Q:
+    """By the key that a graph gave it, or by its id, which is the key of what others wrote."""
+    try:
+        return Q(key=key) & ~Q(key="") | Q(key="", pk=uuid.UUID(key))
+    except ValueError:
+        return Q(key=key) & ~Q(key="")
+
+
+def _item(memory: Memory) -> dict[str, Any]:
+    return {
+        "namespace": (ROOT, memory.user_id),
+        "key": memory.key or str(memory.pk),
+        "value": {"text": memory.text, "kind": memory.kind},
+        "created_at": memory.created_at,
+        "updated_at": memory.updated_at,
+    }
+
+
+def _content(value: Mapping[str, Any]) -> tuple[str, Memory.Kind]:
+    text = value.get("text", value.get("content"))
+    known = value.keys() <= set(FIELDS) and not {"text", "content"} <= value.keys()
+    if not known or not isinstance(text, str) or value.get("kind", Memory.Kind.FACT) not in Memory.Kind.values:
+        raise ValueError('A value is {"text": "…", "kind": "fact", "preference", "instruction" or "episode"}.')
+    return text, Memory.Kind(value.get("kind", Memory.Kind.FACT))

@@ -1,0 +1,60 @@
+"""What an agent is told before a task, and what it keeps after one. Named in `settings.AGENTS[…]["MEMORY"]`."""
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from django.conf import settings
+from django.db.models import F, Q
+
+from agentsite.core.clock import Now
+from memory.models import Memory
+from memory.recall import fill
+from memory.search import ranked
+
+
+@dataclass(frozen=True)
+class Recalled:
+    """A memory as an agent is told it."""
+
+    id: str
+    text: str
+    kind: str  # a value of Memory.Kind
+
+
+class Strategy(Protocol):
+    """A way of remembering. Made without arguments, once a process, and used by many threads at once."""
+
+    def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
+        """What the agent is told before it works on `query`, best first.
+
+        Args:
+            user_id: the owner of the task.
+            session: the client's session_id of the task.
+            query: what the user asks for.
+        """
+
+    def remember(self, task: Any) -> None:
+        """Called after a task has finished, outside of the user's way; `task` is the agents.Task."""
+
+
+class Default:
+    """Tells what fits `settings.MEMORY_TOKENS`, by words and recency. Keeps nothing by itself after a task."""
+
+    def __init__(self, agent: str = "") -> None:
+        """For the agent of this alias; without one, memories in the scope of an agent are left out."""
+        self.agent = agent
+
+    def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
+        """Source: Strategy. The usable memories of this owner, session and agent; counts each as used."""
+        in_scope = (
+            Q(scope=Memory.Scope.USER)
+            | Q(scope=Memory.Scope.SESSION, scope_ref=session)
+            | Q(scope=Memory.Scope.AGENT, scope_ref=self.agent)
+        )
+        found, ranking = ranked(Memory.objects.usable().filter(in_scope, user_id=user_id), query)
+        chosen = [one.candidate.id for one in fill(ranking, settings.MEMORY_TOKENS)]
+        Memory.objects.filter(pk__in=chosen).update(last_used_at=Now(), use_count=F("use_count") + 1)
+        return [Recalled(pk, found[pk].text, found[pk].kind) for pk in chosen]
+
+    def remember(self, task: Any) -> None:
+        """Source: Strategy. What is to be kept, the `remember` tool and the client write while the task runs."""

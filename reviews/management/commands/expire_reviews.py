@@ -1,0 +1,22 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from reviews import services
+
+
+class Command(BaseCommand):
+    """Thin: the workers do the same by themselves."""
+
+    help = "Close the reviews that nobody decided in time, as their terms say (never by approving)."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Source: django.core.management."""
+        parser.add_argument("--dry-run", action="store_true", help="only say how many it would close")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Source: django.core.management."""
+        if options["dry_run"]:
+            self.stdout.write(f"{services.overdue_count()} review(s) would be closed.")
+        else:
+            self.stdout.write(f"{services.expire()} review(s) closed.")

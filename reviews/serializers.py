@@ -1,0 +1,54 @@
+"""What clients send."""
+
+from typing import Any
+
+from rest_framework import serializers
+
+from agents.serializers import TaskIdsSerializer
+from agentsite.core.fields import TextField
+from reviews.services import MESSAGE_LIMIT, SPELLINGS, Choice
+
+
+class ChoiceSerializer(serializers.Serializer):
+    """A decision, without saying on what."""
+
+    response_type = serializers.ChoiceField(sorted(SPELLINGS))
+    args = serializers.JSONField(required=False, allow_null=True, default=None)
+    message = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
+
+    def choice(self) -> Choice:
+        """The validated decision."""
+        return choice_from(self.validated_data)
+
+
+class DecideSerializer(ChoiceSerializer):
+    """The body of POST /reviews/{id}/decide."""
+
+    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+
+
+class AddressedSerializer(ChoiceSerializer):
+    """One of the `decisions` of /agent/resume."""
+
+    interrupt_id = TextField(max_length=64)
+
+
+class ResumeSerializer(TaskIdsSerializer):
+    """The body of POST /agent/resume: one decision in the original system's form, or several by their interrupts."""
+
+    response_type = serializers.ChoiceField(sorted(SPELLINGS), required=False)
+    args = serializers.JSONField(required=False, allow_null=True)
+    message = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
+    interrupt_id = TextField(required=False, max_length=64)
+    decisions = serializers.ListField(child=AddressedSerializer(), required=False, allow_empty=False, max_length=100)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Source: rest_framework."""
+        if ("decisions" in attrs) == ("response_type" in attrs):
+            raise serializers.ValidationError({"response_type": ["Give either response_type or decisions."]})
+        return attrs
+
+
+def choice_from(data: dict[str, Any]) -> Choice:
+    """A choice from validated data."""
+    return Choice(data["response_type"], data.get("args"), data.get("message") or "", data.get("version"))

@@ -1,0 +1,229 @@
+"""The only way a review changes: `decide`, for the admin, REST and `/agent/resume` alike, and `expire`."""
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
+from django.utils.module_loading import import_string
+
+from agents import questions
+from agents import services as agents
+from agents.models import Interrupt, Task
+from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
+from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from agentsite.core.text import canonical, storable
+from reviews import arguments, rights
+from reviews.models import Decision, Review
+
+logger = logging.getLogger(__name__)
+
+Status = Interrupt.Status
+Kind = Interrupt.Kind
+SYSTEM = "system"
+SPELLINGS: dict[str, ResponseType] = {**{name: name for name in RESPONSE_TYPES}, "ignore": "reject"}
+BECOMES = {
+    "accept": Status.APPROVED,
+    "edit": Status.EDITED,
+    "response": Status.RESPONDED,
+    "reject": Status.REJECTED,
+}
+POSSIBLE: dict[str, tuple[ResponseType, ...]] = {
+    Kind.TOOL_CALL: RESPONSE_TYPES,
+    Kind.IN_DOUBT: ("accept", "response", "reject"),
+    Kind.QUESTION: ("response",),
+}
+MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
+
+
+class AlreadyDecided(Conflict):
+    """This review has been decided."""
+
+    code = "already_decided"
+
+
+class Stale(Conflict):
+    """The review has changed since you read it. Read it again before you decide."""
+
+    code = "stale"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person says of a review."""
+
+    response_type: str  # accept, edit, response, reject or ignore
+    args: Any = None  # the edited arguments, or the text of a response
+    message: str = ""  # the reason of a reject
+    version: int | None = None  # of the review that the person saw; None: whatever it is now
+
+    def normal(self) -> "Choice":
+        """In one spelling. Raises Invalid."""
+        kind = SPELLINGS.get(self.response_type)
+        if kind is None:
+            raise Invalid(errors={"response_type": [f"One of {', '.join(SPELLINGS)}."]})
+        if kind == "response" and not (isinstance(self.args, str) and self.args.strip()):
+            raise Invalid(errors={"args": ["A response needs a text."]})
+        message = self.args if kind == "response" else self.message
+        if len(message) > MESSAGE_LIMIT:
+            raise Invalid(errors={"message": [f"At most {MESSAGE_LIMIT} characters."]})
+        return Choice(kind, self.args if kind == "edit" else None, storable(message), self.version)
+
+
+def allowed(review: Interrupt) -> list[ResponseType]:
+    """What may be decided on this review, by whoever may decide it."""
+    terms = rights.terms_of(review)
+    return [kind for kind in POSSIBLE[review.kind] if kind in terms.allowed or review.kind != Kind.TOOL_CALL]
+
+
+def allowed_for(principal: User | AnonymousUser, review: Interrupt) -> list[ResponseType]:
+    """What this principal may decide now: nothing, where the review is closed or not theirs."""
+    if review.status != Status.PENDING or not rights.may_decide(principal, review):
+        return []
+    return allowed(review)
+
+
+def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
+    """Decide a review. The first wins; the same again is the same answer.
+
+    Raises:
+        NotFound: there is no such review for this principal.
+        NotAllowed: the terms don't let the principal decide it.
+        AlreadyDecided: it was decided otherwise, or closed; names who decided what, and when.
+        Stale: it is not the version that was seen.
+        Invalid: the response type or the arguments don't fit; nothing was decided.
+    """
+    choice = choice.normal()
+    with transaction.atomic():
+        review = _locked(review_pk, principal)
+        if not rights.may_decide(principal, review):
+            raise NotAllowed("The terms of this review don't let you decide it.")
+        choice = _without_empty_edit(review, choice)
+        if review.status != Status.PENDING:
+            return _repeated(review, choice)
+        if choice.version is not None and choice.version != review.version:
+            raise Stale
+        answer = _answer(review, principal, choice)
+        Decision.objects.create(
+            review=review,
+            response_type=answer.type,
+            args_text=answer.args_text,
+            message=answer.message,
+            version=review.version,
+            by=principal,
+            by_name=answer.by,
+        )
+        agents.answer(review, answer)
+    logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
+    return Review.objects.select_related("task__session").get(pk=review.pk)
+
+
+def expire() -> int:
+    """Close the reviews whose time is up and whose terms say reject. Returns how many."""
+    return sum(_expire(pk) for pk in questions.overdue().values_list("pk", "task_id")[:500])
+
+
+def overdue_count() -> int:
+    """How many open reviews are past their time and would be closed by `expire`."""
+    return sum(rights.terms_of(review).on_expiry == "reject" for review in questions.overdue())
+
+
+def _expire(found: tuple[Any, Any]) -> bool:
+    review_pk, task_pk = found
+    with transaction.atomic():
+        Task.objects.select_for_update(no_key=True).filter(pk=task_pk).first()
+        review = questions.overdue().select_related("task__session").filter(pk=review_pk).first()
+        if review is None or rights.terms_of(review).on_expiry != "reject":
+            return False
+        answer = agents.Answer("reject", Status.EXPIRED, SYSTEM, message="nobody decided it in time")
+        Decision.objects.create(
+            review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
+        )
+        agents.answer(review, answer)
+    logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
+    return True
+
+
+def _locked(review_pk: Any, principal: User) -> Review:
+    """The review with its task and itself locked, in this order: siblings that are decided at once see each other."""
+    found = Review.objects.filter(pk=review_pk).values_list("task_id", flat=True).first()
+    if found is None:
+        raise NotFound
+    Task.objects.select_for_update(no_key=True).filter(pk=found).first()
+    reviews = Review.objects.select_for_update(of=("self",), no_key=True).select_related("task__session")
+    review = reviews.filter(pk=review_pk).first()
+    if review is None or not rights.may_see(principal, review):
+        raise NotFound
+    return review
+
+
+def _without_empty_edit(review: Review, choice: Choice) -> Choice:
+    """The choice with its edited arguments checked; an edit that changes nothing is an accept. Raises Invalid."""
+    if choice.response_type != "edit":
+        return choice
+    args = arguments.edited(review, choice.args)
+    if arguments.is_unchanged(review, args):
+        return Choice("accept", None, choice.message, choice.version)
+    return Choice("edit", args, choice.message, choice.version)
+
+
+def _repeated(review: Review, choice: Choice) -> Review:
+    """The review, where it was decided just so; a 409 that names the winner, where it was not."""
+    same = review.answer_type == choice.response_type and review.status == BECOMES[choice.response_type]
+    if same and choice.response_type == "edit":
+        same = canonical(choice.args) == review.answer_args_text
+    if same and choice.response_type in ("response", "reject"):
+        same = review.answer_message == choice.message
+    if same:
+        return review
+    raise AlreadyDecided(decision=decision_of(review), status=review.status)
+
+
+def decision_of(review: Interrupt) -> dict[str, Any] | None:
+    """The decision as the API shows it: who decided what, and when."""
+    if review.answered_at is None:
+        return None
+    return {
+        "response_type": review.answer_type,
+        "args": json.loads(review.answer_args_text) if review.answer_args_text else None,
+        "message": review.answer_message or None,
+        "by": review.answered_by,
+        "at": review.answered_at,
+    }
+
+
+def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
+    kind = SPELLINGS[choice.response_type]
+    if kind not in allowed(review):
+        raise Invalid(errors={"response_type": [f"This review can be answered by: {', '.join(allowed(review))}."]})
+    by = principal.get_username()
+    if kind == "edit":
+        return _edit(review, principal, choice.args, choice.message)
+    args_digest = review.args_digest if kind == "accept" else ""
+    return agents.Answer(kind, BECOMES[kind], by, digest=args_digest, message=choice.message)
+
+
+def _edit(review: Review, principal: User, args: dict[str, Any], message: str) -> agents.Answer:
+    """An edit passes the policy again, as a call of its own: it may be denied, or need another decider."""
+    config = settings.AGENTS[review.task.agent]
+    declared = Verdict.from_text(review.verdict_text).declared
+    call = Call(review.tool, args, review.task.session.user_id, review.task.agent, declared)
+    verdict: Verdict = import_string(config["POLICY"])(call)
+    if verdict.action == "deny":
+        raise Invalid("The policy denies these arguments.", errors={"args": [verdict.reason or verdict.rule]})
+    terms: Terms = verdict.terms
+    if verdict.action == "review" and not rights.may_decide(principal, review, terms):
+        raise NotAllowed("With these arguments the call needs somebody else's decision.")
+    args_text, verdict_text = canonical(args), verdict.to_text()
+    return agents.Answer(
+        "edit",
+        Status.EDITED,
+        principal.get_username(),
+        args_text=args_text,
+        verdict_text=verdict_text,
+        digest=questions.digest_of(review.task_id, review.tool, args_text, verdict_text),
+        message=message,
+    )

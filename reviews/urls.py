@@ -1,0 +1,11 @@
+from django.urls import path
+
+from reviews.views import ResumeViewSet, ReviewViewSet, StatusViewSet
+
+urlpatterns = [
+    path("agent/resume", ResumeViewSet.as_view({"post": "create"})),
+    path("agent/status/<str:user_id>/<str:session_id>/<str:task_id>", StatusViewSet.as_view({"get": "retrieve"})),
+    path("reviews", ReviewViewSet.as_view({"get": "list"})),
+    path("reviews/<str:pk>", ReviewViewSet.as_view({"get": "retrieve"})),
+    path("reviews/<str:pk>/decide", ReviewViewSet.as_view({"post": "decide"})),
+]

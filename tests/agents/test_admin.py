@@ -1,0 +1,83 @@
+"""Sessions, tasks and tool calls in the admin."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from agents.models import Attempt, Task, ToolCall
+from tests.helpers import again
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LISTS = ["session", "task", "toolcall", "workerprocess"]
+
+
+@pytest.fixture
+def done(invoke: Any, work: Any) -> Task:
+    """A completed task with a tool call, and one that waits for a review."""
+    task = invoke("multiply 6 by 7")
+    work()
+    invoke("book the Ritz for 2 nights", session="s2")
+    work()
+    return again(task)
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_the_lists_open(admin_client: Client, done: Task, name: str) -> None:
+    assert admin_client.get(f"/admin/agents/{name}/").status_code == 200
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_a_list_needs_few_queries(
+    admin_client: Client, invoke: Any, work: Any, name: str, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(8):
+        invoke("multiply 6 by 7 and book the Ritz for 2 nights", session=f"s{number}")
+    work()
+    with django_assert_max_num_queries(12):
+        admin_client.get(f"/admin/agents/{name}/")
+
+
+def test_a_tasks_page_shows_its_story(admin_client: Client, done: Task) -> None:
+    content = admin_client.get(f"/admin/agents/task/{done.pk}/change/").content.decode()
+    call, attempt = ToolCall.objects.get(), Attempt.objects.get(task=done)
+    for shown in ("multiply 6 by 7", "42", f"/admin/agents/toolcall/{call.pk}/", attempt.worker):
+        assert shown in content
+
+
+def test_a_waiting_task_links_to_its_review(admin_client: Client, done: Task) -> None:
+    task = Task.objects.get(status="interrupted")
+    content = admin_client.get(f"/admin/agents/task/{task.pk}/change/").content.decode()
+    assert f"/admin/reviews/review/{task.interrupts.get().pk}/change/" in content
+
+
+def test_a_session_links_to_its_tasks_reviews_and_memories(admin_client: Client, done: Task) -> None:
+    content = admin_client.get(f"/admin/agents/session/{done.session_id}/change/").content.decode()
+    links = [f"/admin/agents/task/?session__id__exact={done.session_id}", "/admin/memory/memory/?q=ann"]
+    links.append(f"/admin/reviews/review/?status=all&amp;task__session__id__exact={done.session_id}")
+    for link in links:
+        assert link in content
+        assert admin_client.get(link.replace("&amp;", "&")).status_code == 200
+
+
+def test_a_tool_calls_page_shows_arguments_and_result(admin_client: Client, done: Task) -> None:
+    content = admin_client.get(f"/admin/agents/toolcall/{ToolCall.objects.get().pk}/change/").content.decode()
+    assert "{&quot;a&quot;:6.0,&quot;b&quot;:7.0}" in content
+    assert "42" in content
+
+
+def test_nothing_is_changed_by_hand(admin_client: Client, done: Task) -> None:
+    assert admin_client.post(f"/admin/agents/task/{done.pk}/change/", {"status": "error"}).status_code == 403
+    assert admin_client.post(f"/admin/agents/task/{done.pk}/delete/", {"post": "yes"}).status_code == 403
+    assert admin_client.get("/admin/agents/task/add/").status_code == 403
+
+
+def test_tasks_are_cancelled_from_the_list(admin_client: Client, done: Task) -> None:
+    picked = [str(pk) for pk in Task.objects.values_list("pk", flat=True)]
+    admin_client.post("/admin/agents/task/", {"action": "cancel", "_selected_action": picked})
+    assert set(Task.objects.values_list("status", flat=True)) == {"completed", "cancelled"}
+
+
+def test_failed_jobs_are_listed(admin_client: Client) -> None:
+    assert admin_client.get("/admin/django_celery_results/taskresult/").status_code == 200

@@ -1,0 +1,47 @@
+"""Misconfiguration fails at `manage.py check`, with an id and a hint."""
+
+from typing import Any
+
+import pytest
+
+from agents import checks, registry
+
+
+def ids(found: Any) -> list[str]:
+    return [str(one.id) for one in found]
+
+
+def test_the_defaults_are_sound() -> None:
+    assert checks.timing() == []
+    assert checks.agents() == []
+
+
+def test_a_lease_of_two_heartbeats_is_too_short(settings: Any) -> None:
+    settings.TASK_LEASE_SECONDS = 20.0
+    found = checks.timing()
+    assert ids(found) == ["agents.E001"]
+    assert found[0].hint
+
+
+def test_an_interval_of_nothing_is_refused(settings: Any) -> None:
+    settings.TASK_SWEEP_SECONDS = 0
+    assert ids(checks.timing()) == ["agents.E002"]
+
+
+@pytest.mark.parametrize("key", ["GRAPH", "POLICY", "MEMORY"])
+def test_a_path_that_can_not_be_imported_is_named(settings: Any, key: str) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], key: "no.such.thing"}}
+    registry.agent.cache_clear()
+    found = checks.agents()
+    assert ids(found) == ["agents.E004"]
+    assert "no.such.thing" in str(found[0].msg)
+
+
+def test_a_missing_key_is_named(settings: Any) -> None:
+    settings.AGENTS = {"default": {"GRAPH": "agents.graphs.react.build"}}
+    assert "MODEL, POLICY, MEMORY" in str(checks.agents()[0].msg)
+
+
+def test_there_has_to_be_a_default(settings: Any) -> None:
+    settings.AGENTS = {}
+    assert ids(checks.agents()) == ["agents.E005"]

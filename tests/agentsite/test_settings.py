@@ -1,0 +1,52 @@
+"""Settings as production and a newcomer meet them, each in a process of its own."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+PRODUCTION = {"SECRET_KEY": "x9-" * 25 + "abcdefgh1234567890", "ALLOWED_HOSTS": "agents.example.com", "DEBUG": "false"}
+
+
+def manage(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
+    own = {"PATH": os.environ["PATH"], "AGENTSITE_DATA": os.environ["AGENTSITE_DATA"], **env}
+    command = [sys.executable, "manage.py", *args]
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+
+
+def test_production_settings_pass_djangos_deployment_checks() -> None:
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_a_secret_key_it_refuses_to_start_and_says_so_in_one_line() -> None:
+    done = manage("check")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Agentsite is not configured: Set SECRET_KEY")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unwritable_data_folder_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    done = manage("check", DEBUG="true", AGENTSITE_DATA=str(tmp_path / "file" / "var"))
+    assert done.returncode == 1
+    assert done.stderr.count("\n") == 1
+    assert "AGENTSITE_DATA" in done.stderr
+
+
+def test_a_lease_that_is_too_short_fails_the_check() -> None:
+    done = manage("check", DEBUG="true", TASK_LEASE_SECONDS="5")
+    assert done.returncode == 1
+    assert "agents.E001" in done.stderr
+
+
+def test_the_web_process_does_not_load_langchain() -> None:
+    code = "import agentsite.wsgi, agentsite.urls, sys; print([m for m in sys.modules if m.startswith('lang')])"
+    env = {"PATH": os.environ["PATH"], "AGENTSITE_DATA": os.environ["AGENTSITE_DATA"], "DEBUG": "true"}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_models_and_migrations_agree() -> None:
+    assert manage("makemigrations", "--check", "--dry-run", DEBUG="true").returncode == 0

@@ -1,0 +1,79 @@
+"""A real browser on the real pages, on a live server."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from agents.models import Interrupt
+from tests.helpers import open_review
+
+try:
+    from playwright.sync_api import Browser, Page, sync_playwright
+except ImportError:  # only the run's own requirements are installed
+    sync_playwright = None  # type: ignore[assignment]
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+ARGS += ["--disable-component-update", "--disable-sync"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the browser's tests out where there is none, in one line; never where they are required."""
+    if (CHROMIUM and sync_playwright is not None) or "browser" in os.environ.get("AGENTSITE_TEST_REQUIRE", ""):
+        return
+    reason = "no Chromium (or no playwright) on this machine: the tests in a browser are left out"
+    for item in items:
+        if "tests/browser/" in str(item.path):
+            item.add_marker(pytest.mark.skip(reason=reason))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator["Browser"]:
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield chromium
+        chromium.close()
+
+
+class Desk:
+    """A reviewer at the review pages of the live server."""
+
+    def __init__(self, page: "Page", url: str) -> None:
+        self.page, self.url = page, url
+        self.errors: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def log_in(self, name: str, password: str) -> None:
+        self.page.goto(f"{self.url}/admin/login/")
+        self.page.fill("#id_username", name)
+        self.page.fill("#id_password", password)
+        self.page.click("input[type=submit]")
+
+    def open(self, review: Interrupt) -> None:
+        self.page.goto(f"{self.url}/admin/reviews/review/{review.pk}/change/")
+
+    def button(self, name: str) -> Any:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+
+@pytest.fixture
+def desk(browser: "Browser", live_server: Any, reviewer: User) -> Iterator[Desk]:
+    reviewer.set_password("rita's own")
+    reviewer.save()
+    context = browser.new_context()
+    made = Desk(context.new_page(), live_server.url)
+    made.log_in("rita", "rita's own")
+    yield made
+    context.close()
+
+
+@pytest.fixture
+def booking(invoke: Any, work: Any) -> Interrupt:
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    return open_review(task)

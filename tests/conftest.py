@@ -1,0 +1,154 @@
+"""Shared fixtures: real parts throughout. The model is the rule model, over HTTP."""
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from rest_framework.test import APIClient
+
+from agents import checkpoints, jobs, queue, registry
+from agents.demo_model import serve
+from agents.heartbeat import Heart
+from agents.models import Task
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _close_pools(django_db_setup: None) -> Iterator[None]:
+    """Before the test database is dropped."""
+    yield
+    checkpoints.close_pools()
+
+
+@pytest.fixture(scope="session")
+def model_server() -> Iterator[Any]:
+    with serve(port=0) as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
+    """Every test talks to the rule model, hashes quickly and mails into its own folder."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.OPENAI_BASE_URL = model_server.url
+    settings.OPENAI_API_KEY = "test"
+    model_server.misbehaviours.forget()
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "MODEL": "openai:demo"}}
+    settings.WHITENOISE_AUTOREFRESH = True
+    settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+    settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
+    registry.agent.cache_clear()
+    registry.graph.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The jobs that were published, in order; a test delivers them when it wants to."""
+    jobs_out: list[Any] = []
+    monkeypatch.setattr(queue, "publish", jobs_out.append)
+    return jobs_out
+
+
+@pytest.fixture
+def work(published: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """Deliver published jobs to this process as a worker, until there is none left. No heart beats beside the test."""
+    monkeypatch.setattr(Heart, "start", lambda self: None)
+
+    def deliver() -> None:
+        while published:
+            jobs.run(str(published.pop(0)))
+
+    return deliver
+
+
+def grant(user: User, *names: str) -> User:
+    for name in names:
+        app, codename = name.split(".")
+        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
+    return User.objects.get(pk=user.pk)
+
+
+@pytest.fixture
+def ann(db: Any) -> User:
+    """An end user with a login of her own."""
+    return User.objects.create_user("ann")
+
+
+@pytest.fixture
+def bob(db: Any) -> User:
+    return User.objects.create_user("bob")
+
+
+@pytest.fixture
+def service(db: Any) -> User:
+    """A service account: acts for any user."""
+    return grant(User.objects.create_user("service"), "agents.act_for_any_user")
+
+
+@pytest.fixture
+def reviewer(db: Any) -> User:
+    return grant(User.objects.create_user("rita", is_staff=True), "reviews.decide_review", "reviews.view_review")
+
+
+def client_of(user: User | None) -> APIClient:
+    client = APIClient()
+    if user is not None:
+        client.force_authenticate(user)
+    return client
+
+
+@pytest.fixture
+def api(service: User) -> APIClient:
+    """The API as the service account calls it."""
+    return client_of(service)
+
+
+@pytest.fixture
+def invoke(api: APIClient) -> Callable[..., Task]:
+    """Submit a task for ann and return its row."""
+    count = iter(range(1000))
+
+    def submit(query: str, *, session: str = "s1", task: str = "", user: str = "ann", **more: Any) -> Task:
+        ids = {"user_id": user, "session_id": session, "task_id": task or f"t{next(count)}"}
+        response = api.post("/agent/invoke", {**ids, "query": query, **more})
+        assert response.status_code == 202, response.content
+        return Task.objects.get(session__user_id=user, session__session_id=session, task_id=ids["task_id"])
+
+    return submit
+
+
+def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
+    """Run the job so many times at once; what each gave or raised."""
+    results: list[Any] = [None] * count
+    barrier = threading.Barrier(count)
+
+    def one(number: int) -> None:
+        barrier.wait()
+        try:
+            results[number] = job(number)
+        except Exception as error:
+            results[number] = error
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return results
+
+
+@pytest.fixture
+def event() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def oracle(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent also has the oracle's tools, and their trace is empty."""
+    monkeypatch.setenv("ORACLE", str(tmp_path / "oracle"))
+    config = settings.AGENTS["default"]
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.oracle"]}}

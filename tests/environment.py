@@ -1,0 +1,29 @@
+"""The environment of a test run, before Django reads its settings (pyproject.toml loads this with `-p`).
+
+Data and broker of its own: a service that runs on this machine meanwhile neither takes the tests' jobs nor sees them.
+"""
+
+import os
+import shutil
+import tempfile
+
+DATA = tempfile.mkdtemp(prefix="agentsite-test-")
+
+os.environ["DEBUG"] = "true"
+os.environ["AGENTSITE_DATA"] = DATA
+os.environ["REDIS_PREFIX"] = f"{os.path.basename(DATA)}:"
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"  # playwright's sync API runs an event loop in the test's thread
+for name in (
+    "OPENAI_API_KEY",
+    "OPENAI_BASE_URL",
+    "OPENAI_API_BASE",
+    "AGENT_MODEL",
+    "AGENT_TOOLS",
+    "EMAIL_URL",
+    "SECRET_KEY",
+):
+    os.environ.pop(name, None)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(DATA, ignore_errors=True)

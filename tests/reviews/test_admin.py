@@ -1,0 +1,208 @@
+"""The review queue and the review page, as the test client sees them."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+
+from agents.models import Interrupt
+from tests.conftest import grant
+from tests.helpers import answer_of, open_review
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+QUEUE = "/admin/reviews/review/"
+
+
+@pytest.fixture
+def desk(reviewer: User) -> Client:
+    """The admin as the reviewer sees it."""
+    client = Client()
+    client.force_login(reviewer)
+    return client
+
+
+@pytest.fixture
+def booking(invoke: Any, work: Any) -> Interrupt:
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    return open_review(task)
+
+
+@pytest.fixture
+def mail(invoke: Any, work: Any) -> Interrupt:
+    task = invoke("email bob@example.com saying hello", session="mail")
+    work()
+    return open_review(task)
+
+
+def page_of(review: Interrupt) -> str:
+    return f"{QUEUE}{review.pk}/change/"
+
+
+def post(desk: Client, review: Interrupt, response_type: str, **more: Any) -> Any:
+    body = {"response_type": response_type, "version": review.version, "digest": review.args_digest, **more}
+    return desk.post(page_of(review), body)
+
+
+def status_of(review: Interrupt) -> str:
+    review.refresh_from_db()
+    return str(review.status)
+
+
+def test_the_queue_shows_what_is_pending(desk: Client, booking: Interrupt) -> None:
+    content = desk.get(QUEUE).content.decode()
+    assert "book_hotel" in content
+    assert "Ritz" in content
+    Interrupt.objects.update(status="approved")
+    assert "Ritz" not in desk.get(QUEUE).content.decode()
+    assert "Ritz" in desk.get(f"{QUEUE}?status=all").content.decode()
+
+
+def test_the_page_shows_the_call_its_arguments_and_the_conversation(desk: Client, booking: Interrupt) -> None:
+    content = desk.get(page_of(booking)).content.decode()
+    for shown in ("book_hotel", "Books Ritz for 2 nights.", "book the Ritz for 2 nights", "medium risk", "ann"):
+        assert shown in content
+
+
+def test_approving_runs_the_call_as_asked(desk: Client, booking: Interrupt, work: Any) -> None:
+    assert post(desk, booking, "accept").status_code == 302
+    work()
+    assert status_of(booking) == "approved"
+    assert "Booked Ritz for 2 nights" in answer_of(booking.task)
+
+
+def test_an_untouched_edit_is_an_approval(desk: Client, booking: Interrupt) -> None:
+    text = '{\r\n  "hotel_name": "Ritz",\r\n  "nights": 2\r\n}'
+    post(desk, booking, "edit", args=text)
+    assert status_of(booking) == "approved"
+
+
+def test_an_edit_runs_the_changed_arguments_and_the_page_shows_the_difference(
+    desk: Client, booking: Interrupt, work: Any
+) -> None:
+    post(desk, booking, "edit", args='{"hotel_name": "Savoy", "nights": 2}')
+    work()
+    assert "Booked Savoy" in answer_of(booking.task)
+    assert 'class="added"' in desk.get(page_of(booking)).content.decode()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"nights": 2}', '{"hotel_name": "R", "x": 1}', '{"nights": NaN}'])
+def test_an_edit_that_does_not_fit_is_told_and_keeps_what_was_typed(
+    desk: Client, booking: Interrupt, text: str
+) -> None:
+    response = post(desk, booking, "edit", args=text)
+    assert response.status_code == 200
+    assert "errorlist" in response.content.decode()
+    assert response.context["form"]["args"].value() == text
+    assert status_of(booking) == "pending"
+
+
+@pytest.mark.parametrize(("kind", "field"), [("reject", "message"), ("response", "answer")])
+def test_reject_and_answer_need_a_text(desk: Client, booking: Interrupt, kind: str, field: str) -> None:
+    assert field in post(desk, booking, kind, **{field: "  "}).context["form"].errors
+    assert status_of(booking) == "pending"
+    post(desk, booking, kind, **{field: "because"})
+    assert status_of(booking) in ("rejected", "responded")
+
+
+def test_arguments_that_do_not_fit_do_not_block_a_reject(desk: Client, booking: Interrupt) -> None:
+    post(desk, booking, "reject", args="{", message="no")
+    assert status_of(booking) == "rejected"
+
+
+def test_a_high_risk_asks_once_more(desk: Client, mail: Interrupt) -> None:
+    assert "confirmed" in post(desk, mail, "accept").context["form"].errors
+    post(desk, mail, "accept", confirmed="on")
+    assert status_of(mail) == "approved"
+
+
+def test_the_loser_of_a_race_sees_who_decided_what_and_keeps_the_text(
+    desk: Client, booking: Interrupt, admin_client: Client
+) -> None:
+    post(admin_client, booking, "accept")
+    response = post(desk, booking, "reject", message="too dear for us")
+    content = response.content.decode()
+    assert "admin: accept" in content
+    assert "too dear for us" in content
+    assert status_of(booking) == "approved"
+
+
+@pytest.mark.parametrize("more", [{"version": 7}, {"digest": "other"}])
+def test_what_changed_since_it_was_shown_is_not_decided(desk: Client, booking: Interrupt, more: Any) -> None:
+    response = post(desk, booking, "accept", **more)
+    assert "changed since you read it" in response.content.decode()
+    assert status_of(booking) == "pending"
+
+
+def test_after_a_decision_comes_the_next_one(desk: Client, booking: Interrupt, mail: Interrupt) -> None:
+    assert post(desk, booking, "accept").headers["Location"] == page_of(mail)
+    assert post(desk, mail, "reject", message="no").headers["Location"] == QUEUE
+
+
+def test_a_decided_review_is_read_only(desk: Client, booking: Interrupt) -> None:
+    post(desk, booking, "accept")
+    content = desk.get(page_of(booking)).content.decode()
+    assert "<button" not in content.split('id="content-main"')[1].split("</main>")[0]
+    assert "rita" in content
+
+
+def test_a_view_only_user_gets_no_buttons_and_a_403(booking: Interrupt) -> None:
+    viewer = grant(User.objects.create_user("vic", is_staff=True), "reviews.view_review")
+    client = Client()
+    client.force_login(viewer)
+    assert 'name="response_type"' not in client.get(page_of(booking)).content.decode()
+    assert post(client, booking, "accept").status_code == 403
+    assert status_of(booking) == "pending"
+
+
+def test_a_reviewer_who_asked_is_barred_where_they_have_to_differ(desk: Client, invoke: Any, work: Any) -> None:
+    task = invoke("email bob@example.com saying hello", user="rita")
+    work()
+    review = open_review(task)
+    assert 'name="response_type"' not in desk.get(page_of(review)).content.decode()
+    assert post(desk, review, "accept", confirmed="on").status_code == 403
+
+
+def test_staff_without_the_right_sees_no_reviews(booking: Interrupt) -> None:
+    client = Client()
+    client.force_login(User.objects.create_user("stan", is_staff=True))
+    assert client.get(page_of(booking)).status_code in (403, 404)
+    assert client.get(QUEUE).status_code == 403
+
+
+def test_no_get_decides(desk: Client, booking: Interrupt) -> None:
+    desk.get(page_of(booking), {"response_type": "accept", "version": "1", "digest": booking.args_digest})
+    assert status_of(booking) == "pending"
+
+
+def test_a_doubt_has_its_own_words(desk: Client, booking: Interrupt) -> None:
+    Interrupt.objects.update(kind="in_doubt")
+    content = desk.get(page_of(booking)).content.decode()
+    for words in ("What became of this call?", "Run it again", "It happened", "Give up"):
+        assert words in content
+    assert "Approve with changes" not in content
+
+
+def test_hidden_characters_are_shown_as_marks_and_markup_is_inert(desk: Client, booking: Interrupt) -> None:
+    evil = '{"hotel_name":"<img src=x onerror=alert(1)>\\u202eevil\\u200b","nights":2}'
+    Interrupt.objects.update(args_text=evil, description="</script><b>\u202e")
+    content = desk.get(page_of(booking)).content.decode()
+    assert "<img" not in content
+    assert "</script><b>" not in content
+    assert r"\u{202e}evil\u{200b}" in content
+
+
+def test_the_queue_needs_few_queries(desk: Client, invoke: Any, work: Any, django_assert_max_num_queries: Any) -> None:
+    for number in range(12):
+        invoke("book the Ritz for 2 nights", session=f"s{number}")
+    work()
+    with django_assert_max_num_queries(12):
+        desk.get(QUEUE)
+
+
+def test_the_policy_of_the_page_forbids_everything_foreign(desk: Client, booking: Interrupt) -> None:
+    policy = desk.get(page_of(booking)).headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
