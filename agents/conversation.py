@@ -26,8 +26,8 @@ def opening(task: Task) -> list[AnyMessage]:
     Only completed tasks count: one that ended early may hold calls without results, which the next model call refuses.
     """
     earlier: list[AnyMessage] = []
-    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, created_at__lt=task.created_at)
-    for result in tasks.order_by("-created_at", "-pk").values_list("result", flat=True).iterator(chunk_size=20):
+    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
+    for result in tasks.order_by("-position").values_list("result", flat=True).iterator(chunk_size=20):
         earlier = [*from_wire((result or {}).get("messages", [])), *earlier]
         if count_tokens_approximately(earlier) > settings.CONVERSATION_TOKENS:
             break

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Max, QuerySet
 
 from agents import queue
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
@@ -154,6 +154,7 @@ def begin(session: Session, task: Task) -> Task:
     busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
     task.status = Status.QUEUED if busy else Status.PENDING
     task.published_at = None if busy else Now()
+    task.position = (session.tasks.aggregate(last=Max("position"))["last"] or 0) + 1
     task.save(force_insert=True)
     if not busy:
         transaction.on_commit(partial(queue.publish, task.pk), robust=True)
@@ -167,7 +168,7 @@ def promote(session_pk: uuid.UUID) -> Task | None:
         tasks = Task.objects.filter(session=session_pk)
         if tasks.filter(status__in=ACTIVE).exists():
             return None
-        task = tasks.filter(status=Status.QUEUED).order_by("created_at", "pk").first()
+        task = tasks.filter(status=Status.QUEUED).order_by("position").first()
         if task is not None:
             _move(task, Status.PENDING)
     return task

@@ -62,6 +62,7 @@ class Task(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(Session, models.CASCADE, related_name="tasks", verbose_name=_("session"))
     task_id = models.CharField(_("task"), max_length=ID_LENGTH)
+    position = models.PositiveIntegerField(editable=False)  # in the session, from 1: the clock can tie
     query = models.TextField(_("query"))
     system_message = models.TextField(_("system message"), blank=True)
     agent = models.CharField(_("agent"), max_length=100, default="default")
@@ -90,6 +91,8 @@ class Task(models.Model):
         verbose_name_plural = _("tasks")
         constraints = (
             models.UniqueConstraint(fields=("session", "task_id"), name="one_task_per_id_and_session"),
+            # Also the index of the queue and the conversation.
+            models.UniqueConstraint(fields=("session", "position"), name="one_task_per_position_and_session"),
             models.UniqueConstraint(
                 fields=("session",),
                 condition=Q(status__in=[Status.PENDING, Status.RUNNING, Status.INTERRUPTED]),
@@ -97,7 +100,7 @@ class Task(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("session", "created_at"), name="task_order"),  # the queue, the conversation
+            models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
             models.Index(  # the sweeper
                 fields=("status", "published_at"),
                 condition=Q(status__in=[Status.QUEUED, Status.PENDING, Status.RUNNING, Status.INTERRUPTED]),
@@ -270,8 +273,12 @@ class Chore(models.Model):
 class WorkerProcess(models.Model):
     """A worker process that lives: its heartbeat writes here."""
 
-    name = models.CharField(max_length=200, primary_key=True)
-    beat_at = models.DateTimeField(db_default=Now())
+    name = models.CharField(_("name"), max_length=200, primary_key=True)
+    beat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("worker process")
+        verbose_name_plural = _("worker processes")
 
     def __str__(self) -> str:
         return self.name

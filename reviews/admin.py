@@ -134,7 +134,7 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         decided = services.decide(review.pk, request.user, form.choice())  # type: ignore[arg-type]
         address = reverse("admin:reviews_review_change", args=[review.pk])
         text = _('{}: {} (<a href="{}">look back</a>)')
-        messages.success(request, format_html(str(text), visible(str(review)), decided.get_status_display(), address))
+        messages.success(request, format_html(str(text), decided.get_status_display(), visible(str(review)), address))
 
     def _page(self, request: HttpRequest, review: Review, form: DecisionForm) -> HttpResponse:
         context = {

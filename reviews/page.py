@@ -25,9 +25,9 @@ def written(value: Any) -> str:
 def conversation(review: Interrupt) -> list[tuple[str, str]]:
     """Who said what in the session: its last completed tasks, then the query of the task that asks."""
     task = review.task
-    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, created_at__lt=task.created_at)
+    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
     said: list[tuple[str, str]] = []
-    for result in reversed(tasks.order_by("-created_at").values_list("result", flat=True)[:EARLIER]):
+    for result in reversed(tasks.order_by("-position").values_list("result", flat=True)[:EARLIER]):
         said += [(one["type"], _said(one)) for one in (result or {}).get("messages", [])]
     return [*said, ("human", task.query)]
 

@@ -81,3 +81,11 @@ def test_tasks_are_cancelled_from_the_list(admin_client: Client, done: Task) -> 
 
 def test_failed_jobs_are_listed(admin_client: Client) -> None:
     assert admin_client.get("/admin/django_celery_results/taskresult/").status_code == 200
+
+
+def test_the_index_offers_no_models_that_do_nothing(admin_client: Client) -> None:
+    content = admin_client.get("/admin/").content.decode()
+    assert "/admin/rest_framework_api_key/" not in content
+    assert "/admin/django_celery_results/groupresult/" not in content
+    assert "/admin/django_celery_results/taskresult/add/" not in content
+    assert "Worker processes" in content

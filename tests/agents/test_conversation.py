@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from agents import conversation
 from agents.graphs.model_calls import BROKEN_CALLS, _reliable
 from agents.models import Session, Task
+from tests.helpers import again
 
 CALL = {"name": "multiply", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
 TURN = [
@@ -26,11 +27,13 @@ def session(db: None) -> Session:
 def earlier(session: Session, count: int) -> None:
     for number in range(count):
         result = {"messages": conversation.to_wire(list(TURN))}
-        Task.objects.create(session=session, task_id=f"e{number}", query="x", status="completed", result=result)
+        Task.objects.create(
+            session=session, position=number, task_id=f"e{number}", query="x", status="completed", result=result
+        )
 
 
 def next_task(session: Session) -> Task:
-    task = Task.objects.create(session=session, task_id="next", query="and now?")
+    task = Task.objects.create(session=session, position=100, task_id="next", query="and now?")
     return Task.objects.get(pk=task.pk)
 
 
@@ -49,7 +52,7 @@ def test_a_wire_message_has_the_documented_fields() -> None:
 
 def test_a_task_starts_from_the_sessions_completed_tasks(session: Session) -> None:
     earlier(session, 2)
-    Task.objects.create(session=session, task_id="bad", query="x", status="error")
+    Task.objects.create(session=session, position=99, task_id="bad", query="x", status="error")
     opening = conversation.opening(next_task(session))
     assert len(opening) == 9
     assert opening[-1].content == "and now?"
@@ -85,3 +88,11 @@ def test_a_call_whose_arguments_are_no_json_is_no_final_answer() -> None:
     message = _reliable(AIMessage("", invalid_tool_calls=[broken]))
     assert message.tool_calls[0]["id"] == "c9"  # type: ignore[attr-defined]
     assert message.additional_kwargs[BROKEN_CALLS] == ["c9"]
+
+
+def test_tasks_of_one_moment_stay_in_order(session: Session) -> None:
+    earlier(session, 3)
+    Task.objects.update(created_at="2026-01-01T00:00:00Z")
+    task = next_task(session)
+    Task.objects.filter(pk=task.pk).update(created_at="2026-01-01T00:00:00Z")
+    assert len(conversation.opening(again(task))) == 3 * len(TURN) + 1

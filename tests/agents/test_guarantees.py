@@ -340,7 +340,7 @@ def test_7_siblings_decided_at_once_leave_no_task_behind(invoke: Any, work: Any,
 def test_7_the_database_itself_allows_one_active_task_a_session(invoke: Any) -> None:
     task = invoke("multiply 6 by 7")
     with pytest.raises(IntegrityError), transaction.atomic():
-        Task.objects.create(session=task.session, task_id="second", query="x", status="pending")
+        Task.objects.create(session=task.session, task_id="second", position=2, query="x", status="pending")
 
 
 def test_7_control_without_the_constraint_two_would_be_active(invoke: Any) -> None:
@@ -349,7 +349,7 @@ def test_7_control_without_the_constraint_two_would_be_active(invoke: Any) -> No
     with connection.schema_editor() as editor:
         editor.remove_constraint(Task, constraint)
     try:
-        Task.objects.create(session=task.session, task_id="second", query="x", status="pending")
+        Task.objects.create(session=task.session, task_id="second", position=2, query="x", status="pending")
         assert Task.objects.filter(status="pending").count() == 2
     finally:
         Task.objects.all().delete()
