@@ -41,6 +41,7 @@ lock: ## Compile requirements*.in into the pinned requirements*.txt (ARGS=--upgr
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
+	$(COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt
 
 # Installing. The stamps are newer than the requirements that were installed last.
 
