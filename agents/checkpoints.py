@@ -115,13 +115,6 @@ def newest(task: Task) -> str:
     return found.checkpoint["id"] if found else ""
 
 
-def forget(task: Task) -> None:
-    """Delete all checkpoints of a task that has ended: then the fence lets no new one in."""
-    with _plain_saver() as saver:
-        saver.delete_thread(str(task.pk))
-    Task.objects.filter(pk=task.pk).update(has_thread=False)
-
-
 def close_pools() -> None:
     """Close this process's connections for checkpoints; the next saver opens new ones."""
     with _pools_lock:

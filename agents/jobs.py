@@ -8,9 +8,9 @@ from celery.signals import worker_init, worker_process_init, worker_ready, worke
 from django.conf import settings
 from django.db import close_old_connections
 
-from agents import checkpoints, lifecycle, queue, registry
+from agents import lifecycle, queue, registry, threads
 from agents.heartbeat import heart
-from agents.models import Attempt, Task
+from agents.models import Attempt
 from agents.runner import Failed, Finished, Outcome, Paused, advance
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
         case _:
             lifecycle.release(attempt)
             return
-    checkpoints.forget(Task(pk=attempt.task_id))
+    threads.forget([attempt.task_id])
 
 
 @worker_init.connect

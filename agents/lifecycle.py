@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
-from agents import queue
+from agents import queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict
@@ -149,6 +149,22 @@ def cancel(task: Task) -> Task:
     return held
 
 
+def remove(session: Session, tasks: QuerySet[Task]) -> int:
+    """Any state -> gone, with attempts, questions, ledger and checkpoints. The caller holds `lock_session`.
+
+    Returns how many tasks there were. The next task of the session is not started: `promote` does that.
+    """
+    held = list(tasks.filter(session=session).select_for_update(no_key=True).values_list("pk", flat=True))
+    # A call that is being entered holds its interrupt before it waits for its attempt: the same order here.
+    list(Interrupt.objects.filter(task__in=held).select_for_update(no_key=True).values_list("pk", flat=True))
+    # Ending an attempt waits for a checkpoint that is being written; after it none can follow.
+    Attempt.objects.filter(task__in=held, ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.VOIDED)
+    threads.forget(held)
+    Task.objects.filter(pk__in=held).delete()
+    logger.info("session %s: %d task(s) removed", session.pk, len(held))
+    return len(held)
+
+
 def begin(session: Session, task: Task) -> Task:
     """Store a new task: pending where the session is free, else queued. The caller holds `lock_session`."""
     busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
@@ -192,8 +208,11 @@ def require_open(attempt: Attempt) -> None:
 
 def lock_session(user_id: str, session_id: str) -> Session:
     """The session, made where it is new, locked until the transaction ends."""
-    Session.objects.get_or_create(user_id=user_id, session_id=session_id)
-    return Session.objects.select_for_update(no_key=True).get(user_id=user_id, session_id=session_id)
+    rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id, session_id=session_id)
+    while True:  # once more for each time that somebody deletes it in between
+        Session.objects.get_or_create(user_id=user_id, session_id=session_id)
+        if (session := rows.first()) is not None:
+            return session
 
 
 def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> None:

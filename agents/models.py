@@ -38,6 +38,7 @@ class Session(models.Model):
     user_id = models.CharField(_("user"), max_length=ID_LENGTH)
     session_id = models.CharField(_("session"), max_length=ID_LENGTH)
     title = models.CharField(_("title"), max_length=200, blank=True)
+    agent = models.CharField(_("agent"), max_length=100, default="default")  # of its tasks, unless one names another
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     class Meta:
@@ -117,6 +118,22 @@ class Task(models.Model):
     def wire_status(self) -> str:
         """The status word clients see: `queued` is inside only."""
         return Status.PENDING.value if self.status == Status.QUEUED else str(self.status)
+
+
+class IdempotencyKey(models.Model):
+    """A submission's `Idempotency-Key`: for a day the same one by the same principal is the same task."""
+
+    principal = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="+")  # null only while it is being made
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the housekeeping looks for old ones
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("principal", "key"), name="one_use_per_idempotency_key"),)
+
+    def __str__(self) -> str:
+        return self.key
 
 
 class Attempt(models.Model):

@@ -1,8 +1,11 @@
 """Rows as the API shows them."""
 
+from collections import Counter
 from typing import Any
 
-from agents.models import FINAL, Interrupt, Status, Task
+from django.db.models import Count, Max
+
+from agents.models import ACTIVE, FINAL, Interrupt, Session, Status, Task
 
 
 def interrupt(row: Interrupt, allowed: list[str]) -> dict[str, Any]:
@@ -34,6 +37,26 @@ def ids(task: Task) -> dict[str, str]:
         "user_id": task.session.user_id,
         "session_id": task.session.session_id,
         "task_id": task.task_id,
+    }
+
+
+def session(row: Session) -> dict[str, Any]:
+    """A session without its messages; `status` is `idle` or that of its active task."""
+    groups = list(row.tasks.order_by().values_list("status").annotate(count=Count("pk"), last=Max("updated_at")))
+    counts: Counter[str] = Counter()
+    for status, count, _ in groups:
+        counts[Status.PENDING.value if status == Status.QUEUED else status] += count
+    active = next((status for status, _, _ in groups if status in ACTIVE), "idle")
+    return {
+        "user_id": row.user_id,
+        "session_id": row.session_id,
+        "title": row.title,
+        "agent": row.agent,
+        "status": active,
+        "tasks_count": sum(counts.values()),
+        "tasks": dict(counts),
+        "created_at": row.created_at,
+        "updated_at": max((last for _, _, last in groups), default=row.created_at),
     }
 
 

@@ -3,12 +3,23 @@
 from typing import Any
 
 from rest_framework import serializers
+from rest_framework.request import Request
 
 from agents.services import ENQUEUE, STRATEGIES
 from agentsite.core.fields import TextField
 from agentsite.core.identifiers import IdentifierField
 
 QUERY_LIMIT = 100_000  # characters
+KEY_HEADER = "Idempotency-Key"
+KEY_LIMIT = 255  # characters
+
+
+def idempotency_key(request: Request) -> str:
+    """The request's `Idempotency-Key`, or "". Raises ValidationError."""
+    key = str(request.headers.get(KEY_HEADER, ""))
+    if len(key) > KEY_LIMIT or not (key.isascii() and key.isprintable()):
+        raise serializers.ValidationError({KEY_HEADER: [f"1 to {KEY_LIMIT} printable ASCII characters."]})
+    return key
 
 
 class TaskIdsSerializer(serializers.Serializer):
@@ -17,6 +28,15 @@ class TaskIdsSerializer(serializers.Serializer):
     user_id = IdentifierField(required=False)
     session_id = IdentifierField()
     task_id = IdentifierField()
+
+
+class SessionSerializer(serializers.Serializer):
+    """The body of POST /agent/session."""
+
+    user_id = IdentifierField(required=False)
+    session_id = IdentifierField(required=False)
+    title = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    agent = TextField(max_length=100, required=False)
 
 
 class InvokeSerializer(serializers.Serializer):

@@ -1,5 +1,6 @@
-"""The app's public interface: submit, answer, cancel."""
+"""The app's public interface: submit, answer, cancel, delete."""
 
+import uuid
 from dataclasses import asdict, dataclass
 
 from django.conf import settings
@@ -8,13 +9,17 @@ from django.db import transaction
 
 from agents import lifecycle
 from agents.models import ACTIVE, Interrupt, Session, Status, Task
-from agents.terms import ResponseType
-from agentsite.core.clock import Now
+from agents.models import IdempotencyKey as Keys
+from agents.terms import DAY, ResponseType
+from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict, Invalid, NotFound, TooMany
 from agentsite.core.text import canonical, digest
+from memory.models import Memory
 
 ENQUEUE, REJECT = "enqueue", "reject"
 STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
+NO_TASK = "There is no such task."
+NO_SESSION = "There is no such session."
 RETRY_AFTER = 30  # seconds, a guess: a queue shortens when a person decides something
 
 
@@ -36,48 +41,81 @@ class QueueFull(TooMany):
     code = "queue_full"
 
 
+class DifferentSession(Conflict):
+    """This session exists with another title or agent."""
+
+    code = "session_exists"
+
+
+class KeyReused(Conflict):
+    """This Idempotency-Key was used for another body."""
+
+    code = "idempotency_key_reused"
+
+
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for."""
+    """What a client asks for. Ids that are left out are made."""
 
     user_id: str
-    session_id: str
-    task_id: str
     query: str
+    session_id: str = ""
+    task_id: str = ""
     system_message: str = ""
-    agent: str = "default"
+    agent: str = ""  # "": the session's
     multitask_strategy: str = ENQUEUE
 
 
-def submit(submission: Submission, principal: User) -> Task:
+def submit(submission: Submission, principal: User, idempotency_key: str = "") -> Task:
     """Store the task and publish its job on commit. The same submission again starts nothing.
+
+    Args:
+        idempotency_key: makes a repetition known where the submission has no task_id; "" where there is none.
 
     Raises:
         Invalid: there is no such agent.
-        DifferentTask: the task_id is taken by another body.
+        DifferentTask, KeyReused: the task_id or the key is taken by another body.
         SessionBusy, QueueFull: as the strategy says.
     """
-    if submission.agent not in settings.AGENTS:
-        raise Invalid(errors={"agent": [f"There is no agent called {submission.agent!r}."]})
+    _require_agent(submission.agent)
     body = digest(canonical(asdict(submission)))
     with transaction.atomic():
-        session = lifecycle.lock_session(submission.user_id, submission.session_id)
-        known = session.tasks.filter(task_id=submission.task_id).first()
-        if known is not None:
-            if known.request_digest != body:
-                raise DifferentTask
-            return known
-        _require_room(session, submission.multitask_strategy)
-        task = Task(
-            session=session,
-            task_id=submission.task_id,
-            query=submission.query,
-            system_message=submission.system_message,
-            agent=submission.agent,
-            request_digest=body,
-            submitted_by=principal,
-        )
-        return lifecycle.begin(session, task)
+        if submission.task_id or not idempotency_key:
+            return _stored(submission, body, principal)
+        # Concurrent ones wait here for the first, and find its task when it has committed.
+        Keys.objects.filter(principal=principal, key=idempotency_key, created_at__lt=seconds_from_now(-DAY)).delete()
+        key, _ = Keys.objects.get_or_create(principal=principal, key=idempotency_key, defaults={"request_digest": body})
+        if key.request_digest != body:
+            raise KeyReused
+        if key.task is None:
+            key.task = _stored(submission, body, principal)
+            key.save(update_fields=["task"])
+        return key.task
+
+
+def _stored(submission: Submission, body: str, principal: User) -> Task:
+    session = lifecycle.lock_session(submission.user_id, submission.session_id or str(uuid.uuid4()))
+    known = session.tasks.filter(task_id=submission.task_id).first() if submission.task_id else None
+    if known is not None:
+        if known.request_digest != body:
+            raise DifferentTask
+        return known
+    _require_room(session, submission.multitask_strategy)
+    task = Task(
+        session=session,
+        task_id=submission.task_id or str(uuid.uuid4()),
+        query=submission.query,
+        system_message=submission.system_message,
+        agent=submission.agent or session.agent,
+        request_digest=body,
+        submitted_by=principal,
+    )
+    return lifecycle.begin(session, task)
+
+
+def _require_agent(alias: str) -> None:
+    if alias and alias not in settings.AGENTS:
+        raise Invalid(errors={"agent": [f"There is no agent called {alias!r}."]})
 
 
 def _require_room(session: Session, strategy: str) -> None:
@@ -121,6 +159,55 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
     lifecycle.wake(interrupt.task)
 
 
+def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple[Session, bool]:
+    """A session before its first task, and whether it is new. The same again is the session that is there.
+
+    Raises:
+        Invalid: there is no such agent.
+        DifferentSession: it exists with another title or agent.
+    """
+    _require_agent(agent)
+    given = {name: value for name, value in (("title", title), ("agent", agent)) if value}
+    session, made = Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=given)
+    if not made and any(getattr(session, name) != value for name, value in given.items()):
+        raise DifferentSession
+    return session, made
+
+
+def find_session(user_id: str, session_id: str) -> Session:
+    """The session of these ids. Raises NotFound."""
+    session = Session.objects.filter(user_id=user_id, session_id=session_id).first()
+    if session is None:
+        raise NotFound(NO_SESSION)
+    return session
+
+
+def delete_session(user_id: str, session_id: str) -> None:
+    """Delete the session and all that belongs to it; a task that runs is stopped first. Raises NotFound."""
+    with transaction.atomic():
+        session = _locked(user_id, session_id, NO_SESSION)
+        lifecycle.remove(session, session.tasks.all())
+        Memory.objects.filter(user_id=user_id, scope=Memory.Scope.SESSION, scope_ref=session_id).delete()
+        session.delete()
+
+
+def delete_task(user_id: str, session_id: str, task_id: str) -> None:
+    """Delete the task and take its messages out of the conversation; the next one starts. Raises NotFound."""
+    with transaction.atomic():
+        session = _locked(user_id, session_id, NO_TASK)
+        if not lifecycle.remove(session, session.tasks.filter(task_id=task_id)):
+            raise NotFound(NO_TASK)
+        lifecycle.promote(session.pk)
+
+
+def _locked(user_id: str, session_id: str, missing: str) -> Session:
+    rows = Session.objects.select_for_update(no_key=True)
+    session = rows.filter(user_id=user_id, session_id=session_id).first()
+    if session is None:
+        raise NotFound(missing)
+    return session
+
+
 def cancel(task: Task) -> Task:
     """Cancel the task: at once for the client, at the next step for its worker. A finished one stays as it is."""
     return lifecycle.cancel(task)
@@ -133,4 +220,4 @@ def find_task(user_id: str, session_id: str, task_id: str) -> Task:
             session__user_id=user_id, session__session_id=session_id, task_id=task_id
         )
     except Task.DoesNotExist as error:
-        raise NotFound("There is no such task.") from error
+        raise NotFound(NO_TASK) from error

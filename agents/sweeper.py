@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef
 from django.utils.module_loading import import_string
 
-from agents import checkpoints, lifecycle, queue
+from agents import checkpoints, lifecycle, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
@@ -78,9 +78,8 @@ def expire_reviews() -> int:
 
 def forget_checkpoints() -> int:
     """Checkpoints of tasks that have ended."""
-    tasks = Task.objects.filter(status__in=FINAL, has_thread=True)[:BATCH]
-    for task in tasks:
-        checkpoints.forget(task)
+    tasks = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
+    threads.forget(tasks)
     return len(tasks)
 
 

@@ -7,9 +7,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from agents import presenters, services
+from agents import presenters, services, transcript
 from agents.models import FINAL, Session, Task
-from agents.serializers import InvokeSerializer, TaskIdsSerializer
+from agents.serializers import InvokeSerializer, SessionSerializer, TaskIdsSerializer, idempotency_key
 from agentsite.core import paging
 from agentsite.core.identifiers import stored
 from agentsite.core.principals import principal_of, require_to_read, require_to_write
@@ -24,10 +24,9 @@ class TaskViewSet(ViewSet):
         serializer.is_valid(raise_exception=True)
         body: dict[str, Any] = {name: value for name, value in serializer.validated_data.items() if value is not None}
         body.setdefault("user_id", request.user.get_username())
-        body.setdefault("session_id", str(uuid.uuid4()))
-        body.setdefault("task_id", str(uuid.uuid4()))
         require_to_write(request.user, body["user_id"])
-        task = services.submit(services.Submission(**body), principal_of(request))
+        key = idempotency_key(request)
+        task = services.submit(services.Submission(**body), principal_of(request), key)
         return Response(presenters.ids(task), status=202)
 
     def cancel(self, request: Request) -> Response:
@@ -40,6 +39,12 @@ class TaskViewSet(ViewSet):
         ended = task.status in FINAL
         task = services.cancel(task)
         return Response({**ids, "status": task.wire_status}, status=200 if ended else 202)
+
+    def destroy(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
+        """Delete a task; one that runs is stopped first."""
+        require_to_read(request.user, user_id)
+        services.delete_task(stored(user_id), stored(session_id), stored(task_id))
+        return Response({"status": "success", "message": "The task and all that belongs to it are deleted."})
 
     def list(self, request: Request, user_id: str, session_id: str) -> Response:
         """The tasks of a session, oldest first."""
@@ -61,7 +66,31 @@ class TaskViewSet(ViewSet):
 
 
 class SessionViewSet(ViewSet):
-    """Listing of sessions."""
+    """Opening, reading, listing and deleting of sessions."""
+
+    def create(self, request: Request) -> Response:
+        """Open a session before its first task; 200 where it is there already."""
+        serializer = SessionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
+        user_id = data.get("user_id", request.user.get_username())
+        require_to_write(request.user, user_id)
+        session_id = data.get("session_id") or str(uuid.uuid4())
+        session, made = services.open_session(user_id, session_id, data.get("title") or "", data.get("agent", ""))
+        return Response(presenters.session(session), status=201 if made else 200)
+
+    def retrieve(self, request: Request, user_id: str, session_id: str) -> Response:
+        """A session with a page of its conversation."""
+        require_to_read(request.user, user_id)
+        session = services.find_session(stored(user_id), stored(session_id))
+        messages, cursor = transcript.page(request, session)
+        return Response({**presenters.session(session), "messages": messages, "next": cursor})
+
+    def destroy(self, request: Request, user_id: str, session_id: str) -> Response:
+        """Delete a session; a task that runs is stopped first."""
+        require_to_read(request.user, user_id)
+        services.delete_session(stored(user_id), stored(session_id))
+        return Response({"status": "success", "message": "The session and all that belongs to it are deleted."})
 
     def list(self, request: Request, user_id: str) -> Response:
         """The ids of a user's sessions, newest first."""

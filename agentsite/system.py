@@ -7,11 +7,13 @@ from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
+from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from agents.models import Interrupt, Session, Status, Task, WorkerProcess
+from agentsite import readiness
 from agentsite.core.clock import seconds_from_now
 from agentsite.core.paging import limit_of
 from agentsite.core.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
@@ -29,6 +31,23 @@ def index(request: HttpRequest) -> JsonResponse:
 def health(request: HttpRequest) -> JsonResponse:
     """That the process answers; it asks nothing else."""
     return JsonResponse({"status": "healthy", "message": "The service answers."})
+
+
+class ReadinessViewSet(ViewSet):
+    """Whether requests can be served: only the database counts, as work is accepted without broker and workers."""
+
+    permission_classes = (AllowAny,)
+
+    def retrieve(self, request: Request) -> Response:
+        """200, or 503 where the database is away or migrations are missing; with `view_system` also the rest."""
+        missing = readiness.missing_migrations()
+        body: dict[str, Any] = {"status": "ready", "message": "The service accepts work."}
+        if missing:
+            detail = f"Migrations are missing: {', '.join(missing[:10])}. Run `manage.py migrate`."
+            body = {"status": "unavailable", "message": detail, "detail": detail, "code": "migrations_missing"}
+        elif request.user.has_perm(VIEW_SYSTEM):
+            body |= readiness.surroundings()
+        return Response(body, status=503 if missing else 200)
 
 
 class SystemInfoViewSet(ViewSet):

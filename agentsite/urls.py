@@ -17,6 +17,7 @@ handler500 = "agentsite.errors.server_error"
 urlpatterns = [
     path("", system.index),
     path("health", system.health),
+    path("health/ready", system.ReadinessViewSet.as_view({"get": "retrieve"})),
     path("system/info", system.SystemInfoViewSet.as_view({"get": "retrieve"})),
     path("", include("agents.urls")),
     path("", include("memory.urls")),

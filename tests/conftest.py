@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery import Celery
 from django.contrib.auth.models import Permission, User
 from django.db import connection
 from rest_framework.test import APIClient
@@ -13,6 +14,8 @@ from agents import checkpoints, jobs, queue, registry
 from agents.demo_model import serve
 from agents.heartbeat import Heart
 from agents.models import Task
+from agentsite import celery_app
+from agentsite.accounts import create_key
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,6 +102,13 @@ def client_of(user: User | None) -> APIClient:
     return client
 
 
+def keyed_client_of(user: User) -> APIClient:
+    """With a real key, so that the way from the key to the user and what they may do is part of it."""
+    client = APIClient()
+    client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_key(user, 'test')}")
+    return client
+
+
 @pytest.fixture
 def api(service: User) -> APIClient:
     """The API as the service account calls it."""
@@ -152,3 +162,17 @@ def oracle(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("ORACLE", str(tmp_path / "oracle"))
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.oracle"]}}
+
+
+@pytest.fixture
+def broker(monkeypatch: Any, settings: Any) -> Iterator[Callable[[int], None]]:
+    """Publish for real, to the Redis that is said to be on this port."""
+    monkeypatch.undo()
+
+    def use(port: int) -> None:
+        app = Celery("elsewhere", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
+        app.conf.broker_transport_options = settings.REDIS_TRANSPORT_OPTIONS
+        app.set_current()
+
+    yield use
+    celery_app.set_current()

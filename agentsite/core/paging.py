@@ -38,20 +38,36 @@ def page(request: Request, rows: QuerySet[Row], *, newest_first: bool = True) ->
     found = list(rows.order_by(f"{order}created_at", f"{order}pk")[: limit + 1])
     if len(found) <= limit:
         return found, None
-    return found[:limit], _encode(found[limit - 1])
+    last: Any = found[limit - 1]
+    return found[:limit], encode(last.created_at.isoformat(), str(last.pk))
 
 
-def _encode(row: Any) -> str:
-    return base64.urlsafe_b64encode(json.dumps([row.created_at.isoformat(), str(row.pk)]).encode()).decode()
+def encode(*values: str | int) -> str:
+    """A cursor: where the next page begins, in a form that clients hand back as it is."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+def decode(cursor: str, *kinds: type) -> list[Any]:
+    """The values of a cursor, which have to be of these kinds. Raises Invalid."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
+            raise ValueError("not a cursor of ours")
+    except (ValueError, RecursionError) as error:
+        raise _foreign() from error
+    return values
 
 
 def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
+    created_at, pk = decode(cursor, str, str)
     try:
-        created_at, pk = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
         moment = datetime.fromisoformat(created_at)
-        if moment.tzinfo is None or not isinstance(pk, str):
+        if moment.tzinfo is None:
             raise ValueError("not a cursor of ours")
-        pk = model._meta.pk.to_python(pk)
-    except (ValueError, TypeError, ValidationError) as error:
-        raise Invalid(errors={"cursor": ["Not a cursor that this service gave out."]}) from error
-    return moment, pk
+        return moment, model._meta.pk.to_python(pk)
+    except (ValueError, OverflowError, ValidationError) as error:
+        raise _foreign() from error
+
+
+def _foreign() -> Invalid:
+    return Invalid(errors={"cursor": ["Not a cursor that this service gave out."]})

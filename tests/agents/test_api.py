@@ -7,7 +7,7 @@ from django.db import OperationalError
 
 from agents import services
 from agents.models import Session, Task
-from tests.conftest import client_of
+from tests.conftest import client_of, keyed_client_of
 from tests.helpers import ids_of, path_of, status_of
 
 pytestmark = pytest.mark.django_db
@@ -158,10 +158,26 @@ def test_a_cancelled_task_lets_the_next_one_start(invoke: Any, api: Any) -> None
     assert second.status == "pending"
 
 
-def test_status_needs_few_queries(invoke: Any, api: Any, django_assert_max_num_queries: Any) -> None:
-    task = invoke("x")
+@pytest.mark.parametrize("query", ["multiply 6 by 7", "book the Ritz for 2 nights and book the Savoy for 1 night"])
+def test_status_needs_few_queries(
+    invoke: Any, work: Any, service: Any, django_assert_max_num_queries: Any, query: str
+) -> None:
+    task, client = invoke(query), keyed_client_of(service)
+    work()
     with django_assert_max_num_queries(4):
-        api.get(path_of(task))
+        client.get(path_of(task))
+
+
+@pytest.mark.parametrize("path", ["sessionids/ann", "tasks/ann/s0", "longterm/ann", "active/sessionid/ann"])
+@pytest.mark.parametrize("count", [1, 30])
+def test_a_list_needs_few_queries(
+    invoke: Any, service: Any, django_assert_max_num_queries: Any, path: str, count: int
+) -> None:
+    for number in range(count):
+        invoke("x", session=f"s{number}")
+    client = keyed_client_of(service)
+    with django_assert_max_num_queries(5):
+        assert client.get(f"/agent/{path}").status_code == 200
 
 
 def test_outsiders_get_nothing(invoke: Any, bob: Any) -> None:

@@ -2,33 +2,16 @@
 
 import socket
 import time
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from celery import Celery
 
 from agents import queue
 from agents.models import Task
-from agentsite import celery_app
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BODY = {"user_id": "ann", "session_id": "s1", "task_id": "t1", "query": "multiply 6 by 7"}
-
-
-@pytest.fixture
-def broker(monkeypatch: Any, settings: Any) -> Iterator[Callable[[int], None]]:
-    """Publish for real, to the Redis that is said to be on this port."""
-    monkeypatch.undo()
-
-    def use(port: int) -> None:
-        app = Celery("elsewhere", broker=f"redis://127.0.0.1:{port}/0", set_as_current=False)
-        app.conf.broker_transport_options = settings.REDIS_TRANSPORT_OPTIONS
-        app.set_current()
-
-    yield use
-    celery_app.set_current()
 
 
 def accepted_within(api: Any, seconds: float) -> Task:

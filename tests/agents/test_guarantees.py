@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, connection, transaction
 
-from agents import checkpoints, jobs, ledger, lifecycle, questions, sweeper
+from agents import checkpoints, jobs, ledger, lifecycle, questions, sweeper, threads
 from agents.graphs.gate import Passage
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.runner import advance
@@ -151,7 +151,7 @@ def test_2_control_without_the_fence_its_checkpoint_becomes_the_head(
             yield saver
 
     monkeypatch.setattr(checkpoints, "saver_of", unfenced)
-    checkpoints.forget(stalled.task)
+    threads.forget([stalled.task.pk])
     advance(stalled, event)
     assert checkpoints.newest(stalled.task) not in ("", head)
 

@@ -1,0 +1,49 @@
+"""What `/health/ready` looks at."""
+
+from typing import Any
+
+from celery import current_app
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.models import Max, Min
+from django.utils import timezone
+
+from agents.models import Status, Task, WorkerProcess
+
+BROKER_TIMEOUT = 2.0  # seconds
+_migrated = False  # once it is so it stays so: a newer release is a new process
+
+
+def missing_migrations() -> list[str]:
+    """The names of migrations that have not been applied. Raises OperationalError where the database is away."""
+    global _migrated
+    if _migrated:
+        connection.ensure_connection()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return []
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    _migrated = not plan
+    return [f"{migration.app_label}.{migration.name}" for migration, _ in plan]
+
+
+def surroundings() -> dict[str, Any]:
+    """Broker, workers and queue: what delays work without losing it."""
+    beat = WorkerProcess.objects.aggregate(last=Max("beat_at"))["last"]
+    oldest = Task.objects.filter(status=Status.PENDING).aggregate(first=Min("updated_at"))["first"]
+    now = timezone.now()
+    return {
+        "broker": "reachable" if _broker_answers() else "unreachable",
+        "last_heartbeat": beat,
+        "oldest_pending_seconds": (now - oldest).total_seconds() if oldest else None,
+    }
+
+
+def _broker_answers() -> bool:
+    try:
+        with current_app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
+            broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT)
+    except Exception:  # kombu lets each transport's own exceptions through
+        return False
+    return True

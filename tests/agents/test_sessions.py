@@ -1,0 +1,260 @@
+"""Sessions over REST: opening, reading page by page, deleting."""
+
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from agents import checkpoints, ledger, lifecycle, threads
+from agents.models import Attempt, Interrupt, Session, Task, ToolCall
+from agents.runner import advance
+from memory.models import Memory
+from reviews.models import Decision
+from tests.conftest import client_of, in_threads, keyed_client_of
+from tests.helpers import again, answer_of, open_review, path_of, resume
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+OPEN = {"user_id": "ann", "session_id": "s1", "title": "Trip", "agent": "default"}
+SESSION = "/agent/session/ann/s1"
+TABLES = (Session, Task, Attempt, Interrupt, ToolCall, Decision)
+
+
+def rows() -> dict[str, int]:
+    """What is left, by table; the checkpoints as one."""
+    left = {model.__name__: model.objects.count() for model in TABLES}
+    return {name: count for name, count in {**left, "checkpoints": threads.count()}.items() if count}
+
+
+@pytest.fixture(autouse=True)
+def _no_checkpoints(transactional_db: Any) -> None:
+    """Tables that are no models outlive a test."""
+    with connection.cursor() as cursor:
+        for table in threads.TABLES[connection.vendor]:
+            cursor.execute(f"DELETE FROM {table}")
+
+
+def test_a_session_is_opened_before_its_first_task(api: Any) -> None:
+    response = api.post("/agent/session", OPEN)
+    assert response.status_code == 201
+    assert {"title": "Trip", "status": "idle", "tasks_count": 0, "tasks": {}}.items() <= response.json().items()
+
+
+def test_opening_it_again_is_a_200(api: Any) -> None:
+    assert [api.post("/agent/session", OPEN).status_code for _ in range(2)] == [201, 200]
+    assert Session.objects.count() == 1
+
+
+def test_opening_it_with_another_title_conflicts(api: Any) -> None:
+    api.post("/agent/session", OPEN)
+    response = api.post("/agent/session", {**OPEN, "title": "Work"})
+    assert (response.status_code, response.json()["code"]) == (409, "session_exists")
+
+
+def test_ids_left_out_are_made(ann: Any) -> None:
+    answer = client_of(ann).post("/agent/session", {}).json()
+    assert answer["user_id"] == "ann"
+    assert Session.objects.get().session_id == answer["session_id"]
+
+
+@pytest.mark.parametrize(
+    ("field", "value"), [("user_id", 5), ("session_id", ".."), ("title", "x" * 201), ("title", 5), ("agent", "nobody")]
+)
+def test_bad_input_opens_nothing(api: Any, field: str, value: Any) -> None:
+    response = api.post("/agent/session", {**OPEN, field: value})
+    assert response.status_code == 400
+    assert field in response.json()["errors"]
+    assert not Session.objects.exists()
+
+
+def test_its_agent_is_that_of_its_tasks(api: Any, invoke: Any, settings: Any) -> None:
+    settings.AGENTS = {**settings.AGENTS, "other": settings.AGENTS["default"]}
+    api.post("/agent/session", {**OPEN, "agent": "other"})
+    assert invoke("x").agent == "other"
+    assert invoke("x", agent="default").agent == "default"
+
+
+def test_its_conversation_is_that_of_its_completed_tasks(api: Any, invoke: Any, work: Any) -> None:
+    first = invoke("multiply 6 by 7")
+    work()
+    invoke("book the Ritz for 2 nights")
+    work()
+    body = api.get(SESSION).json()
+    assert [m["type"] for m in body["messages"]] == ["human", "ai", "tool", "ai"]
+    assert {m["task_id"] for m in body["messages"]} == {first.task_id}
+    assert (body["status"], body["tasks"], body["next"]) == ("interrupted", {"completed": 1, "interrupted": 1}, None)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 5, 12])
+def test_its_pages_have_each_message_once(api: Any, invoke: Any, work: Any, limit: int) -> None:
+    for _ in range(3):
+        invoke("multiply 6 by 7")
+        work()
+    found, cursor = [], ""
+    while cursor is not None:
+        body = api.get(f"{SESSION}?limit={limit}&cursor={cursor}").json()
+        assert len(body["messages"]) <= limit
+        found += [m["id"] for m in body["messages"]]
+        cursor = body["next"]
+    assert found == [m["id"] for m in api.get(SESSION).json()["messages"]]
+    assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize("cursor", ["x", "W10=", "WyIxIiwyXQ==", "WzEsdHJ1ZV0="])
+def test_a_bad_cursor_is_a_400(api: Any, cursor: str) -> None:
+    api.post("/agent/session", OPEN)
+    assert api.get(f"{SESSION}?cursor={cursor}").status_code == 400
+
+
+@pytest.mark.parametrize("cursor", ["Wy01LC01XQ==", "Wzk5OTk5OTk5OTk5OTk5OTk5OTk5LDFd"])
+def test_a_cursor_beyond_the_end_is_an_ordinary_page(api: Any, cursor: str) -> None:
+    api.post("/agent/session", OPEN)
+    assert api.get(f"{SESSION}?cursor={cursor}").json()["messages"] == []
+
+
+@pytest.mark.parametrize("count", [1, 12])
+def test_reading_needs_few_queries(
+    service: Any, invoke: Any, work: Any, django_assert_max_num_queries: Any, count: int
+) -> None:
+    for _ in range(count):
+        invoke("multiply 6 by 7")
+        work()
+    client = keyed_client_of(service)
+    with django_assert_max_num_queries(5):
+        client.get(SESSION)
+
+
+def test_a_waiting_task_counts_as_pending(api: Any, invoke: Any) -> None:
+    invoke("one"), invoke("two")
+    assert api.get(SESSION).json()["tasks"] == {"pending": 2}
+
+
+def test_deleting_leaves_no_row_and_no_checkpoint(api: Any, invoke: Any, work: Any) -> None:
+    task = invoke("book the Ritz for 2 nights then book the Savoy for 1 night")
+    work()
+    resume(api, task)
+    work()
+    assert rows().keys() == {model.__name__ for model in TABLES} | {"checkpoints"}
+    assert api.delete(SESSION).json()["status"] == "success"
+    assert rows() == {}
+    assert api.delete(SESSION).status_code == 404
+
+
+def test_deleting_leaves_other_sessions_alone(api: Any, invoke: Any, work: Any) -> None:
+    kept = invoke("book the Ritz for 2 nights", session="s2")
+    invoke("book the Ritz for 2 nights")
+    work()
+    api.delete(SESSION)
+    resume(api, kept)
+    work()
+    assert "Booked Ritz" in answer_of(kept)
+
+
+def test_what_is_remembered_of_the_user_stays_and_of_the_session_goes(api: Any, invoke: Any) -> None:
+    invoke("x")
+    for scope, ref in (("user", ""), ("session", "s1"), ("session", "s2")):
+        Memory.objects.create(user_id="ann", text=f"{scope}{ref}", text_key=scope + ref, scope=scope, scope_ref=ref)
+    api.delete(SESSION)
+    assert set(Memory.objects.values_list("text", flat=True)) == {"user", "sessions2"}
+
+
+def test_a_run_whose_session_is_deleted_writes_nothing_more(api: Any, invoke: Any, event: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    api.delete(SESSION)
+    with pytest.raises(lifecycle.StaleAttempt):
+        advance(attempt, event)
+    assert rows() == {}
+
+
+def test_a_fence_that_has_seen_its_attempt_finds_it_gone(api: Any, invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    config: Any = {"configurable": {"thread_id": str(attempt.task_id), "checkpoint_ns": ""}}
+    with checkpoints.saver_of(attempt) as saver:
+        saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "1"}}, [("c", "v")], "t")
+        assert threads.count() == 1
+        api.delete(SESSION)
+        with pytest.raises(lifecycle.StaleAttempt):
+            saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, [("c", "v")], "t")
+    assert rows() == {}
+
+
+def test_a_call_that_ends_after_the_deletion_leaves_nothing(api: Any, invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    row = ledger.enter(attempt, ledger.Entry("m", "c", "charge", "{}", "d"))
+    api.delete(SESSION)
+    ledger.close(row, ToolCall.Status.SUCCEEDED, "{}")
+    assert rows() == {}
+
+
+def test_deleting_while_it_is_submitted_to_loses_neither(api: Any, service: Any) -> None:
+    def one(number: int) -> int:
+        client = client_of(service)
+        if number % 2:
+            return int(client.delete(SESSION).status_code)
+        body = {"user_id": "ann", "session_id": "s1", "task_id": f"t{number}", "query": "x"}
+        return int(client.post("/agent/invoke", body).status_code)
+
+    given = in_threads(8, one)
+    assert set(given[::2]) == {202}
+    assert set(given[1::2]) <= {200, 404}
+
+
+def test_a_deleted_task_is_out_of_the_conversation_and_the_next_one_starts(api: Any, invoke: Any, work: Any) -> None:
+    first = invoke("multiply 6 by 7")
+    work()
+    waiting, asking = invoke("book the Ritz for 2 nights"), invoke("what did I ask before")
+    for task in (first, waiting):
+        assert api.delete(path_of(task).replace("status", "task")).status_code == 200
+    work()
+    assert "multiply" not in answer_of(asking)
+    assert Task.objects.get() == asking
+
+
+def test_deleting_a_decided_tasks_review_takes_its_decision(api: Any, invoke: Any, work: Any) -> None:
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    review = open_review(task)
+    resume(api, task)
+    work()
+    api.delete(path_of(task).replace("status", "task"))
+    assert api.get(f"/reviews/{review.pk}").status_code == 404
+    assert rows() == {"Session": 1}
+
+
+def test_a_missing_task_can_not_be_deleted(api: Any, invoke: Any) -> None:
+    invoke("x")
+    assert api.delete("/agent/task/ann/s1/none").status_code == 404
+    assert api.delete("/agent/task/ann/none/t0").status_code == 404
+
+
+def test_outsiders_get_nothing(invoke: Any, bob: Any) -> None:
+    task, other = invoke("secret"), client_of(bob)
+    foreign, missing = other.get(SESSION), other.get("/agent/session/ann/none")
+    assert (foreign.status_code, foreign.json()) == (404, missing.json())
+    assert other.delete(SESSION).status_code == 404
+    assert other.delete(path_of(task).replace("status", "task")).status_code == 404
+    assert other.post("/agent/session", {**OPEN, "session_id": "s9"}).status_code == 403
+    assert again(task).status == "pending"
+    assert Session.objects.count() == 1
+
+
+def test_the_checkpoint_tables_are_those_of_langgraph(invoke: Any, work: Any) -> None:
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    before = threads.count()
+    assert threads.forget([task.pk]) == before > 0
+    assert threads.count() == 0
+    assert checkpoints.newest(task) == ""
+
+
+def test_a_thread_without_its_task_is_an_orphan(invoke: Any, work: Any) -> None:
+    kept, gone = invoke("book the Ritz for 2 nights"), invoke("book the Savoy for 1 night", session="s2")
+    work()
+    Task.objects.filter(pk=gone.pk).delete()
+    assert threads.orphans(10) == [gone.pk]
+    assert threads.orphans(0) == []
+    threads.forget(threads.orphans(10))
+    assert checkpoints.newest(kept) != ""
