@@ -21,10 +21,13 @@ from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
 from agents.lifecycle import StaleAttempt
-from agents.models import Attempt, Task
+from agents.models import Attempt
 
 Saver = BaseCheckpointSaver[str]
-_LIBPQ = ("dbname", "user", "password", "host", "port", "sslmode", "connect_timeout", "options")
+_LIBPQ = (
+    *("dbname", "user", "password", "host", "port", "sslmode", "connect_timeout", "options"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+)
 _POOL_SIZE = 20
 _pools: dict[tuple[int, str], ConnectionPool[Connection[DictRow]]] = {}  # by process and database: forks share none
 _pools_lock = threading.Lock()
@@ -40,11 +43,20 @@ class FencedPostgresSaver(PostgresSaver):
 
     @contextmanager
     def _cursor(self, *, pipeline: bool = False) -> Iterator[Cursor[DictRow]]:
-        """Source: PostgresSaver, where every write asks for a pipeline. Raises StaleAttempt."""
-        if not pipeline:
-            with super()._cursor() as cursor:
-                yield cursor
-            return
+        """Source: PostgresSaver, where every write asks for a pipeline.
+
+        Raises StaleAttempt, and Django's errors in place of the driver's: a database that is away is no failed task.
+        """
+        with connection.wrap_database_errors:
+            if pipeline:
+                with self._fenced() as cursor:
+                    yield cursor
+            else:
+                with super()._cursor() as cursor:
+                    yield cursor
+
+    @contextmanager
+    def _fenced(self) -> Iterator[Cursor[DictRow]]:
         with (
             self.lock,
             self.pool.connection() as conn,
@@ -70,8 +82,11 @@ class FencedSqliteSaver(SqliteSaver):
 
     @contextmanager
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
-        """Source: SqliteSaver, where every write asks for a transaction. Raises StaleAttempt."""
-        with self.lock, closing(self.conn.cursor()) as cursor:
+        """Source: SqliteSaver, where every write asks for a transaction.
+
+        Raises StaleAttempt, and Django's errors in place of the driver's: a locked file is no failed task.
+        """
+        with connection.wrap_database_errors, self.lock, closing(self.conn.cursor()) as cursor:
             if not transaction:
                 yield cursor
                 return
@@ -108,27 +123,11 @@ def create_tables() -> None:
             SqliteSaver(sqlite).setup()
 
 
-def newest(task: Task) -> str:
-    """The id of the task's newest checkpoint, or "" where it has none."""
-    with _plain_saver() as saver:
-        found = saver.get_tuple({"configurable": {"thread_id": str(task.pk), "checkpoint_ns": ""}})
-    return found.checkpoint["id"] if found else ""
-
-
 def close_pools() -> None:
     """Close this process's connections for checkpoints; the next saver opens new ones."""
     with _pools_lock:
         for key in [key for key in _pools if key[0] == os.getpid()]:
             _pools.pop(key).close()
-
-
-@contextmanager
-def _plain_saver() -> Iterator[Saver]:
-    if connection.vendor == "postgresql":
-        yield PostgresSaver(_pool())
-    else:
-        with closing(_sqlite()) as conn:
-            yield SqliteSaver(conn)
 
 
 def _sqlite() -> sqlite3.Connection:

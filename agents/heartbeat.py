@@ -1,11 +1,16 @@
-"""One thread a worker process: it renews the leases of the attempts that run here, and does the periodic chores."""
+"""Two threads a worker process: one renews the leases of the attempts that run here, one does the periodic chores.
+
+Two, because a chore may wait for a lock that somebody else holds, and no lease may run out meanwhile.
+"""
 
 import logging
+import mmap
 import os
 import socket
 import threading
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
@@ -17,9 +22,12 @@ from agentsite.core.clock import Now, seconds_from_now
 
 logger = logging.getLogger(__name__)
 
+TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
+_drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
+
 
 class Heart:
-    """The attempts of this process and the thread that keeps them alive."""
+    """The attempts of this process and the threads that keep them alive."""
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
@@ -27,23 +35,26 @@ class Heart:
         self._running: dict[uuid.UUID, threading.Event] = {}
         self._lock = threading.Lock()
         self._quit = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
-        """Start the thread, once."""
+        """Start the threads, each once, and again where one has died."""
         with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._beat_for_ever, name="heartbeat", daemon=True)
-                self._thread.start()
+            for name, loop in (("heartbeat", self._beat_for_ever), ("sweeper", self._sweep_for_ever)):
+                thread = self._threads.get(name)
+                if thread is None or not thread.is_alive():
+                    self._threads[name] = threading.Thread(target=loop, name=name, daemon=True)
+                    self._threads[name].start()
 
     def stop(self) -> None:
-        """End the thread and wait for it."""
+        """End the threads and wait for them."""
         self._quit.set()
-        if self._thread is not None:
-            self._thread.join(timeout=10)
+        for thread in self._threads.values():
+            thread.join(timeout=10)
 
     def drain(self) -> None:
-        """Let every run here stop at its next step boundary, and start no more."""
+        """Let every run here, and in children of this process, stop at its next step boundary, and start no more."""
+        _drained[0] = 1
         with self._lock:
             self.draining = True
             for stop in self._running.values():
@@ -77,15 +88,34 @@ class Heart:
             running[pk].set()
 
     def _beat_for_ever(self) -> None:
-        while not self._quit.is_set():
-            for duty in (self.beat, sweeper.sweep_if_due):
-                try:
-                    duty()
-                except Exception as error:  # the database may be away; the next beat tries again
-                    logger.warning("%s: %s", duty.__name__, error)
+        due = time.monotonic()
+        while not self._quit.wait(min(TICK, max(0.0, due - time.monotonic()))):
+            if _drained[0] and not self.draining:
+                self.drain()
+            if time.monotonic() >= due:
+                due = time.monotonic() + settings.TASK_HEARTBEAT_SECONDS
+                _done(self.beat)
+
+    def _sweep_for_ever(self) -> None:
+        pause = 0.0
+        while not self._quit.wait(pause):
+            done = _done(sweeper.sweep_if_due)
+            # After an outage the living renew their leases before anybody takes their tasks away.
+            pause = settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
+
+
+def _done(duty: Callable[[], None]) -> bool:
+    """Whether it went well. Nothing that it raises ends the thread: the database may be away, and come back."""
+    try:
+        try:
+            duty()
+        finally:
             # A connection is not held while we sleep, nor one that broke used again.
             connections.close_all()
-            self._quit.wait(min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS))
+    except Exception as error:
+        logger.warning("%s: %s", duty.__name__, error)
+        return False
+    return True
 
 
 _heart: Heart | None = None

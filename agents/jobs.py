@@ -6,7 +6,7 @@ from typing import Any
 from celery import shared_task
 from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
 from django.conf import settings
-from django.db import close_old_connections
+from django.db import DataError, IntegrityError, close_old_connections
 
 from agents import lifecycle, queue, registry, threads
 from agents.heartbeat import heart
@@ -14,6 +14,10 @@ from agents.models import Attempt
 from agents.runner import Failed, Finished, Outcome, Paused, advance
 
 logger = logging.getLogger(__name__)
+
+UNSTORABLE = (
+    "The agent's outcome holds something that can't be stored. Trying again may help; the worker's log has the details."
+)
 
 
 @shared_task(name=queue.RUN)
@@ -35,18 +39,31 @@ def run(task_pk: str) -> None:
 
 def record(attempt: Attempt, outcome: Outcome) -> None:
     """Write the outcome as the task's new status. Raises StaleAttempt."""
+    try:
+        ended = _recorded(attempt, outcome)
+    except (DataError, IntegrityError):
+        # What no database takes would fail each time, and look like a task that kills its workers.
+        logger.exception("task %s: its outcome can't be stored", attempt.task_id)
+        lifecycle.fail(attempt, UNSTORABLE)
+        ended = True
+    if ended:
+        threads.forget([attempt.task_id])
+
+
+def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether the task has ended."""
     match outcome:
-        case Paused(questions):
-            lifecycle.pause(attempt, questions)
-            return
+        case Paused(asking):
+            lifecycle.pause(attempt, asking)
+            return False
         case Finished(messages):
             lifecycle.finish(attempt, {"messages": messages})
         case Failed(message):
             lifecycle.fail(attempt, message)
         case _:
             lifecycle.release(attempt)
-            return
-    threads.forget([attempt.task_id])
+            return False
+    return True
 
 
 @worker_init.connect

@@ -1,18 +1,17 @@
 """At-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it."""
 
 import logging
+import uuid
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F
 
-from agents import lifecycle
+from agents import lifecycle, questions
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agentsite.core.clock import Now
 
 logger = logging.getLogger(__name__)
-
-CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
 @dataclass(frozen=True)
@@ -27,6 +26,11 @@ class Entry:
     approved_by: Interrupt | None = None  # None: the policy let it through
 
 
+def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
+    """The row's id and the call's idempotency key: the same whenever this call is entered, also after `take_back`."""
+    return uuid.uuid5(task_pk, f"{message_id}/{tool_call_id}")
+
+
 def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
     """The call's row, where it has been entered before."""
     return ToolCall.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id).first()
@@ -39,6 +43,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
             use(entry.approved_by)
         lifecycle.require_open(attempt)
         return ToolCall.objects.create(
+            id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
             task_id=attempt.task_id,
             attempt=attempt,
             message_id=entry.message_id,
@@ -80,14 +85,7 @@ def close(row: ToolCall, status: str, result_text: str) -> None:
             kind=Interrupt.Kind.IN_DOUBT,
             status=Interrupt.Status.PENDING,
         )
-        if open_doubts.update(
-            status=Interrupt.Status.RESPONDED,
-            version=F("version") + 1,
-            answer_type="response",
-            answer_message=CLOSED_BY_ITSELF,
-            answered_by="system",
-            answered_at=Now(),
-        ):
+        if open_doubts.update(version=F("version") + 1, **questions.closed_by_itself()):
             lifecycle.wake(task)
 
 
@@ -107,8 +105,15 @@ def mark_doubtful(row: ToolCall) -> None:
 
 
 def take_back(row: ToolCall) -> None:
-    """The tool asked a question of its own before it did anything: the call has not run."""
-    ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, status=ToolCall.Status.STARTED).delete()
+    """The tool asked a question of its own before it did anything: this run of it has not happened.
+
+    An earlier one, after which a person said "run it again", may have: then the row stays.
+    """
+    rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
+    if row.runs == 1:
+        rows.delete()
+    else:
+        rows.update(runs=F("runs") - 1)
 
 
 def use(answer: Interrupt) -> None:

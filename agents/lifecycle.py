@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
-from agents import queue, threads
-from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
+from agents import questions, queue, threads
+from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict
 
@@ -40,6 +40,9 @@ POISON = (
 )
 
 
+OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
+
+
 class TransitionLost(Conflict):
     """Somebody else changed the task first."""
 
@@ -61,14 +64,14 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     return attempt
 
 
-def pause(attempt: Attempt, questions: Iterable[Interrupt]) -> str:
+def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
     """running -> interrupted with a row for each open question; -> pending where one was answered meanwhile.
 
     Returns the new status. Raises StaleAttempt.
     """
     with transaction.atomic():
         task = _held(attempt)
-        asked = [_stored(question) for question in questions]
+        asked = [_stored(question) for question in asking]
         unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
         # An answer to a question that is not asked any more would wake the task for ever.
         unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
@@ -88,6 +91,15 @@ def finish(attempt: Attempt, result: dict[str, Any]) -> None:
 def fail(attempt: Attempt, message: str) -> None:
     """running -> error with a message that a client developer understands. Raises StaleAttempt."""
     _conclude(attempt, Status.ERROR, Attempt.Outcome.FAILED, message=message)
+
+
+def overrun(attempt: Attempt) -> bool:
+    """running -> error: the attempt is past the task's wall-clock time. A call inside its tool still closes its row."""
+    try:
+        fail(attempt, OVERRUN.format(limit=settings.TASK_WALL_SECONDS))
+    except StaleAttempt:
+        return False
+    return True
 
 
 def release(attempt: Attempt) -> None:
@@ -258,6 +270,9 @@ def _end(attempt: Attempt, outcome: str) -> None:
 
 def _stored(question: Interrupt) -> Interrupt:
     key = ("task", "message_id", "tool_call_id", "kind", "round")
+    if question.kind == Interrupt.Kind.IN_DOUBT and not _is_in_doubt(question):
+        for name, value in questions.closed_by_itself().items():
+            setattr(question, name, value)
     row, made = Interrupt.objects.get_or_create(
         **{name: getattr(question, name) for name in key},
         defaults={
@@ -269,6 +284,12 @@ def _stored(question: Interrupt) -> Interrupt:
     if not made and row.graph_id != question.graph_id:
         Interrupt.objects.filter(pk=row.pk).update(graph_id=question.graph_id)
     return row
+
+
+def _is_in_doubt(question: Interrupt) -> bool:
+    """Whether the call is still open: a stalled worker may have closed it since the gate asked."""
+    calls = ToolCall.objects.filter(task=question.task_id, status=ToolCall.Status.STARTED)
+    return calls.filter(message_id=question.message_id, tool_call_id=question.tool_call_id).exists()
 
 
 def _move(task: Task, status: str, **values: Any) -> None:

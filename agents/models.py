@@ -102,11 +102,8 @@ class Task(models.Model):
         )
         indexes = (
             models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
-            models.Index(  # the sweeper
-                fields=("status", "published_at"),
-                condition=Q(status__in=[Status.QUEUED, Status.PENDING, Status.RUNNING, Status.INTERRUPTED]),
-                name="task_sweep",
-            ),
+            # The sweeper. Whole, as SQLite uses no partial index for a status that is a parameter.
+            models.Index(fields=("status", "published_at"), name="task_sweep"),
             models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
             models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # the sweeper's tidying
         )
@@ -205,6 +202,7 @@ class Interrupt(models.Model):
     description = models.TextField(_("description"), blank=True)
     risk = models.CharField(_("risk"), max_length=10, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
+    on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": it is overdue, and stays open
 
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
     version = models.PositiveIntegerField(default=1)  # changes with whatever a reviewer would see
@@ -229,7 +227,9 @@ class Interrupt(models.Model):
         )
         indexes = (
             models.Index(fields=("status", "created_at"), name="interrupt_queue"),  # the desk
-            models.Index(fields=("expires_at",), condition=Q(status="pending"), name="interrupt_expiry"),
+            models.Index(
+                fields=("expires_at",), condition=Q(status="pending", on_expiry="reject"), name="interrupt_expiry"
+            ),
         )
 
     def __str__(self) -> str:

@@ -1,14 +1,15 @@
 """The questions that stop a task: how they are made, found again and proved unchanged."""
 
-import json
 from typing import Any
 
 from agents.models import Interrupt, Task
-from agents.terms import Verdict
+from agents.terms import REQUESTER, REVIEWERS, Terms, Verdict
 from agentsite.core.clock import Now, seconds_from_now
-from agentsite.core.text import digest
+from agentsite.core.text import canonical, digest, storable
 
 MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
+OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
+CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
 def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str:
@@ -17,29 +18,40 @@ def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str
 
 
 def payload(interrupt: Interrupt) -> dict[str, Any]:
-    """What the gate hands to LangGraph's `interrupt()`: all that `from_payload` needs, and JSON only."""
+    """What the gate hands to LangGraph: all that `from_payload` needs, and JSON only."""
     names = ("kind", "message_id", "tool_call_id", "round", "tool", "args_text", "verdict_text", "args_digest")
     return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "risk")}}
 
 
-def from_payload(task: Task, graph_id: str, value: Any) -> Interrupt:
-    """An unsaved interrupt of the task from LangGraph's payload; one that is not ours is the graph's own question."""
+def graph_id(interrupt: Interrupt) -> str:
+    """The gate's own id for LangGraph. It is no slot of LangGraph's for an answer: ours are read from the database."""
+    return digest(interrupt.message_id, interrupt.tool_call_id, interrupt.kind, str(interrupt.round))[:32]
+
+
+def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interrupt:
+    """An unsaved interrupt of the task from LangGraph's payload; one that is not ours is the graph's own question.
+
+    Args:
+        node_id: LangGraph's id of the node's run that asks; its own questions are answered in their order.
+    """
     if isinstance(value, dict) and MARK in value:
         fields = value[MARK]
     else:
-        args_text = json.dumps(value, default=str)
-        verdict_text = Verdict("review", "the graph asks").to_text()
+        args_text = _text_of(value)
+        verdict_text = Verdict("review", "the graph asks", OWN_TERMS).to_text()
         fields = {
             "kind": Interrupt.Kind.QUESTION,
-            "message_id": "",
+            "message_id": node_id,
             "tool_call_id": graph_id,
             "args_text": args_text,
             "verdict_text": verdict_text,
             "args_digest": digest_of(task.pk, "", args_text, verdict_text),
-            "description": value if isinstance(value, str) else "",
+            "description": storable(value) if isinstance(value, str) else "",
+            "risk": OWN_TERMS.risk,
         }
     terms = Verdict.from_text(fields["verdict_text"]).terms
-    return Interrupt(task=task, graph_id=graph_id, expires_at=seconds_from_now(terms.seconds), **fields)
+    expires_at = seconds_from_now(terms.seconds)
+    return Interrupt(task=task, graph_id=graph_id, expires_at=expires_at, on_expiry=terms.on_expiry, **fields)
 
 
 def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> Interrupt | None:
@@ -48,12 +60,38 @@ def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> I
     return rows.order_by("-round").first()
 
 
+def agreed_terms(approval: Interrupt) -> Terms:
+    """The terms of what was agreed to: an edit's own, where they call for a review, else those of the question."""
+    asked = Verdict.from_text(approval.verdict_text)
+    edited = Verdict.from_text(approval.answer_verdict_text) if approval.answer_verdict_text else asked
+    return edited.terms if edited.action == "review" else asked.terms
+
+
 def is_stale(approval: Interrupt) -> bool:
     """Whether the approval is older than its terms allow, so that the call has to be asked again."""
-    seconds = Verdict.from_text(approval.verdict_text).terms.seconds
-    return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=seconds_from_now(-seconds)).exists()
+    limit = seconds_from_now(-agreed_terms(approval).seconds)
+    return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists()
+
+
+def closed_by_itself() -> dict[str, Any]:
+    """The columns of a question in doubt that answered itself: the call that was thought lost has ended."""
+    return {
+        "status": Interrupt.Status.RESPONDED,
+        "answer_type": "response",
+        "answer_message": CLOSED_BY_ITSELF,
+        "answered_by": "system",
+        "answered_at": Now(),
+    }
 
 
 def overdue() -> Any:
-    """The open questions whose time is up."""
-    return Interrupt.objects.filter(status=Interrupt.Status.PENDING, expires_at__lt=Now())
+    """The open questions whose time is up and whose terms say reject."""
+    return Interrupt.objects.filter(status=Interrupt.Status.PENDING, on_expiry="reject", expires_at__lt=Now())
+
+
+def _text_of(value: Any) -> str:
+    """The graph's own payload as JSON, whatever it is."""
+    try:
+        return canonical(storable(value))
+    except TypeError:
+        return canonical(storable(str(value)))

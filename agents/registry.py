@@ -1,10 +1,11 @@
 """From an alias in `settings.AGENTS` to the things that it names. Built once a process."""
 
+import asyncio
 import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, StructuredTool
 
 from agents.terms import Policy
 from memory.strategies import Strategy
@@ -94,7 +95,20 @@ def _tools(paths: list[str]) -> tuple[BaseTool, ...]:
         for tool in _tools_at(path):
             if found.setdefault(tool.name, tool) is not tool:
                 raise Misconfigured(f"Two tools are called {tool.name!r} (the second one in {path}).")
-    return tuple(found.values())
+    return tuple(map(_synchronous, found.values()))
+
+
+def _synchronous(tool: BaseTool) -> BaseTool:
+    """The tool, with a function beside its coroutine where it has only that: runs are synchronous."""
+    coroutine = getattr(tool, "coroutine", None)
+    if not isinstance(tool, StructuredTool) or tool.func is not None or coroutine is None:
+        return tool
+
+    @wraps(coroutine)
+    def func(*args: Any, **kwargs: Any) -> Any:
+        return asyncio.run(coroutine(*args, **kwargs))
+
+    return tool.model_copy(update={"func": func})
 
 
 def _tools_at(path: str) -> list[BaseTool]:

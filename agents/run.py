@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from django.conf import settings
 from django.db import connections
 
+from agents import lifecycle
 from agents.models import Attempt, Task
 from agents.registry import Agent
 
@@ -33,8 +34,7 @@ class Run:
     def require_time(self) -> None:
         """Raises RunFailure where the task has used up its wall-clock time."""
         if self.task.run_seconds + time.monotonic() - self.started > settings.TASK_WALL_SECONDS:
-            limit = settings.TASK_WALL_SECONDS
-            raise RunFailure(f"The task ran longer than {limit:g} s, its limit. Try again with a smaller question.")
+            raise RunFailure(lifecycle.OVERRUN.format(limit=settings.TASK_WALL_SECONDS))
 
     def let_go(self) -> None:
         """Close this thread's database connections: nobody else would in a thread of LangGraph's.

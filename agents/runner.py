@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Command, StateSnapshot
 
@@ -18,6 +19,8 @@ from agents.models import Attempt, Interrupt, Task
 from agents.run import Run, RunFailure
 
 logger = logging.getLogger(__name__)
+
+RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py holds it to that
 
 
 @dataclass(frozen=True)
@@ -90,7 +93,7 @@ def _driven(graph: Any, run: Run) -> Outcome:
     elif not before.next:
         return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
     else:
-        given = _wake_up(before, run.task)
+        given = _wake_up(before, graph.checkpointer.get_tuple(config), run.task)
     run.let_go()
     stream = graph.stream(given, config, context=run, stream_mode="updates", durability="sync")
     for _ in stream:
@@ -100,21 +103,28 @@ def _driven(graph: Any, run: Run) -> Outcome:
     return _outcome(graph.get_state(config), run)
 
 
-def _wake_up(state: StateSnapshot, task: Task) -> Command[Any] | None:
-    """The answers for LangGraph, addressed by its own ids: a plain one would answer the next question, seen or not."""
-    waiting = [question.id for question in state.interrupts]
-    rows = Interrupt.objects.filter(task=task, graph_id__in=waiting, answered_at__isnull=False)
-    answers = {row.graph_id: _answer(row) for row in rows}
+def _wake_up(state: StateSnapshot, saved: CheckpointTuple, task: Task) -> Command[Any] | None:
+    """The answers to the graph's own questions, by LangGraph's ids; a plain one would answer the next, unseen one.
+
+    The gate reads its answers from the database: None makes its calls run again. An answer that LangGraph has kept
+    already (the last attempt died after it) is not sent once more, or it would answer the node's next question too.
+    """
+    kept = {node_id: len(values) for node_id, channel, values in saved.pending_writes or () if channel == RESUME}
+    answers: dict[str, str] = {}
+    for node in state.tasks:
+        asked = Interrupt.objects.filter(task=task, kind=Interrupt.Kind.QUESTION, message_id=node.id)
+        open_ = [question.id for question in node.interrupts]
+        row = asked.filter(graph_id__in=open_, answered_at__isnull=False).first()
+        if row is not None and kept.get(node.id, 0) < asked.count():
+            answers[row.graph_id] = row.answer_message
     return Command(resume=answers) if answers else None
 
 
-def _answer(row: Interrupt) -> Any:
-    # The gate reads its answer from the database; only a graph's own question gets it from here.
-    return row.answer_message if row.kind == Interrupt.Kind.QUESTION else True
-
-
 def _outcome(state: StateSnapshot, run: Run) -> Outcome:
-    if state.interrupts:
-        return Paused([questions.from_payload(run.task, found.id, found.value) for found in state.interrupts])
+    asking = [(node.id, question) for node in state.tasks for question in node.interrupts]
+    if asking:
+        return Paused([questions.from_payload(run.task, node_id, one.id, one.value) for node_id, one in asking])
+    if state.next:
+        return Failed("The graph stopped before its end without asking anything. The operator checks its breakpoints.")
     messages = conversation.closing(run.task, state.values.get("messages", []))
     return Finished(messages)

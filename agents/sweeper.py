@@ -2,18 +2,22 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.utils.module_loading import import_string
 
-from agents import checkpoints, lifecycle, queue, threads
+from agents import lifecycle, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
 logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
 
 BATCH = 500  # rows of one kind in one sweep
 SWEEP = "sweep"
@@ -35,31 +39,55 @@ def sweep() -> Counter[str]:
     for duty in DUTIES:
         try:
             done[duty.__name__] = duty()
-        except Exception:  # one bad row must not keep the others from being mended
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: the next sweep does it
+        except Exception:
             logger.exception("the sweeper's duty %s failed", duty.__name__)
     if told := {name: count for name, count in done.items() if count}:
         logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))
     return done
 
 
+def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:
+    """Mend each row by itself, so that a bad one does not keep the others waiting. Returns how many were mended."""
+    done = 0
+    for row in rows:
+        try:
+            done += bool(mend(row))
+        except (OperationalError, InterfaceError):
+            raise  # the database is away: the others would fare no better
+        except Exception:
+            logger.exception("the sweeper could not mend %s", row)
+    return done
+
+
 def lapse_leases() -> int:
     """Attempts whose worker died or stalled: their tasks become pending again."""
-    lapsed = Attempt.objects.filter(ended_at=None, lease_until__lt=Now()).select_related("task")[:BATCH]
-    return sum(lifecycle.lapse(attempt, checkpoints.newest(attempt.task)) is not None for attempt in lapsed)
+    lapsed = Attempt.objects.filter(ended_at=None, lease_until__lt=Now()).select_related("task")
+    return each(lapsed[:BATCH], lambda attempt: lifecycle.lapse(attempt, threads.newest(attempt.task_id)))
+
+
+def end_overlong() -> int:
+    """Runs that are past their time though they never came back to look at it: a tool or a model that hangs."""
+    limit = settings.TASK_WALL_SECONDS + settings.TASK_WALL_GRACE_SECONDS
+    running = Attempt.objects.filter(ended_at=None, started_at__lt=seconds_from_now(-settings.TASK_WALL_GRACE_SECONDS))
+    rows = running.annotate(now=Now()).select_related("task")[:BATCH]
+    late = [row for row in rows if row.task.run_seconds + (row.now - row.started_at).total_seconds() > limit]
+    return each(late, lifecycle.overrun)
 
 
 def republish_lost() -> int:
     """Pending tasks whose job went missing."""
     overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
     tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=overdue).order_by("published_at")
-    return sum(lifecycle.republish(task) for task in tasks[:BATCH])
+    return each(tasks[:BATCH], lifecycle.republish)
 
 
 def wake_answered() -> int:
     """Interrupted tasks with an answer that nobody has used."""
     unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
     tasks = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
-    return sum(lifecycle.wake(task) for task in tasks[:BATCH])
+    return each(tasks[:BATCH], lifecycle.wake)
 
 
 def promote_queued() -> int:
@@ -67,7 +95,7 @@ def promote_queued() -> int:
     active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
     waiting = Task.objects.filter(session=OuterRef("pk"), status=Status.QUEUED)
     sessions = Session.objects.filter(Exists(waiting), ~Exists(active)).values_list("pk", flat=True)
-    return sum(lifecycle.promote(pk) is not None for pk in sessions[:BATCH])
+    return each(sessions[:BATCH], lifecycle.promote)
 
 
 def expire_reviews() -> int:
@@ -92,6 +120,7 @@ def clear_broker_folder() -> int:
 
 DUTIES: tuple[Callable[[], int], ...] = (
     lapse_leases,
+    end_overlong,
     expire_reviews,
     wake_answered,
     promote_queued,

@@ -35,6 +35,14 @@ def forget(task_pks: Iterable[uuid.UUID]) -> int:
     return deleted
 
 
+def newest(task_pk: uuid.UUID) -> str:
+    """The id of the task's newest checkpoint, or "" where it has none. Reads nothing else: it may be unreadable."""
+    sql = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = ''"
+    with connection.cursor() as cursor:
+        cursor.execute(sql, [str(task_pk)])
+        return cursor.fetchone()[0] or ""
+
+
 def orphans(limit: int) -> Sequence[uuid.UUID]:
     """Up to `limit` threads whose task does not exist any more."""
     found: list[uuid.UUID] = []

@@ -92,6 +92,7 @@ TEMPLATES = [
 
 # Database
 
+TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
@@ -113,6 +114,12 @@ def _database() -> dict[str, Any]:
         config["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
     else:
         options.setdefault("connect_timeout", 5)
+        # A process that stands still inside a transaction, or a host that is gone, must not hold a lock for longer than
+        # its lease: everybody who takes over would wait for it.
+        options.setdefault("options", f"-c idle_in_transaction_session_timeout={int(TASK_LEASE_SECONDS * 500)}")
+        for name, value in (("keepalives_idle", 10), ("keepalives_interval", 5), ("keepalives_count", 3)):
+            options.setdefault(name, value)
+        config["CONN_HEALTH_CHECKS"] = True  # after a restart of the server the pool holds dead connections
         options["pool"] = {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
@@ -172,11 +179,11 @@ else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 # Execution (seconds unless said otherwise). `manage.py check` holds them against one another.
 
-TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 TASK_HEARTBEAT_SECONDS = env.float("TASK_HEARTBEAT_SECONDS", default=10.0)
 TASK_SWEEP_SECONDS = env.float("TASK_SWEEP_SECONDS", default=15.0)
 TASK_REPUBLISH_SECONDS = env.float("TASK_REPUBLISH_SECONDS", default=60.0)
 TASK_WALL_SECONDS = env.float("TASK_WALL_SECONDS", default=3600.0)
+TASK_WALL_GRACE_SECONDS = 180.0  # for a run to notice by itself, between two model calls, that its time is over
 TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, before the task is an error
 TASK_MAX_QUEUED = 20  # tasks waiting in one session
 GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of the graph in one attempt

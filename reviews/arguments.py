@@ -3,38 +3,66 @@
 from typing import Any
 
 import jsonschema
+from referencing import Registry
 
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
 from agentsite.core.text import canonical
 
+NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
+
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     """The full edited arguments. The original system's clients wrap them in {"args": …}.
 
+    In the form that the tool's own validation would give them, as far as a schema can say it: defaults filled in, whole
+    numbers as the numbers that they stand for. The policy judges, and the person agrees to, what will run.
+
     Raises Invalid, with an error for each field that does not fit.
     """
     schema = review.args_schema
-    known = set(schema.get("properties", {}))
+    known = schema.get("properties", {})
     if isinstance(given, dict) and set(given) == {"args"} and "args" not in known and isinstance(given["args"], dict):
         given = given["args"]
     if not isinstance(given, dict):
         raise Invalid(errors={"args": ["An edit needs the full arguments as an object."]})
     errors: dict[str, list[str]] = {}
-    if known or not schema.get("additionalProperties", True):
-        for name in sorted(set(given) - known):
+    if not schema.get("additionalProperties", "properties" not in schema):
+        for name in sorted(set(given) - set(known)):
             errors.setdefault(name, []).append("The tool has no such argument.")
-    for error in jsonschema.Draft202012Validator(schema).iter_errors(given):
+    for error in jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).iter_errors(given):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:
         raise Invalid("The arguments do not fit the tool.", errors=errors)
-    return given
+    return dict(_completed(schema, given, schema.get("$defs", {})))
 
 
 def is_unchanged(review: Interrupt, args: dict[str, Any]) -> bool:
     """Whether these are the arguments that were asked, to the last digit."""
     return canonical(args) == review.args_text
+
+
+def _completed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:
+    """The value with defaults filled in, in the schema's order, and with floats where it says `number`."""
+    schema = _resolved(schema, defs)
+    if isinstance(value, bool) or not isinstance(schema, dict):
+        return value
+    if isinstance(value, int) and schema.get("type") == "number":
+        return float(value)
+    if isinstance(value, list):
+        return [_completed(schema.get("items"), item, defs) for item in value]
+    if not isinstance(value, dict):
+        return value
+    known = schema.get("properties", {})
+    full = {name: part.get("default") for name, part in known.items() if name in value or "default" in part}
+    return {name: _completed(known.get(name), item, defs) for name, item in {**full, **value}.items()}
+
+
+def _resolved(schema: Any, defs: dict[str, Any]) -> Any:
+    """What a reference into the schema's own definitions stands for."""
+    reference = schema.get("$ref", "") if isinstance(schema, dict) else ""
+    return defs.get(reference.removeprefix("#/$defs/"), schema) if reference.startswith("#/$defs/") else schema
 
 
 def _missing(error: jsonschema.ValidationError) -> str:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from agents import questions
+from agents import questions, sweeper
 from agents import services as agents
 from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
@@ -101,6 +101,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         review = _locked(review_pk, principal)
         if not rights.may_decide(principal, review):
             raise NotAllowed("The terms of this review don't let you decide it.")
+        _require_allowed(review, choice)
         choice = _without_empty_edit(review, choice)
         if review.status != Status.PENDING:
             return _repeated(review, choice)
@@ -123,12 +124,13 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
 
 def expire() -> int:
     """Close the reviews whose time is up and whose terms say reject. Returns how many."""
-    return sum(_expire(pk) for pk in questions.overdue().values_list("pk", "task_id")[:500])
+    found = questions.overdue().order_by("expires_at").values_list("pk", "task_id")
+    return sweeper.each(found[: sweeper.BATCH], _expire)
 
 
 def overdue_count() -> int:
     """How many open reviews are past their time and would be closed by `expire`."""
-    return sum(rights.terms_of(review).on_expiry == "reject" for review in questions.overdue())
+    return int(questions.overdue().count())
 
 
 def _expire(found: tuple[Any, Any]) -> bool:
@@ -136,7 +138,7 @@ def _expire(found: tuple[Any, Any]) -> bool:
     with transaction.atomic():
         Task.objects.select_for_update(no_key=True).filter(pk=task_pk).first()
         review = questions.overdue().select_related("task__session").filter(pk=review_pk).first()
-        if review is None or rights.terms_of(review).on_expiry != "reject":
+        if review is None:
             return False
         answer = agents.Answer("reject", Status.EXPIRED, SYSTEM, message="nobody decided it in time")
         Decision.objects.create(
@@ -158,6 +160,12 @@ def _locked(review_pk: Any, principal: User) -> Review:
     if review is None or not rights.may_see(principal, review):
         raise NotFound
     return review
+
+
+def _require_allowed(review: Review, choice: Choice) -> None:
+    """Raises Invalid where the terms do not allow this kind of answer, also one that would change nothing."""
+    if choice.response_type not in allowed(review):
+        raise Invalid(errors={"response_type": [f"This review can be answered by: {', '.join(allowed(review))}."]})
 
 
 def _without_empty_edit(review: Review, choice: Choice) -> Choice:
@@ -197,8 +205,6 @@ def decision_of(review: Interrupt) -> dict[str, Any] | None:
 
 def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
     kind = SPELLINGS[choice.response_type]
-    if kind not in allowed(review):
-        raise Invalid(errors={"response_type": [f"This review can be answered by: {', '.join(allowed(review))}."]})
     by = principal.get_username()
     if kind == "edit":
         return _edit(review, principal, choice.args, choice.message)

@@ -10,12 +10,13 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from rest_framework.test import APIClient
 
-from agents import checkpoints, jobs, queue, registry
+from agents import checkpoints, jobs, queue, registry, sweeper
 from agents.demo_model import serve
 from agents.heartbeat import Heart
-from agents.models import Task
+from agents.models import Attempt, Task
 from agentsite import celery_app
 from agentsite.accounts import create_key
+from tests.oracle import Crash
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -162,6 +163,31 @@ def oracle(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("ORACLE", str(tmp_path / "oracle"))
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.oracle"]}}
+
+
+@pytest.fixture
+def odd_tools(settings: Any, oracle: None) -> None:
+    """And the odd ones."""
+    config = settings.AGENTS["default"]
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.odd_tools"]}}
+
+
+@pytest.fixture
+def crash(work: Callable[[], None], published: list[Any]) -> Callable[[], None]:
+    """Work until the worker dies, then let its lease run out and the sweeper come by."""
+
+    def die() -> None:
+        with pytest.raises(Crash):
+            work()
+        lapse_all()
+
+    return die
+
+
+def lapse_all() -> None:
+    """The lease of every dead worker runs out and the sweeper comes by."""
+    Attempt.objects.filter(ended_at=None).update(lease_until="2020-01-01T00:00:00Z")
+    sweeper.lapse_leases()
 
 
 @pytest.fixture

@@ -9,19 +9,21 @@ import logging
 from collections.abc import Callable
 from typing import Any, NoReturn, cast
 
-import jsonschema
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.tools import BaseTool, ToolException
-from langgraph.errors import GraphBubbleUp
+from langchain_core.tools import ToolException
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.prebuilt.tool_node import ToolCallRequest
-from langgraph.types import Command, interrupt
-from pydantic import BaseModel, ValidationError
+from langgraph.types import Interrupt as GraphQuestion
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from agents import ledger, questions
+from agents.arguments import ArgumentError, schema_of, validated
 from agents.context import CallContext, running
 from agents.graphs.model_calls import BROKEN_CALLS
+from agents.graphs.results import Result, dumped, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Declaration, Terms, Verdict, declaration_of
@@ -29,30 +31,26 @@ from agentsite.core.text import canonical, storable
 
 logger = logging.getLogger(__name__)
 
-Handler = Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+Handler = Callable[[ToolCallRequest], Result]
 Kind = Interrupt.Kind
 Answer = Interrupt.Status
 
-CUT = "\n[cut: the tool's result is longer than what is kept]"
 BODY_ERROR = (
     "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError, also of a tool's body
 )
+MAX_ROUNDS = 5  # of asking the same call again
 
 
 class Gate(AgentMiddleware[Any, Run, Any]):
     """One per graph; each call gets a `Passage` of its own."""
 
-    def wrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> ToolMessage | Command[Any]:
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> Result:
         """Source: AgentMiddleware. Raises StaleAttempt, RunFailure and LangGraph's own interrupts."""
         run = cast(Run, request.runtime.context)
         try:
             return Passage(run, request, handler).go()
         finally:
             run.let_go()
-
-
-class ArgumentError(Exception):
-    """The call can't run as the model wrote it; the text is for the model."""
 
 
 class Passage:
@@ -68,57 +66,50 @@ class Passage:
         self.message_id = self.message.id or ""
         self.declaration: Declaration = declaration_of(request.tool)
 
-    def go(self) -> ToolMessage | Command[Any]:
+    def go(self) -> Result:
         """The result of the call, or of what a person decided about it."""
         row = ledger.find(self.run.task, self.message_id, self.call_id)
         if row is not None:
             return self.replay(row)
+        asked = self.asked_before(Kind.TOOL_CALL)
+        if asked is not None:
+            return self.obey(self.answered(asked))
         try:
             args = self.validated(self.request.tool_call["args"])
         except ArgumentError as error:
             return self.tell(str(error), status="error")
-        asked = questions.asked_before(self.run.task, self.message_id, self.call_id, Kind.TOOL_CALL)
-        if asked is None:
-            verdict = self.run.agent.policy(self.as_call(args))
-            if verdict.action == "allow":
-                return self.enter(canonical(args), verdict.to_text())
-            if verdict.action == "deny":
-                return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
-            asked = self.question(Kind.TOOL_CALL, canonical(args), verdict.to_text())
-        return self.obey(self.answered(asked))
+        verdict = self.assessed(args)
+        if verdict.action == "allow":
+            return self.enter(canonical(args), verdict.to_text())
+        if verdict.action == "deny":
+            return self.denied(verdict)
+        return self.ask(self.question(Kind.TOOL_CALL, canonical(args), verdict))
 
-    def replay(self, row: ToolCall) -> ToolMessage | Command[Any]:
+    def replay(self, row: ToolCall) -> Result:
         """A call that was entered before: its stored result, or the question what became of it."""
         if row.status != ToolCall.Status.STARTED:
-            answer = questions.asked_before(self.run.task, self.message_id, self.call_id, Kind.TOOL_CALL)
-            return self.stored(row, answer)
-        asked = questions.asked_before(self.run.task, self.message_id, self.call_id, Kind.IN_DOUBT)
+            return self.stored(row)
+        asked = self.asked_before(Kind.IN_DOUBT)
         if asked is None and self.declaration.idempotent and not row.doubtful:
             return self.execute(ledger.enter_again(self.run.attempt, row))
         if asked is None or asked.round < row.runs - 1:
-            asked = self.question(Kind.IN_DOUBT, row.args_text, self.doubt(row).to_text(), round_=row.runs - 1)
+            return self.ask(self.question(Kind.IN_DOUBT, row.args_text, self.doubt(), round_=row.runs - 1))
         answer = self.answered(asked)
         if answer.status == Answer.APPROVED:
             return self.execute(ledger.enter_again(self.run.attempt, row, answer))
         if answer.status == Answer.RESPONDED and answer.answered_by == "system":
             ledger.use(answer)  # the call ended after all and closed its row
-            return self.replay(self.reread(row))
+            return self.stored(self.reread(row))
         happened = answer.status == Answer.RESPONDED
         text = answer.answer_message if happened else _given_up(answer)
         status = ToolCall.Status.SUCCEEDED if happened else ToolCall.Status.FAILED
-        ledger.settle(self.run.attempt, row, answer, status, self.dumped(self.tell(text)))
-        return self.stored(self.reread(row), None)
+        ledger.settle(self.run.attempt, row, answer, status, dumped(self.tell(text)))
+        return self.stored(self.reread(row), note=False)
 
-    def obey(self, answer: Interrupt) -> ToolMessage | Command[Any]:
+    def obey(self, answer: Interrupt) -> Result:
         """Do what the person decided."""
         if answer.status in (Answer.APPROVED, Answer.EDITED):
-            if questions.is_stale(answer):
-                text, verdict = answer.args_text, answer.verdict_text
-                again = self.question(Kind.TOOL_CALL, text, verdict, round_=answer.round + 1)
-                return self.obey(self.answered(again))
-            if answer.status == Answer.EDITED:
-                return self.enter(answer.answer_args_text, answer.answer_verdict_text, answer)
-            return self.enter(answer.args_text, answer.verdict_text, answer)
+            return self.approved(answer)
         ledger.use(answer)
         if answer.status == Answer.RESPONDED:
             return self.tell(f"[A person answered in place of the tool] {answer.answer_message}")
@@ -126,15 +117,37 @@ class Passage:
         who = "nobody decided it in time" if answer.status == Answer.EXPIRED else reason
         return self.tell(f"This call was rejected and has not run: {who}", status="error")
 
-    def enter(self, args_text: str, verdict_text: str, answer: Interrupt | None = None) -> ToolMessage | Command[Any]:
-        """Check that it is what was agreed to, enter the call in the ledger, and run it."""
-        args_digest = questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text)
-        if answer is not None:
-            self.prove(answer, args_digest)
+    def approved(self, answer: Interrupt) -> Result:
+        """Run exactly what was agreed to, or ask again: it is too long ago, or the tool takes it for something else.
+
+        An edit was held against the tool's JSON schema only; what its own validation makes of it is another call.
+        """
+        edited = answer.status == Answer.EDITED
+        text = answer.answer_args_text if edited else answer.args_text
+        verdict_text = answer.answer_verdict_text if edited else answer.verdict_text
+        self.prove(answer, questions.digest_of(self.run.task.pk, self.name, text, verdict_text))
+        verdict = Verdict.from_text(verdict_text)
         try:
-            self.validated(json.loads(args_text))  # an edit was held against the JSON schema only
+            args = self.validated(json.loads(text))
         except ArgumentError as error:
+            ledger.use(answer)
             return self.tell(str(error), status="error")
+        if canonical(args) != text:
+            verdict = self.assessed(args)
+            if verdict.action == "deny":
+                ledger.use(answer)
+                return self.denied(verdict)
+        elif not questions.is_stale(answer):
+            return self.enter(text, verdict_text, answer)
+        if answer.round >= MAX_ROUNDS:
+            raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
+        terms = questions.agreed_terms(answer) if verdict.action != "review" else verdict.terms
+        again = Verdict("review", verdict.rule, terms, verdict.declared)
+        return self.ask(self.question(Kind.TOOL_CALL, canonical(args), again, round_=answer.round + 1))
+
+    def enter(self, args_text: str, verdict_text: str, answer: Interrupt | None = None) -> Result:
+        """Enter the call in the ledger, and run it."""
+        args_digest = questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text)
         entry = ledger.Entry(self.message_id, self.call_id, self.name, args_text, args_digest, answer)
         return self.execute(ledger.enter(self.run.attempt, entry))
 
@@ -145,17 +158,22 @@ class Passage:
             logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
             raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
 
-    def execute(self, row: ToolCall) -> ToolMessage | Command[Any]:
+    def execute(self, row: ToolCall) -> Result:
         """Run the tool and write what became of it."""
         args = json.loads(row.args_text)
         request = self.request.override(tool_call={**self.request.tool_call, "args": args})
+        context = self.context(row)
+        self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
         try:
-            with running(self.context(row)):
+            with running(context):
                 result = self.handler(request)
             if _is_body_error(result):
                 raise ValueError(str(result.content))  # type: ignore[union-attr]
-        except GraphBubbleUp:
+        except GraphInterrupt:
             ledger.take_back(row)
+            raise
+        except GraphBubbleUp as error:  # a command for a parent graph: the tool has run
+            self.close(row, ToolCall.Status.SUCCEEDED, dumped(self.tell(str(error))))
             raise
         except ToolException as error:
             return self.failed(row, str(error))
@@ -165,33 +183,43 @@ class Passage:
                 ledger.mark_doubtful(row)
                 return self.replay(self.reread(row))
             return self.failed(row, f"{type(error).__name__}: {error}")
-        ledger.close(row, ToolCall.Status.SUCCEEDED, self.dumped(result))
-        if isinstance(result, Command):
-            return result
-        answer = questions.asked_before(self.run.task, self.message_id, self.call_id, Kind.TOOL_CALL)
-        return self.stored(self.reread(row), answer)
+        self.close(row, ToolCall.Status.SUCCEEDED, dumped(result))
+        return self.stored(self.reread(row))
 
     def failed(self, row: ToolCall, reason: str) -> ToolMessage:
         """The tool says that it did not happen: the model is told and goes on."""
         message = self.tell(f"The tool failed: {reason}", status="error")
-        ledger.close(row, ToolCall.Status.FAILED, self.dumped(message))
+        self.close(row, ToolCall.Status.FAILED, dumped(message))
         return message
 
+    def close(self, row: ToolCall, status: str, result_text: str) -> None:
+        """Write what became of the call, also where the database is away for a moment: else it would be in doubt."""
+        Retrying(
+            retry=retry_if_exception_type((OperationalError, InterfaceError)),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            stop=stop_after_delay(settings.TASK_LEASE_SECONDS),
+            before_sleep=lambda state: connection.close(),
+            reraise=True,
+        )(ledger.close, row, status, result_text)
+
+    def asked_before(self, kind: str) -> Interrupt | None:
+        """The newest round of this call's question of that kind, where it was asked."""
+        return questions.asked_before(self.run.task, self.message_id, self.call_id, kind)
+
     def answered(self, asked: Interrupt) -> Interrupt:
-        """The question once it is answered; until then LangGraph pauses here.
+        """The question, where it is answered; else the run pauses here."""
+        return asked if asked.answered_at is not None else self.ask(asked)
 
-        What `interrupt()` returns only says that somebody woke the run up, perhaps for another question of this node.
+    def ask(self, asked: Interrupt) -> NoReturn:
+        """Pause this call, as LangGraph's `interrupt()` does, but without taking an answer.
+
+        What `interrupt()` returns goes by its order in the node: an answer that is left over would be taken for that of
+        the next question, also for one that the tool itself asks.
         """
-        while asked.answered_at is None:
-            interrupt(questions.payload(asked))
-            found = questions.asked_before(self.run.task, self.message_id, self.call_id, asked.kind)
-            if found is not None and found.round == asked.round:
-                asked = found
-        return asked
+        raise GraphInterrupt((GraphQuestion(questions.payload(asked), id=questions.graph_id(asked)),))
 
-    def question(self, kind: str, args_text: str, verdict_text: str, *, round_: int = 0) -> Interrupt:
+    def question(self, kind: str, args_text: str, verdict: Verdict, *, round_: int = 0) -> Interrupt:
         """The question as it will be stored when the run has paused."""
-        verdict = Verdict.from_text(verdict_text)
         return Interrupt(
             kind=kind,
             message_id=self.message_id,
@@ -199,9 +227,9 @@ class Passage:
             round=round_,
             tool=self.name,
             args_text=args_text,
-            verdict_text=verdict_text,
-            args_digest=questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text),
-            args_schema=_schema(self.request.tool),
+            verdict_text=verdict.to_text(),
+            args_digest=questions.digest_of(self.run.task.pk, self.name, args_text, verdict.to_text()),
+            args_schema=schema_of(self.request.tool),
             description=self.describe(kind, args_text),
             risk=verdict.terms.risk,
         )
@@ -218,10 +246,10 @@ class Passage:
         tool = self.request.tool
         return str(storable(tool.description)) if tool is not None else ""
 
-    def doubt(self, row: ToolCall) -> Verdict:
+    def doubt(self) -> Verdict:
         """The verdict on a call in doubt: the one on the call itself, without edit; reviewers decide a free tool's."""
-        approval = questions.asked_before(self.run.task, self.message_id, self.call_id, Kind.TOOL_CALL)
-        terms = Verdict.from_text(approval.verdict_text).terms if approval else Terms()
+        approval = self.asked_before(Kind.TOOL_CALL)
+        terms = questions.agreed_terms(approval) if approval else Terms()
         doubtful = Terms(
             risk=terms.risk,
             deciders=terms.deciders,
@@ -233,23 +261,15 @@ class Passage:
         return Verdict("review", "outcome unknown", doubtful, self.declaration.review)
 
     def validated(self, args: Any) -> dict[str, Any]:
-        """The arguments as the tool's schema coerces them, JSON only. Raises ArgumentError."""
-        tool = self.request.tool
-        if tool is None:
-            raise ArgumentError(f"There is no tool called {self.name!r}.")
+        """The arguments as the tool's schema coerces them. Raises ArgumentError."""
         if self.call_id in self.message.additional_kwargs.get(BROKEN_CALLS, ()):
             raise ArgumentError("The arguments were not valid JSON. Write the call again.")
-        try:
-            coerced = storable(_coerced(tool, args))
-            canonical(coerced)
-        except (ValidationError, jsonschema.ValidationError, ValueError, TypeError) as error:
-            raise ArgumentError(f"The arguments do not fit {self.name}: {error}") from error
-        return dict(coerced)
+        return validated(self.name, self.request.tool, args)
 
-    def as_call(self, args: dict[str, Any]) -> Call:
-        """The call as the policy sees it."""
+    def assessed(self, args: dict[str, Any]) -> Verdict:
+        """What the policy says of the call with these arguments."""
         user_id = self.run.task.session.user_id
-        return Call(self.name, args, user_id, self.run.agent.alias, self.declaration.review)
+        return self.run.agent.policy(Call(self.name, args, user_id, self.run.agent.alias, self.declaration.review))
 
     def context(self, row: ToolCall) -> CallContext:
         """What the tool may know about its surroundings."""
@@ -262,25 +282,17 @@ class Passage:
         """A message to the model in the place of the tool's own result."""
         return ToolMessage(storable(text), name=self.name, tool_call_id=self.call_id, status=status)
 
-    def dumped(self, result: ToolMessage | Command[Any]) -> str:
-        """A result as text for the ledger, cut to what is kept."""
-        if isinstance(result, Command):
-            return json.dumps({"command": repr(result.update)[: settings.TOOL_RESULT_LIMIT]})
-        content = storable(result.content)
-        if len(json.dumps(content).encode()) > settings.TOOL_RESULT_LIMIT:
-            text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-            content = text.encode()[: settings.TOOL_RESULT_LIMIT].decode("utf-8", "ignore") + CUT
-        return json.dumps({"content": content, "status": result.status})
+    def denied(self, verdict: Verdict) -> ToolMessage:
+        """The model is told that the policy does not let the call through."""
+        return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
 
-    def stored(self, row: ToolCall, answer: Interrupt | None) -> ToolMessage:
+    def stored(self, row: ToolCall, *, note: bool = True) -> Result:
         """The result as the ledger has it; after an edit the model is told what was changed."""
         if row.status == ToolCall.Status.STARTED:
             self.lost()
-        data = json.loads(row.result_text)
-        content = data.get("content", data.get("command", ""))
-        if answer is not None and answer.status == Answer.EDITED and isinstance(content, str):
-            content = f"[A person changed the arguments to {answer.answer_args_text}]\n{content}"
-        return ToolMessage(content, name=self.name, tool_call_id=self.call_id, status=data.get("status", "success"))
+        answer = self.asked_before(Kind.TOOL_CALL) if note else None
+        changed = f"[A person changed the arguments to {row.args_text}]" if _is_edit(answer) else ""
+        return loaded(row.result_text, self.name, self.call_id, changed)
 
     def reread(self, row: ToolCall) -> ToolCall:
         """The row as it is now. Raises StaleAttempt where the task has been deleted."""
@@ -299,25 +311,11 @@ def _message_of(messages: list[Any], call_id: str) -> AIMessage:
     raise RunFailure("A tool was called that no message of the model asks for.")
 
 
-def _schema(tool: BaseTool | None) -> dict[str, Any]:
-    if tool is None:
-        return {}
-    schema = tool.tool_call_schema
-    found = schema if isinstance(schema, dict) else cast(type[BaseModel], schema).model_json_schema()
-    return {key: value for key, value in storable(found).items() if key not in ("title", "description")}
+def _is_edit(answer: Interrupt | None) -> bool:
+    return answer is not None and answer.status == Answer.EDITED
 
 
-def _coerced(tool: BaseTool, args: Any) -> Any:
-    schema = tool.tool_call_schema
-    if isinstance(schema, dict):  # a tool of an MCP server
-        jsonschema.validate(args, schema)
-        return args
-    if not issubclass(schema, BaseModel):
-        raise TypeError("the tool's schema is of a kind that can't be checked")
-    return schema.model_validate(args).model_dump(mode="json", by_alias=True)
-
-
-def _is_body_error(result: ToolMessage | Command[Any]) -> bool:
+def _is_body_error(result: Result) -> bool:
     return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(BODY_ERROR)
 
 

@@ -14,7 +14,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, sto
 from tenacity.nap import sleep_using_event
 
 from agents.run import ModelFailure, Run
-from agentsite.core.text import shortened, storable
+from agentsite.core.text import canonical, shortened, storable
 
 logger = logging.getLogger(__name__)
 
@@ -107,10 +107,12 @@ def _reliable(message: BaseMessage) -> BaseMessage:
     if not isinstance(message, AIMessage):
         return message
     seen: set[str] = set()
-    calls = [{**call, "id": _own_id(call["id"], seen)} for call in message.tool_calls]
+    sound = [call for call in message.tool_calls if _is_json(call["args"])]
+    calls = [{**call, "id": _own_id(call["id"], seen)} for call in sound]
+    unsound = [call for call in message.tool_calls if not _is_json(call["args"])]
     broken = [
         {"name": call["name"] or "unknown", "args": {}, "id": _own_id(call["id"], seen), "type": "tool_call"}
-        for call in message.invalid_tool_calls
+        for call in (*unsound, *message.invalid_tool_calls)
     ]
     # As ordinary calls, which the gate answers with an error: else such a message would count as the final answer.
     return message.model_copy(
@@ -122,6 +124,15 @@ def _reliable(message: BaseMessage) -> BaseMessage:
             "additional_kwargs": {BROKEN_CALLS: [call["id"] for call in broken]} if broken else {},
         }
     )
+
+
+def _is_json(args: Any) -> bool:
+    """Whether these are arguments that JSON knows: Python's parser also takes NaN."""
+    try:
+        canonical(args)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _own_id(given: str | None, seen: set[str]) -> str:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import re
 from typing import Any
 
@@ -14,11 +15,13 @@ def is_storable(text: str) -> bool:
 
 
 def storable(value: Any) -> Any:
-    """The same JSON-like value with NULs and lone surrogates replaced: what a model wrote is never refused."""
+    """The same JSON-like value with NULs, lone surrogates, NaN and infinities replaced: what a model wrote is kept."""
     if isinstance(value, str):
         if is_storable(value):
             return value
         return value.replace("\x00", REPLACEMENT).encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
     if isinstance(value, dict):
         return {storable(key): storable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

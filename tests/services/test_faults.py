@@ -102,6 +102,17 @@ def test_sigterm_hands_a_running_task_over(invoke: Any, workers: Any) -> None:
     assert "waited 3" in answer_of(becomes(task, "completed"))
 
 
+def test_sigterm_hands_a_running_task_over_from_a_prefork_child_too(invoke: Any, workers: Any) -> None:
+    worker = workers.start(WORKER_POOL="prefork", WORKER_CONCURRENCY="1")
+    task = invoke('call wait with {"seconds": 3} then call wait with {"seconds": 4} then call wait with {"seconds": 5}')
+    until(lambda: ToolCall.objects.filter(task=task).exists())
+    worker.terminate()
+    assert worker.wait(20) == 0
+    assert Attempt.objects.get(task=task).outcome == "released"
+    workers.start(WORKER_POOL="solo")
+    assert "waited 5" in answer_of(becomes(task, "completed"))
+
+
 def test_each_message_ten_times_and_two_workers_run_a_call_once(approved: Any, workers: Any) -> None:
     workers.start()
     workers.start()

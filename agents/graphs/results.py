@@ -1,0 +1,62 @@
+"""What a tool gave, as the ledger keeps it and the model is told it."""
+
+import base64
+import json
+import logging
+from typing import Any
+
+from django.conf import settings
+from langchain_core.messages import ToolMessage
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.types import Command
+
+from agentsite.core.text import storable
+
+logger = logging.getLogger(__name__)
+
+Result = ToolMessage | Command[Any]
+
+CUT = "\n[cut: the tool's result is longer than what is kept]"
+_serde = JsonPlusSerializer()
+
+
+def dumped(result: Result) -> str:
+    """A result as text for the ledger, cut to what is kept. Never raises: the call has happened."""
+    if isinstance(result, Command):
+        return json.dumps({"command": _packed(result), "content": repr(result.update)[: settings.TOOL_RESULT_LIMIT]})
+    try:
+        content = storable(json.loads(json.dumps(result.content, default=str)))
+    except (TypeError, ValueError):
+        content = storable(str(result.content))
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    if len(text.encode()) > settings.TOOL_RESULT_LIMIT:
+        content = text.encode()[: settings.TOOL_RESULT_LIMIT].decode("utf-8", "ignore") + CUT
+    return json.dumps({"content": content, "status": result.status})
+
+
+def loaded(text: str, tool: str, tool_call_id: str, note: str = "") -> Result:
+    """The result that `dumped` wrote, with a note to the model in front of its text."""
+    data = json.loads(text)
+    if packed := data.get("command"):
+        return _unpacked(packed)
+    content = data["content"]
+    if note and isinstance(content, str):
+        content = f"{note}\n{content}"
+    elif note:
+        content = [{"type": "text", "text": note}, *content]
+    return ToolMessage(content, name=tool, tool_call_id=tool_call_id, status=data.get("status", "success"))
+
+
+def _packed(command: Command[Any]) -> list[str] | None:
+    try:
+        kind, data = _serde.dumps_typed(command)
+        return [kind, base64.b64encode(data).decode()]
+    except Exception:  # whatever a tool put into it; its text is kept
+        logger.exception("a tool's command can't be kept")
+        return None
+
+
+def _unpacked(packed: list[str]) -> Command[Any]:
+    kind, data = packed
+    found: Command[Any] = _serde.loads_typed((kind, base64.b64decode(data)))
+    return found

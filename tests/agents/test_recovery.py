@@ -1,0 +1,289 @@
+"""What goes wrong around a run: one bad row, a database that is away, a tool that hangs, a lock that is held."""
+
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import InterfaceError, OperationalError, connection, connections
+
+from agents import checkpoints, heartbeat, jobs, ledger, lifecycle, sweeper, threads
+from agents.heartbeat import Heart, heart
+from agents.models import Attempt, Chore, Interrupt, Task, ToolCall
+from agents.runner import Finished
+from reviews.services import Choice, decide, expire
+from tests import odd_tools
+from tests.conftest import in_threads, lapse_all
+from tests.helpers import again, answer_of, open_review
+from tests.oracle import Crash, calls
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
+
+
+@pytest.fixture
+def only_postgres() -> None:
+    if connection.vendor != "postgresql":
+        pytest.skip("needs PostgreSQL: locks of rows, pools of connections")
+
+
+def other_session() -> Any:
+    return psycopg.connect(**checkpoints._libpq(), autocommit=False)
+
+
+# The sweeper
+
+
+def test_one_bad_row_does_not_keep_the_others_waiting(invoke: Any, work: Any, published: Any, monkeypatch: Any) -> None:
+    tasks = [invoke("multiply 6 by 7", session=f"s{n}") for n in range(3)]
+    for task in tasks:
+        lifecycle.claim(task.pk, "dead")
+    newest = threads.newest
+
+    def broken_for_the_first(pk: Any) -> str:
+        if pk == tasks[0].pk:
+            raise ValueError("unreadable")
+        return newest(pk)
+
+    monkeypatch.setattr(threads, "newest", broken_for_the_first)
+    lapse_all()
+    assert [again(task).status for task in tasks] == ["running", "pending", "pending"]
+
+
+def test_a_checkpoint_that_can_not_be_read_is_an_error_and_no_endless_loop(
+    invoke: Any, work: Any, published: Any, reviewer: Any
+) -> None:
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    with connection.cursor() as cursor:
+        column = "'\"no\"'::jsonb" if connection.vendor == "postgresql" else "x'c1c1'"
+        cursor.execute(f"UPDATE checkpoints SET checkpoint = {column} WHERE thread_id = %s", [str(task.pk)])
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    work()
+    assert again(task).status == "error"
+    assert not ToolCall.objects.exists()
+
+
+def test_overdue_questions_that_wait_do_not_keep_others_from_expiring(invoke: Any, work: Any) -> None:
+    task = invoke('call charge with {"amount": 3}')
+    work()
+    Interrupt.objects.update(expires_at="2021-01-01T00:00:00Z")
+    waiting = {"kind": "in_doubt", "on_expiry": "wait", "graph_id": "g", "tool_call_id": "c", "args_text": "{}"}
+    old = {"expires_at": "2020-01-01T00:00:00Z", "verdict_text": open_review(task).verdict_text, "args_digest": "d"}
+    Interrupt.objects.bulk_create(
+        Interrupt(task=task, message_id=f"m{n}", **waiting, **old) for n in range(sweeper.BATCH + 1)
+    )
+    assert expire() == 1
+    assert Interrupt.objects.get(kind="tool_call").status == "expired"
+
+
+def test_a_tool_that_hangs_does_not_hold_the_session_for_ever(
+    invoke: Any, published: Any, settings: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(Heart, "start", lambda self: None)
+    settings.TASK_WALL_SECONDS = settings.TASK_WALL_GRACE_SECONDS = 0.2
+    task, following = invoke('call hang with {"name": "x"}'), invoke("multiply 6 by 7")
+    odd_tools.RELEASED.clear()
+    run = threading.Thread(target=jobs.run, args=(str(published.pop(0)),))
+    run.start()
+    time.sleep(1)
+    assert sweeper.end_overlong() == 1
+    assert "ran longer than" in again(task).message
+    assert again(following).status == "pending"
+    odd_tools.RELEASED.set()
+    run.join()
+    assert (again(task).status, ToolCall.objects.get().status) == ("error", "succeeded")
+
+
+def test_a_run_within_its_time_is_left_alone(invoke: Any, settings: Any) -> None:
+    lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    settings.TASK_WALL_GRACE_SECONDS = 0
+    assert sweeper.end_overlong() == 0
+
+
+# The database goes away
+
+
+def test_a_checkpoint_that_can_not_be_written_now_does_not_end_the_task(
+    invoke: Any, work: Any, published: Any, monkeypatch: Any
+) -> None:
+    task = invoke("multiply 6 by 7")
+    saver = checkpoints.FencedPostgresSaver if connection.vendor == "postgresql" else checkpoints.FencedSqliteSaver
+    error = psycopg.OperationalError if connection.vendor == "postgresql" else sqlite3.OperationalError
+
+    def away(*args: Any, **kwargs: Any) -> Iterator[Any]:
+        with connection.wrap_database_errors:
+            raise error("gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(saver, "put", away)
+        with pytest.raises(OperationalError):
+            work()
+    assert again(task).status == "running"
+    lapse_all()
+    published.append(task.pk)
+    work()
+    assert "42" in answer_of(task)
+
+
+def test_the_savers_raise_djangos_errors(invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+
+    def use(saver: Any) -> None:
+        if connection.vendor == "postgresql":
+            with saver._cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        else:
+            with saver.cursor() as cursor:
+                cursor.execute("SELECT 1 FROM a_table_that_is_not_there")
+
+    with checkpoints.saver_of(attempt) as saver, pytest.raises((OperationalError, InterfaceError)):
+        use(saver)
+
+
+def test_a_result_is_written_also_when_the_database_was_away_for_a_moment(
+    invoke: Any, work: Any, reviewer: Any, monkeypatch: Any
+) -> None:
+    task = invoke('call charge with {"amount": 3}')
+    work()
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    close, failures = ledger.close, iter([OperationalError("gone"), InterfaceError("gone")])
+
+    def flaky(*args: Any) -> None:
+        if (error := next(failures, None)) is not None:
+            raise error
+        close(*args)
+
+    monkeypatch.setattr(ledger, "close", flaky)
+    work()
+    assert "charged 3" in answer_of(task)
+    assert calls() == ["charge 3"]
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_after_a_restart_of_the_database_no_dead_connection_is_handed_out() -> None:
+    def count(number: int) -> int:
+        time.sleep(0.2)
+        return Task.objects.count()
+
+    in_threads(6, count)
+    with other_session() as session:
+        sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        session.execute(f"{sql} AND pid <> pg_backend_pid()")
+    connections.close_all()
+    assert in_threads(6, count) == [0] * 6
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_whoever_stands_still_in_a_transaction_loses_its_locks() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SHOW idle_in_transaction_session_timeout")
+        assert cursor.fetchone() == ("15s",)
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_a_lock_that_a_chore_waits_for_costs_nobody_the_lease(invoke: Any, settings: Any) -> None:
+    settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_LEASE_SECONDS = 0.2, 0.2, 2
+    dead, alive = (lifecycle.claim(invoke("multiply 6 by 7", session=s).pk, s) for s in ("dead", "alive"))
+    assert dead is not None
+    assert alive is not None
+    Attempt.objects.filter(pk=dead.pk).update(lease_until="2020-01-01T00:00:00Z")
+    Chore.objects.all().delete()
+    one = Heart()
+    with other_session() as session, one.keeping(alive):
+        session.execute("SELECT 1 FROM agents_attempt WHERE id = %s FOR UPDATE", (dead.pk,))
+        time.sleep(4)
+        left = Attempt.objects.filter(pk=alive.pk, lease_until__gt=heartbeat.Now()).exists()
+        session.rollback()
+        one.stop()
+    assert left
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_a_tool_holds_no_connection_while_it_runs(invoke: Any, published: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Heart, "start", lambda self: None)
+    odd_tools.RELEASED.clear()
+    invoke('call hang with {"name": "a"} and call hang with {"name": "b"}')
+    connections.close_all()
+    run = threading.Thread(target=jobs.run, args=(str(published.pop()),))
+    run.start()
+    time.sleep(1.5)
+    pool = connection.pool.get_stats()  # type: ignore[attr-defined]
+    free = pool["pool_available"] == pool["pool_size"]
+    odd_tools.RELEASED.set()
+    run.join()
+    assert free
+
+
+# Outcomes that can't be stored, and doubts that are none any more
+
+
+def test_an_outcome_that_no_database_takes_is_said_to_be_that(invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    jobs.record(attempt, Finished([{"type": "ai", "content": "\x00", "id": float("nan")}]))
+    assert "can't be stored" in again(attempt.task).message
+
+
+def test_a_call_that_ends_before_its_doubt_is_stored_leaves_no_question(
+    invoke: Any, work: Any, reviewer: Any, published: Any, monkeypatch: Any
+) -> None:
+    task = invoke('call charge_and_crash with {"amount": 3}')
+    work()
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    with pytest.raises(Crash):
+        work()
+    row, pause = ToolCall.objects.get(), lifecycle.pause
+    lapse_all()
+
+    def late(attempt: Attempt, asking: Any) -> str:
+        ledger.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged 3", "status": "success"}))
+        return pause(attempt, asking)
+
+    monkeypatch.setattr(lifecycle, "pause", late)
+    work()
+    assert "charged 3" in answer_of(task)
+    assert not Interrupt.objects.filter(status="pending").exists()
+
+
+# The heart
+
+
+def test_a_thread_of_the_heart_that_has_died_is_started_again(monkeypatch: Any) -> None:
+    one = Heart()
+    monkeypatch.setattr(Heart, "_beat_for_ever", lambda self: None)
+    one.start()
+    one._threads["heartbeat"].join()
+    monkeypatch.undo()
+    one.start()
+    assert one._threads["heartbeat"].is_alive()
+    one.stop()
+
+
+def test_nothing_that_a_duty_raises_ends_its_thread(monkeypatch: Any) -> None:
+    def gone() -> None:
+        raise RuntimeError("cannot close")
+
+    monkeypatch.setattr(heartbeat.connections, "close_all", gone)
+    assert heartbeat._done(lambda: None) is False
+
+
+def test_a_drained_worker_takes_no_more_jobs(invoke: Any, work: Any, monkeypatch: Any) -> None:
+    task = invoke("multiply 6 by 7")
+    monkeypatch.setattr(heart(), "draining", True)
+    work()
+    assert again(task).status == "pending"
+
+
+def test_a_child_sees_that_its_worker_drains(invoke: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(heartbeat, "_drained", bytearray(b"\1"))
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    one = Heart()
+    with one.keeping(attempt) as stop:
+        assert stop.wait(10)
+    one.stop()
