@@ -180,6 +180,7 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
 def begin(session: Session, task: Task) -> Task:
     """Store a new task: pending where the session is free, else queued. The caller holds `lock_session`."""
     busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
+    task.user_id = session.user_id
     task.status = Status.QUEUED if busy else Status.PENDING
     task.published_at = None if busy else Now()
     task.position = (session.tasks.aggregate(last=Max("position"))["last"] or 0) + 1

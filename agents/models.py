@@ -28,6 +28,7 @@ class Status(models.TextChoices):
 
 
 ACTIVE = (Status.PENDING, Status.RUNNING, Status.INTERRUPTED)
+UNFINISHED = (Status.QUEUED, *ACTIVE)
 FINAL = (Status.COMPLETED, Status.ERROR, Status.CANCELLED)
 
 
@@ -63,6 +64,7 @@ class Task(models.Model):
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(Session, models.CASCADE, related_name="tasks", verbose_name=_("session"))
     task_id = models.CharField(_("task"), max_length=ID_LENGTH)
+    user_id = models.CharField(max_length=ID_LENGTH, editable=False)  # the session's: an index can't look there
     position = models.PositiveIntegerField(editable=False)  # in the session, from 1: the clock can tie
     query = models.TextField(_("query"))
     system_message = models.TextField(_("system message"), blank=True)
@@ -104,6 +106,9 @@ class Task(models.Model):
             models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
             # The sweeper. Whole, as SQLite uses no partial index for a status that is a parameter.
             models.Index(fields=("status", "published_at"), name="task_sweep"),
+            # What is in flight, counted with each submission. Not partial: SQLite would scan the table all the same.
+            models.Index(fields=("user_id", "status"), name="task_flight_user"),
+            models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
             models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
             models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # the sweeper's tidying
         )

@@ -2,13 +2,15 @@
 
 import uuid
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import QuerySet
 
 from agents import lifecycle
-from agents.models import ACTIVE, Interrupt, Session, Status, Task
+from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.terms import DAY, ResponseType
 from agentsite.core.clock import Now, seconds_from_now
@@ -53,6 +55,12 @@ class KeyReused(Conflict):
     code = "idempotency_key_reused"
 
 
+class TooManyTasks(TooMany):
+    """Too many tasks are unfinished."""
+
+    code = "too_many_tasks"
+
+
 @dataclass(frozen=True)
 class Submission:
     """What a client asks for. Ids that are left out are made."""
@@ -76,6 +84,7 @@ def submit(submission: Submission, principal: User, idempotency_key: str = "") -
         Invalid: there is no such agent.
         DifferentTask, KeyReused: the task_id or the key is taken by another body.
         SessionBusy, QueueFull: as the strategy says.
+        TooManyTasks: the user or the principal has too many unfinished ones.
     """
     _require_agent(submission.agent)
     body = digest(canonical(asdict(submission)))
@@ -101,6 +110,7 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
             raise DifferentTask
         return known
     _require_room(session, submission.multitask_strategy)
+    _require_few(submission.user_id, principal)
     task = Task(
         session=session,
         task_id=submission.task_id or str(uuid.uuid4()),
@@ -119,10 +129,25 @@ def _require_agent(alias: str) -> None:
 
 
 def _require_room(session: Session, strategy: str) -> None:
-    if strategy == REJECT and session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists():
+    if strategy == REJECT and session.tasks.filter(status__in=UNFINISHED).exists():
         raise SessionBusy
     if session.tasks.filter(status=Status.QUEUED).count() >= settings.TASK_MAX_QUEUED:
         raise QueueFull(retry_after=RETRY_AFTER)
+
+
+def unfinished() -> QuerySet[Task, Any]:
+    """The statuses of all unfinished tasks: of a user or a principal an index alone answers."""
+    return Task.objects.filter(status__in=UNFINISHED).values("status")
+
+
+def _require_few(user_id: str, principal: User) -> None:
+    """Not exact: requests of other sessions that come at the same moment don't see each other's tasks."""
+    for owner, tasks, limit in (
+        (f"The user {user_id!r}", unfinished().filter(user_id=user_id), settings.TASKS_IN_FLIGHT_PER_USER),
+        ("This principal", unfinished().filter(submitted_by=principal), settings.TASKS_IN_FLIGHT_PER_PRINCIPAL),
+    ):
+        if limit and tasks[:limit].count() >= limit:
+            raise TooManyTasks(f"{owner} has {limit} or more unfinished tasks.", retry_after=RETRY_AFTER)
 
 
 @dataclass(frozen=True)

@@ -214,6 +214,11 @@ AGENTS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Limits (docs/limits.md). 0 switches one off.
+
+TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
+TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=1000)
+
 # REST
 
 REST_FRAMEWORK = {
