@@ -5,6 +5,7 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
 from rest_framework.viewsets import ViewSet
 
 from agents import presenters, services, transcript
@@ -13,10 +14,15 @@ from agents.serializers import InvokeSerializer, SessionSerializer, TaskIdsSeria
 from agentsite.core import paging
 from agentsite.core.identifiers import stored
 from agentsite.core.principals import principal_of, require_to_read, require_to_write
+from agentsite.core.throttles import UserRate
 
 
 class TaskViewSet(ViewSet):
     """Submitting, cancelling and listing of tasks."""
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Source: rest_framework. What is submitted also counts for its user."""
+        return [*super().get_throttles(), *([UserRate()] if self.action == "invoke" else [])]
 
     def invoke(self, request: Request) -> Response:
         """Store a task and answer its ids; a worker does it."""

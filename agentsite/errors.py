@@ -11,7 +11,8 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, TooMany
+from agentsite.core import throttles
+from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,11 @@ UNAVAILABLE = {"detail": "The database is not reachable. Nothing was changed; tr
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
     """DRF's hook (setting EXCEPTION_HANDLER): the answer to an exception; None lets Django make a 500 of it."""
     set_rollback()
+    if isinstance(error, exceptions.Throttled):
+        error = RateLimited(retry_after=getattr(error, "wait", None) or 1)
+    elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        wait = throttles.count_failure(context["request"])
+        error = error if wait is None else RateLimited(retry_after=wait)
     if isinstance(error, AgentsiteError):
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None

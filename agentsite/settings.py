@@ -160,7 +160,13 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
     CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+    CACHES: dict[str, Any] = {
+        "default": {
+            "BACKEND": "agentsite.core.cache.TolerantRedisCache",
+            "LOCATION": REDIS_URL,
+            "KEY_PREFIX": REDIS_TRANSPORT_OPTIONS["global_keyprefix"],
+        }
+    }
 else:
     BROKER_DIR = DATA_DIR / "broker"
     CELERY_BROKER_URL = "filesystem://"
@@ -176,7 +182,11 @@ else:
     }
     for _folder in ("queue", "control", "processed"):
         _make(BROKER_DIR / _folder)
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    # More entries than there are clients: a full cache forgets a third of what it has counted.
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
+    }
+
 # Execution (seconds unless said otherwise). `manage.py check` holds them against one another.
 
 TASK_HEARTBEAT_SECONDS = env.float("TASK_HEARTBEAT_SECONDS", default=10.0)
@@ -214,8 +224,12 @@ AGENTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Limits (docs/limits.md). 0 switches one off.
+# Limits (docs/limits.md). An empty rate, or a 0, switches a limit off.
 
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+RATE_PRINCIPAL = env.str("RATE_PRINCIPAL", default="600/min")
+RATE_USER = env.str("RATE_USER", default="120/min")  # of POST /agent/invoke
+RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests without a valid credential, by address
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=1000)
 
@@ -227,6 +241,8 @@ REST_FRAMEWORK = {
         "rest_framework.authentication.SessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["agentsite.core.throttles.PrincipalRate"],
+    "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if BEHIND_PROXY else 0,
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["agentsite.core.parsers.StrictJSONParser"],
     "EXCEPTION_HANDLER": "agentsite.errors.exception_handler",
@@ -269,7 +285,7 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^health$"]  # a load balancer asks over plain HTTP
-    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if env.bool("BEHIND_PROXY", default=False) else None
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
     SECURE_HSTS_PRELOAD = env.bool("SECURE_HSTS_PRELOAD", default=True)

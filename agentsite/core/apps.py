@@ -1,7 +1,14 @@
 from django.apps import AppConfig
+from django.core.checks import register
+
+from agentsite.core import checks
 
 
 class CoreConfig(AppConfig):
     name = "agentsite.core"
     label = "core"
     verbose_name = "Access"
+
+    def ready(self) -> None:
+        """Source: django.apps."""
+        register(checks.limits)

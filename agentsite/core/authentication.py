@@ -7,6 +7,7 @@ from rest_framework.authentication import BaseAuthentication, get_authorization_
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
+from agentsite.core import throttles
 from agentsite.core.models import ApiKey
 
 KEYWORD = "Bearer"
@@ -20,10 +21,12 @@ class ApiKeyAuthentication(BaseAuthentication):
 
         Raises:
             AuthenticationFailed: the key is unknown, revoked or expired, or its user is not active.
+            Throttled: too many wrong ones of this kind have come from this address.
         """
         scheme, _, credential = get_authorization_header(request).partition(b" ")
         if scheme.lower() != KEYWORD.lower().encode():
             return None
+        throttles.require_unguessed(request)
         try:
             key = cast(ApiKey, ApiKey.objects.get_from_key(credential.strip().decode("ascii")))
         except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:

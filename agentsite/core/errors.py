@@ -50,3 +50,9 @@ class TooMany(AgentsiteError):
     def __init__(self, detail: str = "", *, retry_after: int, code: str = "") -> None:
         super().__init__(detail, code=code)
         self.retry_after = retry_after  # seconds
+
+
+class RateLimited(TooMany):
+    """Too many requests in a short time. Retry-After says when there is room again."""
+
+    code = "rate_limited"

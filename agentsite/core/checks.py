@@ -1,0 +1,26 @@
+"""Misconfiguration of the limits that shows at `manage.py check` and not in a client's request."""
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error
+
+RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
+RATES = ("RATE_PRINCIPAL", "RATE_USER", "RATE_ANONYMOUS")
+COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
+
+
+def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """The settings of docs/limits.md."""
+    found = []
+    for name in RATES:
+        rate = getattr(settings, name)
+        if rate and not RATE.fullmatch(rate):
+            hint = "Write it as 600/min (or /sec, /hour, /day); an empty one switches the limit off."
+            found.append(Error(f"{name} is {rate!r}, which is no rate.", hint=hint, id="core.E001"))
+    for name in COUNTS:
+        if getattr(settings, name) < 0:
+            found.append(Error(f"{name} is below 0.", hint="0 switches the limit off.", id="core.E002"))
+    return found

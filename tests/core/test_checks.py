@@ -1,0 +1,25 @@
+"""The system checks of the limits."""
+
+from typing import Any
+
+import pytest
+
+from agentsite.core.checks import limits
+
+
+@pytest.mark.parametrize("rate", ["600", "600/", "0/min", "-1/s", "1.5/min", "many/min", "60/month", " 60/min"])
+def test_what_is_no_rate_fails_the_check(settings: Any, rate: str) -> None:
+    settings.RATE_USER = rate
+    assert [error.id for error in limits()] == ["core.E001"]
+
+
+@pytest.mark.parametrize("rate", ["", "1/s", "600/min", "5/hour", "9/d"])
+def test_a_rate_or_none_passes(settings: Any, rate: str) -> None:
+    settings.RATE_PRINCIPAL = settings.RATE_USER = settings.RATE_ANONYMOUS = rate
+    assert limits() == []
+
+
+@pytest.mark.parametrize(("count", "ids"), [(-1, ["core.E002"]), (0, []), (1, [])])
+def test_a_number_of_tasks_below_0_fails_the_check(settings: Any, count: int, ids: list[str]) -> None:
+    settings.TASKS_IN_FLIGHT_PER_USER = count
+    assert [error.id for error in limits()] == ids
