@@ -1,18 +1,24 @@
 """Accounts and credentials that commands make."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group, Permission, User
+from django.db import transaction
+from django_otp import devices_for_user
+from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
+from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from agentsite.core.errors import NotFound
+from agentsite.core.errors import Conflict, NotFound
 from agentsite.core.models import ApiKey
 from agentsite.core.principals import ACT_FOR_ANY_USER
 
 REVIEWERS = "Reviewers"
 DECIDE_REVIEW = "reviews.decide_review"
+BACKUP_CODES = 10  # of one user; each works once
 REVIEWED_APPS = ("agents", "memory", "reviews")  # what a reviewer looks at to decide
 
 
@@ -50,3 +56,30 @@ def create_key(user: User, name: str, expires: datetime | None = None) -> str:
     """A new API key of the user: the one time that it can be read."""
     _, key = ApiKey.objects.create_key(name=name, user=user, expiry_date=expires)
     return str(key)
+
+
+@dataclass(frozen=True)
+class SecondFactor:
+    """What its user has to keep: shown once."""
+
+    url: str  # otpauth://, what the authenticator app reads from the QR code
+    backup_codes: list[str]
+
+
+def create_second_factor(user: User, *, replace: bool = False) -> SecondFactor:
+    """An authenticator and backup codes, asked for from the user's next login on.
+
+    Raises Conflict where the user has a device, unless it is to be replaced.
+    """
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two at once would make two
+        devices = list(devices_for_user(user, confirmed=None))
+        if devices and not replace:
+            raise Conflict(f"{user.username} has a second factor already.")
+        for device in devices:
+            device.delete()
+        authenticator = TOTPDevice.objects.create(user=user, name="Authenticator")
+        backup = StaticDevice.objects.create(user=user, name="Backup codes")
+        codes = [StaticToken.random_token() for _ in range(BACKUP_CODES)]
+        StaticToken.objects.bulk_create([StaticToken(device=backup, token=code) for code in codes])
+    return SecondFactor(url=authenticator.config_url, backup_codes=codes)

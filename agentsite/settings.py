@@ -12,6 +12,8 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from agentsite.login_protection import login_protection
+
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
@@ -40,7 +42,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 PORT = env.int("PORT", default=8000)
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "agentsite.admin_config.AdminSiteConfig",  # django.contrib.admin, with a site of our own
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -52,6 +54,10 @@ INSTALLED_APPS = [
     "django_celery_results",
     "corsheaders",
     "csp",
+    "axes",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
     "agentsite.core",
     "memory",
     "agents",
@@ -68,9 +74,11 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "agentsite.urls"
@@ -224,7 +232,7 @@ AGENTS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Limits (docs/limits.md). An empty rate, or a 0, switches a limit off.
+# Limits and the admin's login (docs/limits.md). An empty rate, or a 0, switches a limit off.
 
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 RATE_PRINCIPAL = env.str("RATE_PRINCIPAL", default="600/min")
@@ -232,13 +240,15 @@ RATE_USER = env.str("RATE_USER", default="120/min")  # of POST /agent/invoke
 RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests without a valid credential, by address
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=1000)
+ADMIN_REQUIRE_OTP = env.bool("ADMIN_REQUIRE_OTP", default=False)
+vars().update(login_protection(env))
 
 # REST
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
         "agentsite.core.authentication.ApiKeyAuthentication",
-        "rest_framework.authentication.SessionAuthentication",
+        "agentsite.core.authentication.AdminSessionAuthentication",
     ],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_THROTTLE_CLASSES": ["agentsite.core.throttles.PrincipalRate"],
@@ -322,5 +332,6 @@ LOGGING = {
         **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy")},
         "kombu.connection": {"level": "ERROR"},  # that the filesystem broker has no host name
         "django.request": {"level": "ERROR"},
+        "axes": {"level": "WARNING"},  # failed logins and lock-outs, not each login and clean-up
     },
 }

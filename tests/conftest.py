@@ -36,6 +36,7 @@ def model_server() -> Iterator[Any]:
 def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
     """Every test talks to the rule model, hashes quickly and mails into its own folder."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    settings.AXES_ENABLED = False  # `Client.login` has no request; the tests of the lock-out switch it on
     settings.OPENAI_BASE_URL = model_server.url
     settings.OPENAI_API_KEY = "test"
     model_server.misbehaviours.forget()

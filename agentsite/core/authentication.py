@@ -1,13 +1,13 @@
-"""`Authorization: Bearer <key>` to the Django user who holds the key."""
+"""Who calls: the Django user who holds the key of `Authorization: Bearer <key>`, or who is logged in to the admin."""
 
-from typing import cast
+from typing import Any, cast
 
 from django.contrib.auth.models import AbstractBaseUser
-from rest_framework.authentication import BaseAuthentication, get_authorization_header
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 
-from agentsite.core import throttles
+from agentsite.core import second_factor, throttles
 from agentsite.core.models import ApiKey
 
 KEYWORD = "Bearer"
@@ -38,3 +38,18 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Source: rest_framework. Makes a missing credential a 401 instead of a 403."""
         return KEYWORD
+
+
+class AdminSessionAuthentication(SessionAuthentication):
+    """The admin's own session, with CSRF."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Source: rest_framework.
+
+        Raises:
+            AuthenticationFailed: a second factor is required, and this session has shown none.
+        """
+        found = super().authenticate(request)
+        if found and second_factor.is_missing(found[0]):
+            raise AuthenticationFailed("Log in to the admin with your second factor.", "second_factor_required")
+        return found

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent.parent
 PRODUCTION = {"SECRET_KEY": "x9-" * 25 + "abcdefgh1234567890", "ALLOWED_HOSTS": "agents.example.com", "DEBUG": "false"}
 
@@ -18,6 +20,37 @@ def manage(*args: str, **env: str) -> subprocess.CompletedProcess[str]:
 def test_production_settings_pass_djangos_deployment_checks() -> None:
     done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION)
     assert done.returncode == 0, done.stderr
+
+
+def test_redis_and_a_required_second_factor_pass_them_too() -> None:
+    more = {"REDIS_URL": "redis://127.0.0.1:9/0", "ADMIN_REQUIRE_OTP": "true", "BEHIND_PROXY": "true"}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **more)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("env", "proxies"),
+    [
+        ({"PROXY_COUNT": "2"}, "0"),
+        ({"BEHIND_PROXY": "true"}, "1"),
+        ({"BEHIND_PROXY": "true", "PROXY_COUNT": "2"}, "2"),
+    ],
+)
+def test_forwarded_addresses_are_trusted_only_behind_a_proxy(env: dict[str, str], proxies: str) -> None:
+    ask = "from agentsite.settings import REST_FRAMEWORK; print(REST_FRAMEWORK['NUM_PROXIES'])"
+    own = {"PATH": os.environ["PATH"], "AGENTSITE_DATA": os.environ["AGENTSITE_DATA"], "DEBUG": "true", **env}
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == proxies, done.stderr
+
+
+def test_a_rate_that_is_none_fails_the_check() -> None:
+    done = manage("check", DEBUG="true", RATE_USER="lots")
+    assert done.returncode == 1
+    assert "core.E001" in done.stderr
+
+
+def test_starting_says_nothing_of_the_lock_out() -> None:
+    assert "AXES" not in manage("check", DEBUG="true").stderr
 
 
 def test_without_a_secret_key_it_refuses_to_start_and_says_so_in_one_line() -> None:

@@ -1,0 +1,47 @@
+"""`manage.py create_otp_device`: the second factor of somebody who logs in to the admin."""
+
+from io import StringIO
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from qrcode.constants import ERROR_CORRECT_L
+from qrcode.main import QRCode
+
+from agentsite.accounts import create_second_factor
+from agentsite.core.errors import Conflict
+
+
+class Command(BaseCommand):
+    """Prints what the user has to keep on standard output: the address, its QR code, the backup codes."""
+
+    help = "Make a second factor for a user of the admin and show it, once."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Whose it is."""
+        parser.add_argument("username", help="who is asked for it at the next login")
+        parser.add_argument("--replace", action="store_true", help="take the user's older devices away")
+
+    def handle(self, *args: Any, username: str, replace: bool, **options: Any) -> None:
+        """Raises CommandError, and makes nothing, when there is no such user or the user has a device."""
+        user = User.objects.filter(username=username).first()
+        if user is None:
+            raise CommandError(f"There is no user {username!r}.")
+        try:
+            made = create_second_factor(user, replace=replace)
+        except Conflict as error:
+            raise CommandError(f"{error} Add --replace to make a new one.") from error
+        self.stdout.write(f"{made.url}\n{qr_code(made.url)}\nBackup codes, each for one login:")
+        self.stdout.write("\n".join(f"  {code}" for code in made.backup_codes))
+        self.stderr.write(
+            f"Scan this with an authenticator app: {username} is asked for its code from the next login on."
+        )
+
+
+def qr_code(text: str) -> str:
+    """A QR code in block characters, for a terminal with a dark background."""
+    code = QRCode(error_correction=ERROR_CORRECT_L, border=2)  # the smallest that holds it
+    code.add_data(text)
+    picture = StringIO()
+    code.print_ascii(out=picture, invert=True)
+    return picture.getvalue()
