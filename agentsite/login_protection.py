@@ -15,7 +15,7 @@ def login_protection(env: environ.Env) -> dict[str, Any]:
     return {
         "AUTHENTICATION_BACKENDS": [
             "axes.backends.AxesStandaloneBackend",
-            "django.contrib.auth.backends.ModelBackend",
+            "agentsite.core.backends.OneQueryBackend",
         ],
         "AXES_ENABLED": failures > 0,
         "AXES_FAILURE_LIMIT": failures,

@@ -1,4 +1,4 @@
-"""Settings, all from the environment; docs/reference/settings.md lists the variables.
+"""Settings, all from the environment; docs/settings.md lists the variables.
 
 Without any of them the service runs on SQLite and files below `AGENTSITE_DATA`. `DATABASE_URL` and `REDIS_URL` move it
 to PostgreSQL and Redis; nothing else changes.
@@ -138,7 +138,7 @@ def _database() -> dict[str, Any]:
 
 DATABASES = {"default": _database()}
 
-# Celery: early acknowledgement and no retries by the broker; lease, token and sweeper recover (docs/explanation).
+# Celery: early acknowledgement and no retries by the broker; lease, token and sweeper recover (docs/execution.md).
 
 REDIS_URL = env.str("REDIS_URL", default="")
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -268,7 +268,6 @@ DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body
 
 # Security
 
-AUTHENTICATION_BACKENDS = ["agentsite.core.backends.OneQueryBackend"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -294,7 +293,7 @@ if not DEBUG:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_REDIRECT_EXEMPT = [r"^health$"]  # a load balancer asks over plain HTTP
+    SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]  # a load balancer asks over plain HTTP
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)
