@@ -20,6 +20,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
+from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
 
@@ -51,6 +52,8 @@ class FencedPostgresSaver(PostgresSaver):
             if pipeline:
                 with self._fenced() as cursor:
                     yield cursor
+                    failpoints.here("before-checkpoint")
+                failpoints.here("after-checkpoint")
             else:
                 with super()._cursor() as cursor:
                     yield cursor
@@ -96,10 +99,12 @@ class FencedSqliteSaver(SqliteSaver):
                 if cursor.execute(open_, (self.attempt.pk.hex,)).fetchone() is None:
                     raise StaleAttempt
                 yield cursor
+                failpoints.here("before-checkpoint")
             except BaseException:
                 self.conn.rollback()
                 raise
             self.conn.commit()
+            failpoints.here("after-checkpoint")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 
-from agents import lifecycle, questions
+from agents import failpoints, lifecycle, questions
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agentsite.core.clock import Now
 
@@ -38,11 +38,12 @@ def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
 
 def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     """Enter the call as started, right before it runs. Raises StaleAttempt."""
+    failpoints.here("before-entry")
     with transaction.atomic():
         if entry.approved_by is not None:
             use(entry.approved_by)
         lifecycle.require_open(attempt)
-        return ToolCall.objects.create(
+        row = ToolCall.objects.create(
             id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
             task_id=attempt.task_id,
             attempt=attempt,
@@ -53,6 +54,8 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
             args_digest=entry.args_digest,
             reviewed=entry.approved_by is not None,
         )
+    failpoints.here("after-entry")
+    return row
 
 
 def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:
@@ -72,6 +75,7 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
 
 def close(row: ToolCall, status: str, result_text: str) -> None:
     """Write what became of the call. Also a stale attempt may: it alone knows; and that settles its in-doubt review."""
+    failpoints.here("before-result")
     with transaction.atomic():
         task = Task.objects.select_for_update(no_key=True).filter(pk=row.task_id).first()
         rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
@@ -87,6 +91,7 @@ def close(row: ToolCall, status: str, result_text: str) -> None:
         )
         if open_doubts.update(version=F("version") + 1, **questions.closed_by_itself()):
             lifecycle.wake(task)
+    failpoints.here("after-result")
 
 
 def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, result_text: str) -> None:

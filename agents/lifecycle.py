@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
-from agents import questions, queue, threads
+from agents import failpoints, questions, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict
@@ -53,6 +53,7 @@ class StaleAttempt(Exception):
 
 def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     """pending -> running: a new attempt with lease and token, or None when there is nothing to claim."""
+    failpoints.here("before-claim")
     with transaction.atomic():
         task = _locked(pk=task_pk, status=Status.PENDING).first()
         if task is None:
@@ -60,6 +61,7 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
         lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
         attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
         _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None)
+    failpoints.here("after-claim")
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker)
     return attempt
 
@@ -69,6 +71,7 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
 
     Returns the new status. Raises StaleAttempt.
     """
+    failpoints.here("before-pause")
     with transaction.atomic():
         task = _held(attempt)
         asked = [_stored(question) for question in asking]
@@ -79,6 +82,7 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
         status = Status.PENDING if answered else Status.INTERRUPTED
         _move(task, status, lapses=0)
         _end(attempt, Attempt.Outcome.PAUSED)
+    failpoints.here("after-pause")
     logger.info("task %s: %s, %d open question(s)", task.pk, status, sum(not row.answered_at for row in asked))
     return status
 

@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from agents import lifecycle
+from agents import failpoints, lifecycle
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.terms import DAY, ResponseType
@@ -168,6 +168,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
 
     Raises Conflict where the interrupt is not open any more.
     """
+    failpoints.here("before-answer")
     rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
     if not rows.update(
         status=given.status,
@@ -182,6 +183,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
     ):
         raise Conflict("This review is not open any more.", code="not_open")
     lifecycle.wake(interrupt.task)
+    failpoints.here("after-answer")
 
 
 def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple[Session, bool]:

@@ -10,7 +10,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils.module_loading import import_string
 
-from agents import questions, sweeper
+from agents import failpoints, questions, sweeper
 from agents import services as agents
 from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
@@ -108,6 +108,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         if choice.version is not None and choice.version != review.version:
             raise Stale
         answer = _answer(review, principal, choice)
+        failpoints.here("before-decision")
         Decision.objects.create(
             review=review,
             response_type=answer.type,
@@ -118,6 +119,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
             by_name=answer.by,
         )
         agents.answer(review, answer)
+    failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
     return Review.objects.select_related("task__session").get(pk=review.pk)
 
