@@ -39,8 +39,8 @@ POISON = (
     "Trying again will probably do the same; the operator finds the cause in the worker's log."
 )
 
-
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
+REMOVED_AT_ONCE = 1_000  # tasks; a statement has room for so many parameters
 
 
 class TransitionLost(Conflict):
@@ -170,15 +170,27 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
 
     Returns how many tasks there were. The next task of the session is not started: `promote` does that.
     """
-    held = list(tasks.filter(session=session).select_for_update(no_key=True).values_list("pk", flat=True))
+    count = remove_all(tasks.filter(session=session))
+    logger.info("session %s: %d task(s) removed", session.pk, count)
+    return count
+
+
+def remove_all(tasks: QuerySet[Task]) -> int:
+    """As `remove`, for tasks of several sessions, all of which the caller has locked."""
+    pks = list(tasks.values_list("pk", flat=True))
+    for start in range(0, len(pks), REMOVED_AT_ONCE):
+        _remove(pks[start : start + REMOVED_AT_ONCE])
+    return len(pks)
+
+
+def _remove(pks: list[uuid.UUID]) -> None:
+    held = dict(_locked(pk__in=pks).values_list("pk", "has_thread"))
     # A call that is being entered holds its interrupt before it waits for its attempt: the same order here.
     list(Interrupt.objects.filter(task__in=held).select_for_update(no_key=True).values_list("pk", flat=True))
     # Ending an attempt waits for a checkpoint that is being written; after it none can follow.
     Attempt.objects.filter(task__in=held, ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.VOIDED)
-    threads.forget(held)
-    Task.objects.filter(pk__in=held).delete()
-    logger.info("session %s: %d task(s) removed", session.pk, len(held))
-    return len(held)
+    threads.delete(pk for pk, has_thread in held.items() if has_thread)
+    Task.objects.filter(pk__in=held).only("pk").delete()
 
 
 def begin(session: Session, task: Task) -> Task:

@@ -1,6 +1,7 @@
 """The app's public interface: submit, answer, cancel, delete."""
 
 import uuid
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,12 +17,13 @@ from agents.terms import DAY, ResponseType
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict, Invalid, NotFound, TooMany
 from agentsite.core.text import canonical, digest
-from memory.models import Memory
+from memory import writing
 
 ENQUEUE, REJECT = "enqueue", "reject"
 STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
 NO_TASK = "There is no such task."
 NO_SESSION = "There is no such session."
+DELETED_AT_ONCE = 500  # sessions
 RETRY_AFTER = 30  # seconds, a guess: a queue shortens when a person decides something
 
 
@@ -212,10 +214,41 @@ def find_session(user_id: str, session_id: str) -> Session:
 def delete_session(user_id: str, session_id: str) -> None:
     """Delete the session and all that belongs to it; a task that runs is stopped first. Raises NotFound."""
     with transaction.atomic():
-        session = _locked(user_id, session_id, NO_SESSION)
-        lifecycle.remove(session, session.tasks.all())
-        Memory.objects.filter(user_id=user_id, scope=Memory.Scope.SESSION, scope_ref=session_id).delete()
-        session.delete()
+        _delete([_locked(user_id, session_id, NO_SESSION)])
+
+
+def delete_sessions(pks: Collection[uuid.UUID], still: QuerySet[Session]) -> int:
+    """Delete these sessions as `delete_session` does, in one transaction. Returns how many.
+
+    Only those that are `still` among these rows when they are locked: a task may have come meanwhile. One that somebody
+    else holds right now is in use and stays.
+    """
+    with transaction.atomic():
+        rows = Session.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=pks).order_by("pk")
+        locked = list(rows.values_list("pk", flat=True))
+        # A statement of its own: the one that locks sees the tasks as they were before it got the locks.
+        sessions = list(still.filter(pk__in=locked))
+        _delete(sessions)
+    return len(sessions)
+
+
+def delete_sessions_of(user_id: str) -> Iterator[int]:
+    """Delete all sessions of the user as `delete_session` does, some in one transaction; yields how many."""
+    rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id).order_by("pk")
+    while True:
+        with transaction.atomic():
+            sessions = list(rows[:DELETED_AT_ONCE])
+            _delete(sessions)
+        if not sessions:
+            return
+        yield len(sessions)
+
+
+def _delete(sessions: list[Session]) -> None:
+    pks = [session.pk for session in sessions]
+    lifecycle.remove_all(Task.objects.filter(session__in=pks))
+    writing.erase_sessions([(session.user_id, session.session_id) for session in sessions])
+    Session.objects.filter(pk__in=pks).delete()
 
 
 def delete_task(user_id: str, session_id: str, task_id: str) -> None:

@@ -4,7 +4,7 @@ So a task and its checkpoints are deleted in one transaction, also by the web pr
 """
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 
 from django.db import connection
 
@@ -18,10 +18,18 @@ BATCH = 200  # threads in one statement
 
 
 def forget(task_pks: Iterable[uuid.UUID]) -> int:
-    """Delete all checkpoints of these tasks, which may have been deleted. Returns how many rows there were.
+    """Delete all checkpoints of these tasks, and note on the tasks that there are none. Returns how many rows.
 
     The caller has ended the tasks' attempts: until then a run may add one more.
     """
+    pks = list(task_pks)
+    deleted = delete(pks)
+    Task.objects.filter(pk__in=pks).update(has_thread=False)
+    return deleted
+
+
+def delete(task_pks: Iterable[uuid.UUID]) -> int:
+    """Delete all checkpoints of these tasks, whose rows go as well or are gone. Returns how many rows there were."""
     names = [str(pk) for pk in task_pks]
     deleted = 0
     with connection.cursor() as cursor:
@@ -31,7 +39,6 @@ def forget(task_pks: Iterable[uuid.UUID]) -> int:
                 marks = ", ".join(["%s"] * len(batch))
                 cursor.execute(f"DELETE FROM {table} WHERE thread_id IN ({marks})", batch)
                 deleted += cursor.rowcount
-    Task.objects.filter(pk__in=names).update(has_thread=False)
     return deleted
 
 
@@ -43,15 +50,26 @@ def newest(task_pk: uuid.UUID) -> str:
         return cursor.fetchone()[0] or ""
 
 
-def orphans(limit: int) -> Sequence[uuid.UUID]:
-    """Up to `limit` threads whose task does not exist any more."""
-    found: list[uuid.UUID] = []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT DISTINCT thread_id FROM checkpoints")
-        while len(found) < limit and (rows := cursor.fetchmany(BATCH)):
-            threads = {uuid.UUID(row[0]) for row in rows}
-            found += threads.difference(Task.objects.filter(pk__in=threads).values_list("pk", flat=True))
-    return found[:limit]
+def orphans() -> Iterator[list[uuid.UUID]]:
+    """The threads whose task does not exist any more, some at a time; the same one may come again."""
+    for table in TABLES[connection.vendor]:
+        for threads in _pages(table):
+            if found := threads.difference(Task.objects.filter(pk__in=threads).values_list("pk", flat=True)):
+                yield sorted(found)
+
+
+def _pages(table: str) -> Iterator[set[uuid.UUID]]:
+    # A thread is read before its task is looked for: one that begins meanwhile has its row before its checkpoints.
+    last = ""
+    while True:
+        with connection.cursor() as cursor:
+            select = f"SELECT DISTINCT thread_id FROM {table} WHERE thread_id > %s ORDER BY thread_id LIMIT {BATCH}"
+            cursor.execute(select, [last])
+            names = [row[0] for row in cursor.fetchall()]
+        if not names:
+            return
+        yield {uuid.UUID(name) for name in names}
+        last = names[-1]
 
 
 def count() -> int:

@@ -2,6 +2,7 @@
 
 import unicodedata
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.db import transaction
@@ -139,6 +140,15 @@ def forget(memory: Memory) -> Memory:
 def erase(user_id: str) -> int:
     """Delete all memories of a user for good, history as well; how many there were."""
     return Memory.objects.filter(user_id=user_id).delete()[0]
+
+
+def erase_sessions(sessions: Collection[tuple[str, str]]) -> int:
+    """Delete what belongs to these sessions (user_id, session_id) alone, history as well; how many there were."""
+    users, names = ({session[part] for session in sessions} for part in (0, 1))
+    rows = Memory.objects.filter(user_id__in=users, scope=Memory.Scope.SESSION, scope_ref__in=names)
+    gone = set(sessions)
+    found = rows.values_list("pk", "user_id", "scope_ref")
+    return Memory.objects.filter(pk__in=[pk for pk, *place in found if tuple(place) in gone]).delete()[0]
 
 
 @transaction.atomic

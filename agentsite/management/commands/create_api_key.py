@@ -1,7 +1,6 @@
 """`manage.py create_api_key`: a credential for a client of the API."""
 
-import re
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -11,11 +10,11 @@ from django.db import transaction
 from django.utils import timezone
 
 from agentsite.accounts import create_key, make_service
+from agentsite.core.durations import duration
 from agentsite.core.errors import AgentsiteError
 from agentsite.core.identifiers import identifier
 
 NAME_LENGTH = 50  # of rest_framework_api_key's column
-UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 class Command(BaseCommand):
@@ -72,13 +71,12 @@ def _user(username: str, *, create: bool) -> User:
 def _expiry(text: str | None) -> datetime | None:
     if text is None:
         return None
-    match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text, re.ASCII)
     try:
-        if match:
-            return timezone.now() + timedelta(**{UNITS[match[2]]: int(match[1])})
-    except OverflowError:
-        pass
-    raise CommandError(f"--expires {text!r} is no length of time: give a number and m, h, d or w, as in 90d.")
+        return timezone.now() + duration(text)
+    except OverflowError as error:
+        raise CommandError(f"--expires {text!r} is no length of time: the calendar ends before.") from error
+    except ValueError as error:
+        raise CommandError(f"--expires {error}") from error
 
 
 def _until(expires: datetime | None) -> str:

@@ -1,0 +1,67 @@
+"""`manage.py cleanup_sessions`: deletes what nobody has touched for long."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import reset_queries
+from tqdm import tqdm
+
+from agents import retention
+from agents.models import Status
+from agentsite.core.durations import duration
+from agentsite.core.identifiers import identifier
+
+LARGEST_BATCH = 5_000  # sessions: SQLite has room for 32,766 parameters in a statement
+
+
+class Command(BaseCommand):
+    """Thin: SESSION_RETENTION_DAYS makes the workers do the same by themselves."""
+
+    help = "Delete the sessions, with everything that belongs to them, that nothing has changed in for long."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Which sessions, and how to go about it."""
+        parser.add_argument("--older-than", metavar="30d", required=True, help="a number and m, h, d or w")
+        parser.add_argument("--user", default="", help="only this user's (the user_id)")
+        parser.add_argument(
+            "--status", default="", help="only those whose newest task is so; idle: no task is unfinished"
+        )
+        parser.add_argument("--include-interrupted", action="store_true", help="also those that wait for a person")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many it would delete")
+        parser.add_argument("--batch-size", type=int, default=retention.SESSIONS, help="sessions in one transaction")
+        parser.add_argument("--no-progress", action="store_true", help="no progress bar, also on a terminal")
+
+    def handle(self, *args: Any, batch_size: int, **options: Any) -> None:
+        """Raises CommandError, and deletes nothing, when an argument is wrong."""
+        old = _old(options)
+        if not 1 <= batch_size <= LARGEST_BATCH:
+            raise CommandError(f"--batch-size {batch_size}: give 1 to {LARGEST_BATCH}.")
+        if options["dry_run"]:
+            self.stdout.write(f"{old.sessions().count()} session(s) would be deleted.")
+            return
+        quiet = options["no_progress"] or not sys.stderr.isatty()
+        deleted = 0
+        with tqdm(total=None if quiet else old.sessions().count(), unit=" sessions", disable=quiet) as bar:
+            for count in retention.delete_sessions(old, batch_size):
+                deleted += count
+                bar.update(count)
+                reset_queries()  # with DEBUG Django remembers them
+        self.stdout.write(f"{deleted} session(s) deleted.")
+
+
+def _old(options: dict[str, Any]) -> retention.Old:
+    status, user_id = options["status"], options["user"]
+    if status and status not in retention.STATUSES:
+        raise CommandError(f"--status {status!r}: give one of {', '.join(retention.STATUSES)}.")
+    if status == Status.INTERRUPTED and not options["include_interrupted"]:
+        raise CommandError("--status interrupted: what waits for a person goes only with --include-interrupted.")
+    try:
+        before = retention.ago(duration(options["older_than"]))
+    except (ValueError, OverflowError) as error:
+        raise CommandError(f"--older-than {error}") from error
+    try:
+        user_id = identifier(user_id) if user_id else ""
+    except ValueError as error:
+        raise CommandError(f"--user {user_id!r}: {error}") from error
+    return retention.Old(before, user_id, status, options["include_interrupted"])

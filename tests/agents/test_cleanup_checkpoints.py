@@ -1,0 +1,51 @@
+"""`manage.py cleanup_checkpoints`: threads whose task is gone."""
+
+from io import StringIO
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from agents import checkpoints, threads
+from agents.models import Task
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def cleanup(*arguments: str) -> str:
+    output = StringIO()
+    call_command("cleanup_checkpoints", *arguments, stdout=output)
+    return output.getvalue().strip()
+
+
+@pytest.fixture
+def kept(invoke: Any, work: Any) -> Task:
+    """A task with checkpoints, beside a thread that has lost its task."""
+    with connection.cursor() as cursor:
+        for table in threads.TABLES[connection.vendor]:
+            cursor.execute(f"DELETE FROM {table}")
+    task, gone = invoke("book the Ritz for 2 nights"), invoke("book the Savoy for 1 night", session="s2")
+    work()
+    Task.objects.filter(pk=gone.pk).delete()
+    return task
+
+
+def test_an_orphan_goes_and_the_others_stay(kept: Task) -> None:
+    assert cleanup() == "1 orphaned thread(s) deleted."
+    assert cleanup() == "0 orphaned thread(s) deleted."
+    assert checkpoints.newest(kept) != ""
+    assert threads.forget([kept.pk]) > 0
+    assert threads.count() == 0
+
+
+def test_a_dry_run_only_tells(kept: Task) -> None:
+    before = threads.count()
+    assert cleanup("--dry-run") == "1 orphaned thread(s) would be deleted."
+    assert threads.count() == before
+
+
+def test_more_threads_than_a_page_are_all_looked_at(kept: Task, monkeypatch: Any) -> None:
+    monkeypatch.setattr(threads, "BATCH", 1)
+    assert cleanup() == "1 orphaned thread(s) deleted."
+    assert checkpoints.newest(kept) != ""
