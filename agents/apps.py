@@ -15,6 +15,7 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
         register(checks.timing)
+        register(checks.retention)
         register(checks.agents, "agents", deploy=True)
         post_migrate.connect(_create_checkpoint_tables, sender=self)
 

@@ -8,6 +8,7 @@ from django.core.checks import CheckMessage, Error
 from django.utils.module_loading import import_string
 
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
+MAX_DAYS = 36_500
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -19,6 +20,15 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     if min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_REPUBLISH_SECONDS) <= 0:
         found.append(Error("Intervals have to be above 0 seconds.", id="agents.E002"))
     return found
+
+
+def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """How long things are kept."""
+    return [
+        Error(f"{name} is {days}: give days from 0 (for ever) to {MAX_DAYS}.", id="agents.E006")
+        for name in ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS")
+        if not 0 <= (days := getattr(settings, name)) <= MAX_DAYS
+    ]
 
 
 def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:

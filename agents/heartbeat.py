@@ -1,6 +1,6 @@
-"""Two threads a worker process: one renews the leases of the attempts that run here, one does the periodic chores.
+"""The threads of a worker process: one renews the leases of the attempts that run here, the others do the chores.
 
-Two, because a chore may wait for a lock that somebody else holds, and no lease may run out meanwhile.
+Each has its own, because a chore may wait for a lock or take minutes, and no lease may run out meanwhile.
 """
 
 import logging
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connections
 
-from agents import sweeper
+from agents import housekeeping, sweeper
 from agents.models import Attempt, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
@@ -40,7 +40,8 @@ class Heart:
     def start(self) -> None:
         """Start the threads, each once, and again where one has died."""
         with self._lock:
-            for name, loop in (("heartbeat", self._beat_for_ever), ("sweeper", self._sweep_for_ever)):
+            loops = (self._beat_for_ever, self._sweep_for_ever, self._keep_house_for_ever)
+            for name, loop in zip(("heartbeat", "sweeper", "housekeeper"), loops, strict=True):
                 thread = self._threads.get(name)
                 if thread is None or not thread.is_alive():
                     self._threads[name] = threading.Thread(target=loop, name=name, daemon=True)
@@ -102,6 +103,15 @@ class Heart:
             done = _done(sweeper.sweep_if_due)
             # After an outage the living renew their leases before anybody takes their tasks away.
             pause = settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
+
+    def _keep_house_for_ever(self) -> None:
+        while not self._quit.wait(settings.TASK_SWEEP_SECONDS):
+            _done(self.keep_house_if_due)
+
+    def keep_house_if_due(self) -> None:
+        """Keep house, unless another worker has it or did it today."""
+        if housekeeping.claim():
+            housekeeping.run(self._quit)
 
 
 def _done(duty: Callable[[], None]) -> bool:

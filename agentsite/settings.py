@@ -210,6 +210,12 @@ CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earli
 MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
 MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: whatever an agent remembers waits for approval
 
+# Retention (days; 0 keeps for ever): the workers' housekeeping deletes once a day what is older.
+
+SESSION_RETENTION_DAYS = env.int("SESSION_RETENTION_DAYS", default=0)  # since a session's last change
+JOB_RETENTION_DAYS = env.int("JOB_RETENTION_DAYS", default=30)  # what Celery notes of failed jobs
+KEY_RETENTION_DAYS = env.int("KEY_RETENTION_DAYS", default=90)  # API keys that were revoked or expired
+
 # The model and the agents
 
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")

@@ -1,11 +1,14 @@
 """Credentials of principals."""
 
+from datetime import datetime
 from typing import ClassVar
 
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
+
+from agentsite.core.clock import Now
 
 
 class ApiKeyManager(APIKeyManager):
@@ -15,6 +18,14 @@ class ApiKeyManager(APIKeyManager):
         """Source: rest_framework_api_key."""
         return super().get_usable_keys().select_related("user")
 
+    def dead(self, before: datetime) -> models.QuerySet:
+        """Those that were revoked or expired before this moment."""
+        return self.filter(models.Q(revoked_at__lt=before) | models.Q(expiry_date__lt=before))
+
+    def note_revoked(self) -> int:
+        """Write down the time of revoked keys that have none yet. Returns how many."""
+        return self.filter(revoked=True, revoked_at=None).update(revoked_at=Now())
+
 
 class ApiKey(AbstractAPIKey):
     """A key that lets its holder act as `user`. Stored hashed, shown once, can expire and be revoked."""
@@ -22,6 +33,8 @@ class ApiKey(AbstractAPIKey):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys", verbose_name=_("user")
     )
+    # As the housekeeping found it, to the day: revoking is a plain boolean that any update may set.
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()
 

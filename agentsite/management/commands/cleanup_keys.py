@@ -1,0 +1,35 @@
+"""`manage.py cleanup_keys`: deletes credentials that open nothing any more."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from agents import retention
+from agentsite.core.durations import duration
+from agentsite.core.models import ApiKey
+
+
+class Command(BaseCommand):
+    """Thin: the workers do the same once a day (KEY_RETENTION_DAYS)."""
+
+    help = "Delete API keys that were revoked or expired long ago, and Idempotency-Keys whose day is over."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Source: django.core.management."""
+        parser.add_argument("--older-than", metavar="90d", default="90d", help="of API keys: a number and m, h, d or w")
+        parser.add_argument("--dry-run", action="store_true", help="only say how many it would delete")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Raises CommandError, and deletes nothing, when the length of time is none."""
+        try:
+            before = retention.ago(duration(options["older_than"]))
+        except (ValueError, OverflowError) as error:
+            raise CommandError(f"--older-than {error}") from error
+        dead, used_up = ApiKey.objects.dead(before), retention.idempotency_keys()
+        if options["dry_run"]:
+            told = f"{dead.count()} API key(s) and {used_up.count()} Idempotency-Key(s) would be deleted."
+        else:
+            ApiKey.objects.note_revoked()
+            deleted = [sum(retention.delete_rows(rows)) for rows in (dead, used_up)]
+            told = f"{deleted[0]} API key(s) and {deleted[1]} Idempotency-Key(s) deleted."
+        self.stdout.write(told)
