@@ -1,0 +1,51 @@
+"""`manage.py export_user`: everything the service has about one user."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from agentsite.core.identifiers import identifier
+from agentsite.personal_data import export
+
+
+class Command(BaseCommand):
+    """Writes one JSON document."""
+
+    help = "Write everything the service has about a user as JSON."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Source: django.core.management."""
+        parser.add_argument("user_id", help="the owner's id, as in the API")
+        parser.add_argument("--output", metavar="FILE", type=Path, help="a new file, which only you can read")
+
+    def handle(self, *args: Any, user_id: str, output: Path | None, **options: Any) -> None:
+        """Raises CommandError where the user_id can't be one, or the file can't be made."""
+        try:
+            pieces = export(identifier(user_id))
+        except ValueError as error:
+            raise CommandError(f"{user_id!r} can't be a user_id: {error}") from error
+        if output is None:
+            for piece in pieces:
+                self.stdout.write(piece, ending="")
+            return
+        with _new(output) as file:
+            file.writelines(pieces)
+        self.stdout.write(f"Written to {output}.")
+
+
+@contextmanager
+def _new(path: Path) -> Iterator[TextIO]:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise CommandError(f"--output {path}: {error.strerror}.") from error
+    with open(descriptor, "w", encoding="utf-8") as file:
+        try:
+            yield file
+        except BaseException:  # half a document would look like all there is
+            path.unlink()
+            raise
