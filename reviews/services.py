@@ -153,7 +153,8 @@ def _expire(found: tuple[Any, Any]) -> bool:
 
 def _locked(review_pk: Any, principal: User) -> Review:
     """The review with its task and itself locked, in this order: siblings that are decided at once see each other."""
-    found = Review.objects.filter(pk=review_pk).values_list("task_id", flat=True).first()
+    # Among the visible ones already: how long it takes must not tell whether there is one.
+    found = rights.visible(principal).filter(pk=review_pk).values_list("task_id", flat=True).first()
     if found is None:
         raise NotFound
     Task.objects.select_for_update(no_key=True).filter(pk=found).first()
