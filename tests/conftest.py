@@ -10,7 +10,7 @@ from django.contrib.auth.models import Permission, User
 from django.db import connection
 from rest_framework.test import APIClient
 
-from agents import checkpoints, jobs, queue, registry, sweeper
+from agents import checkpoints, jobs, queue, registry, sweeper, threads
 from agents.demo_model import serve
 from agents.heartbeat import Heart
 from agents.models import Attempt, Task
@@ -131,6 +131,14 @@ def invoke(api: APIClient) -> Callable[..., Task]:
     return submit
 
 
+@pytest.fixture
+def no_checkpoints(transactional_db: Any) -> None:
+    """Tables that are no models outlive a test."""
+    with connection.cursor() as cursor:
+        for table in threads.TABLES[connection.vendor]:
+            cursor.execute(f"DELETE FROM {table}")
+
+
 def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
     """Run the job so many times at once; what each gave or raised."""
     results: list[Any] = [None] * count
@@ -145,10 +153,10 @@ def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in threads:
+    started = [threading.Thread(target=one, args=(number,)) for number in range(count)]
+    for thread in started:
         thread.start()
-    for thread in threads:
+    for thread in started:
         thread.join()
     return results
 

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 
 from agents import checkpoints, threads
 from agents.models import Task
@@ -20,11 +19,8 @@ def cleanup(*arguments: str) -> str:
 
 
 @pytest.fixture
-def kept(invoke: Any, work: Any) -> Task:
+def kept(no_checkpoints: None, invoke: Any, work: Any) -> Task:
     """A task with checkpoints, beside a thread that has lost its task."""
-    with connection.cursor() as cursor:
-        for table in threads.TABLES[connection.vendor]:
-            cursor.execute(f"DELETE FROM {table}")
     task, gone = invoke("book the Ritz for 2 nights"), invoke("book the Savoy for 1 night", session="s2")
     work()
     Task.objects.filter(pk=gone.pk).delete()

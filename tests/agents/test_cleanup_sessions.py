@@ -14,10 +14,10 @@ from agents import lifecycle, retention, services, threads
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
 from memory.models import Memory
 from reviews.models import Decision
-from tests.conftest import in_threads
+from tests.conftest import client_of, in_threads
 from tests.helpers import resume
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 
 LONG_AGO = timezone.now() - timedelta(days=40)
 
@@ -59,14 +59,6 @@ def test_an_old_session_goes_with_everything(api: Any, invoke: Any, work: Any) -
     assert cleanup() == "1 session(s) deleted."
     assert not any(m.objects.exists() for m in (Session, Task, Attempt, Interrupt, ToolCall, Decision, Memory))
     assert Task.objects.count() == threads.count() == 0
-
-
-@pytest.fixture(autouse=True)
-def _no_checkpoints(transactional_db: Any) -> None:
-    """Tables that are no models outlive a test."""
-    with connection.cursor() as cursor:
-        for table in threads.TABLES[connection.vendor]:
-            cursor.execute(f"DELETE FROM {table}")
 
 
 def test_one_that_was_changed_lately_stays(invoke: Any, work: Any) -> None:
@@ -197,7 +189,7 @@ def test_a_task_that_comes_between_looking_and_locking_saves_its_session(monkeyp
     assert Task.objects.count() == 2
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite has one writer at a time")
+@pytest.mark.skipif(connection.vendor == "sqlite", reason="SQLite has one writer at a time")
 def test_a_session_that_somebody_holds_is_passed_over() -> None:
     old("held"), old("free")
     locked, done = threading.Event(), threading.Event()
@@ -215,6 +207,20 @@ def test_a_session_that_somebody_holds_is_passed_over() -> None:
 
     assert in_threads(2, one) == [True, "1 session(s) deleted."]
     assert left() == {"held"}
+
+
+def test_cleaning_up_while_it_is_submitted_to_loses_no_accepted_task(service: Any) -> None:
+    for number in range(8):
+        old(f"s{number}", "completed")
+
+    def one(number: int) -> int:
+        if number % 2:
+            return sum(retention.delete_sessions(retention.Old(timezone.now()), 3))
+        ids = {"user_id": "ann", "session_id": f"s{number}", "task_id": "new"}
+        return int(client_of(service).post("/agent/invoke", {**ids, "query": "x"}).status_code)
+
+    assert in_threads(8, one)[::2] == [202] * 4
+    assert Task.objects.filter(task_id="new").count() == 4
 
 
 def test_the_bar_is_for_terminals(monkeypatch: Any, capsys: Any) -> None:

@@ -18,7 +18,7 @@ from agents.models import Attempt, Chore, IdempotencyKey, Session, Task
 from agentsite.core.models import ApiKey
 from tests.conftest import in_threads
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 
 LONG_AGO = timezone.now() - timedelta(days=400)
 

@@ -4,7 +4,6 @@ from itertools import chain
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from agents import checkpoints, ledger, lifecycle, threads
 from agents.models import Attempt, Interrupt, Session, Task, ToolCall
@@ -14,7 +13,7 @@ from reviews.models import Decision
 from tests.conftest import client_of, in_threads, keyed_client_of
 from tests.helpers import again, answer_of, open_review, path_of, resume
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 
 OPEN = {"user_id": "ann", "session_id": "s1", "title": "Trip", "agent": "default"}
 SESSION = "/agent/session/ann/s1"
@@ -25,14 +24,6 @@ def rows() -> dict[str, int]:
     """What is left, by table; the checkpoints as one."""
     left = {model.__name__: model.objects.count() for model in TABLES}
     return {name: count for name, count in {**left, "checkpoints": threads.count()}.items() if count}
-
-
-@pytest.fixture(autouse=True)
-def _no_checkpoints(transactional_db: Any) -> None:
-    """Tables that are no models outlive a test."""
-    with connection.cursor() as cursor:
-        for table in threads.TABLES[connection.vendor]:
-            cursor.execute(f"DELETE FROM {table}")
 
 
 def test_a_session_is_opened_before_its_first_task(api: Any) -> None:
