@@ -12,6 +12,7 @@ import environ
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
+from agentsite import logs
 from agentsite.login_protection import login_protection
 
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
@@ -325,18 +326,6 @@ STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
 WHITENOISE_USE_FINDERS = True  # the admin's files straight from the packages; `collectstatic` makes it faster
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)-7s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
-        # One line a request to the model, and one a job that Celery takes, hide the lines that tell a story.
-        **{name: {"level": "WARNING"} for name in ("httpx", "httpx2", "openai", "langchain_openai")},
-        **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy")},
-        "kombu.connection": {"level": "ERROR"},  # that the filesystem broker has no host name
-        "django.request": {"level": "ERROR"},
-        "axes": {"level": "WARNING"},  # failed logins and lock-outs, not each login and clean-up
-    },
-}
+# Observability (docs/observability.md)
+
+LOGGING = logs.config(env.str("LOG_FORMAT", default="line"), env.str("LOG_LEVEL", default="INFO"), os.environ)
