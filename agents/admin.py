@@ -131,14 +131,15 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 class TaskAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
     list_filter = ("status", "agent", "updated_at")
-    search_fields = ("task_id", "session__session_id", "session__user_id", "query")
+    search_fields = ("task_id", "session__session_id", "session__user_id", "query", "request_id")
     list_select_related = ("session",)
     ordering = ("-updated_at",)
     actions = ("cancel",)
     inlines = (InterruptInline, ToolCallInline, AttemptInline)
     fields = (
         *("task_id", "user", "in_session", "agent", "status", "message", "asked", "system_message"),
-        *("conversation", "remembered", "submitted_by", "run_seconds", "lapses", "created_at", "updated_at"),
+        *("conversation", "remembered", "submitted_by", "request_id", "run_seconds", "lapses"),
+        *("created_at", "updated_at"),
     )
     readonly_fields = fields
 

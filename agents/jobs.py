@@ -4,11 +4,18 @@ import logging
 from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_init, worker_process_init, worker_ready, worker_shutting_down
+from celery.signals import (
+    worker_init,
+    worker_process_init,
+    worker_ready,
+    worker_shutting_down,
+)
 from django.conf import settings
 from django.db import DataError, IntegrityError, close_old_connections
+from opentelemetry.trace import SpanKind
+from structlog.contextvars import bound_contextvars
 
-from agents import lifecycle, queue, registry, threads
+from agents import lifecycle, queue, registry, threads, tracing
 from agents.heartbeat import heart
 from agents.models import Attempt
 from agents.runner import Failed, Finished, Outcome, Paused, advance
@@ -25,16 +32,29 @@ def run(task_pk: str) -> None:
     """Claim the task, advance it, record what came of it. A second delivery of the same job finds nothing to claim."""
     if heart().draining:
         return  # still pending: another worker gets it from the sweeper
-    attempt = lifecycle.claim(task_pk, heart().name)
-    if attempt is None:
-        return
-    try:
-        with heart().keeping(attempt) as stop:
-            record(attempt, advance(attempt, stop))
-    except lifecycle.StaleAttempt:
-        logger.warning("task %s: attempt %s is over, nothing recorded", attempt.task_id, attempt.token)
-    finally:
-        close_old_connections()
+    with bound_contextvars(task=task_pk):
+        attempt = lifecycle.claim(task_pk, heart().name)
+        if attempt is not None:
+            _carry_out(attempt)
+
+
+def _carry_out(attempt: Attempt) -> None:
+    task = attempt.task
+    about = {"agentsite.task": str(task.pk), "agentsite.attempt": str(attempt.token), "agentsite.agent": task.agent}
+    with (
+        bound_contextvars(request_id=task.request_id),
+        tracing.span("task run", about, parent=task.traceparent, kind=SpanKind.CONSUMER) as span,
+    ):
+        try:
+            with heart().keeping(attempt) as stop:
+                outcome = advance(attempt, stop)
+                record(attempt, outcome)
+            span.set_attribute("agentsite.outcome", type(outcome).__name__.lower())
+        except lifecycle.StaleAttempt:
+            span.set_attribute("agentsite.outcome", "stale")
+            logger.warning("task %s: attempt %s is over, nothing recorded", attempt.task_id, attempt.token)
+        finally:
+            close_old_connections()
 
 
 def record(attempt: Attempt, outcome: Outcome) -> None:

@@ -62,7 +62,8 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
         attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
         _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None)
     failpoints.here("after-claim")
-    logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker)
+    extra = {"request_id": task.request_id}  # only from here on the caller can know it
+    logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
     return attempt
 
 

@@ -86,6 +86,10 @@ class Task(models.Model):
     run_seconds = models.FloatField(default=0)  # spent in ended attempts: waiting for people does not count
     published_at = models.DateTimeField(null=True)  # when its job last was, while pending
     has_thread = models.BooleanField(default=False)  # checkpoints may exist; they go when the task has ended
+    counted = models.BooleanField(default=False)  # its end is in the figures of `metrics`
+
+    request_id = models.CharField(_("request"), max_length=128, blank=True)  # of the HTTP request that submitted it
+    traceparent = models.CharField(max_length=55, blank=True)  # W3C Trace Context of that request
 
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     updated_at = models.DateTimeField(_("updated"), db_default=Now(), editable=False)  # when the status last changed
@@ -112,6 +116,8 @@ class Task(models.Model):
             models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
             models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
             models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # the sweeper's tidying
+            # All unfinished tasks and those that have just ended, however many are stored: the figures of `metrics`.
+            models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
         )
 
     def __str__(self) -> str:
@@ -305,3 +311,17 @@ class WorkerProcess(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class Measure(models.Model):
+    """A sum over all worker processes since the service was set up: one row of what `metrics` counts."""
+
+    name = models.CharField(max_length=80)
+    labels = models.CharField(max_length=1500)  # canonical JSON: their values; a histogram's row ends with its bucket
+    value = models.FloatField(default=0)
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("name", "labels"), name="one_measure_per_name_and_labels"),)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.labels}"

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
-from agents import failpoints, lifecycle
+from agents import failpoints, lifecycle, tracing
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.terms import DAY, ResponseType
@@ -121,6 +121,7 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
         agent=submission.agent or session.agent,
         request_digest=body,
         submitted_by=principal,
+        **tracing.origin(),
     )
     return lifecycle.begin(session, task)
 

@@ -1,5 +1,8 @@
 from django.apps import AppConfig, apps
+from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
+
+from agentsite import tracing
 
 
 class AgentsiteConfig(AppConfig):
@@ -8,5 +11,6 @@ class AgentsiteConfig(AppConfig):
 
     def ready(self) -> None:
         """Source: django.apps. The admin's index would say OTP_TOTP and OTP_STATIC."""
+        register(tracing.check)
         apps.get_app_config("otp_totp").verbose_name = _("Second factor: authenticators")
         apps.get_app_config("otp_static").verbose_name = _("Second factor: backup codes")

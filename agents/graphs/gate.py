@@ -19,7 +19,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Interrupt as GraphQuestion
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from agents import failpoints, ledger, questions
+from agents import failpoints, ledger, questions, tracing
 from agents.arguments import ArgumentError, schema_of, validated
 from agents.context import CallContext, running
 from agents.graphs.model_calls import BROKEN_CALLS
@@ -166,11 +166,11 @@ class Passage:
         self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
         try:
             failpoints.here("before-call")
-            with running(context):
+            with running(context), tracing.tool_call(self.name, asks=GraphBubbleUp):
                 result = self.handler(request)
-            failpoints.here("after-call")
-            if _is_body_error(result):
-                raise ValueError(str(result.content))  # type: ignore[union-attr]
+                failpoints.here("after-call")
+                if _is_body_error(result):
+                    raise ValueError(str(result.content))  # type: ignore[union-attr]
         except GraphInterrupt:
             ledger.take_back(row)
             raise

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
+from agents.graphs.watch import Watch, watched
 from agents.run import ModelFailure, Run
 from agentsite.core.text import canonical, shortened, storable
 
@@ -40,18 +41,21 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         run = request.runtime.context
         run.require_time()
         request = request.override(system_message=SystemMessage(run.system_prompt))
-        retrying = Retrying(
-            retry=retry_if_exception(_is_passing),
-            wait=_wait,
-            stop=stop_any(stop_before_delay(settings.MODEL_RETRY_SECONDS), stop_when_event_set(run.stop)),
-            sleep=sleep_using_event(run.stop),
-            before_sleep=_log_retry(run),
-            reraise=True,
-        )
-        try:
-            response = retrying(handler, request)
-        except Exception as error:
-            raise ModelFailure(explain(error)) from error
+        with watched(request.model) as watch:
+            retrying = Retrying(
+                retry=retry_if_exception(_is_passing),
+                wait=_wait,
+                stop=stop_any(stop_before_delay(settings.MODEL_RETRY_SECONDS), stop_when_event_set(run.stop)),
+                sleep=sleep_using_event(run.stop),
+                before_sleep=_note_retry(run, watch),
+                reraise=True,
+            )
+            try:
+                response = retrying(handler, request)
+            except Exception as error:
+                watch.failed(error)
+                raise ModelFailure(explain(error)) from error
+            watch.answered(response.result)
         response.result = [_reliable(message) for message in response.result]
         return response
 
@@ -90,12 +94,13 @@ def _wait(state: RetryCallState) -> float:
     return float(2 ** (state.attempt_number - 1)) * random.uniform(1, 1.5)
 
 
-def _log_retry(run: Run) -> Callable[[RetryCallState], None]:
-    def log(state: RetryCallState) -> None:
+def _note_retry(run: Run, watch: Watch) -> Callable[[RetryCallState], None]:
+    def note(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
+        watch.retried(error)
         logger.warning("task %s: model call failed (%s), asking again", run.task.pk, type(error).__name__)
 
-    return log
+    return note
 
 
 def _reliable(message: BaseMessage) -> BaseMessage:
