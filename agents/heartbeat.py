@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from django.conf import settings
 from django.db import connections
 
-from agents import housekeeping, sweeper
+from agents import housekeeping, metrics, sweeper
 from agents.models import Attempt, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
@@ -101,6 +101,8 @@ class Heart:
         pause = 0.0
         while not self._quit.wait(pause):
             done = _done(sweeper.sweep_if_due)
+            _done(metrics.count_ended)
+            _done(metrics.flush)
             # After an outage the living renew their leases before anybody takes their tasks away.
             pause = settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
 

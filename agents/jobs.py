@@ -7,7 +7,9 @@ from celery import shared_task
 from celery.signals import (
     worker_init,
     worker_process_init,
+    worker_process_shutdown,
     worker_ready,
+    worker_shutdown,
     worker_shutting_down,
 )
 from django.conf import settings
@@ -15,7 +17,7 @@ from django.db import DataError, IntegrityError, close_old_connections
 from opentelemetry.trace import SpanKind
 from structlog.contextvars import bound_contextvars
 
-from agents import lifecycle, queue, registry, threads, tracing
+from agents import lifecycle, metrics, queue, registry, threads, tracing
 from agents.heartbeat import heart
 from agents.models import Attempt
 from agents.runner import Failed, Finished, Outcome, Paused, advance
@@ -97,6 +99,15 @@ def _load_agents(**kwargs: Any) -> None:
 @worker_process_init.connect
 def _start_heart(**kwargs: Any) -> None:
     heart().start()
+
+
+@worker_shutdown.connect
+@worker_process_shutdown.connect
+def _flush(**kwargs: Any) -> None:
+    try:
+        metrics.flush()
+    except Exception as error:  # the database may be away; this process counts no more
+        logger.warning("what was counted since the last heartbeat is lost: %s", error)
 
 
 @worker_shutting_down.connect

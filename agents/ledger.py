@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import F
 
-from agents import failpoints, lifecycle, questions
+from agents import failpoints, lifecycle, metrics, questions
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agentsite.core.clock import Now
 
@@ -92,6 +92,7 @@ def close(row: ToolCall, status: str, result_text: str) -> None:
         if open_doubts.update(version=F("version") + 1, **questions.closed_by_itself()):
             lifecycle.wake(task)
     failpoints.here("after-result")
+    metrics.count(metrics.TOOL_CALLS, row.tool, status)
 
 
 def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, result_text: str) -> None:
@@ -100,7 +101,8 @@ def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, resu
         use(answer)
         lifecycle.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
-        rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
+        settled = rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
+    metrics.count(metrics.TOOL_CALLS, row.tool, status, by=settled)
 
 
 def mark_doubtful(row: ToolCall) -> None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
-from agents import failpoints, questions, queue, threads
+from agents import failpoints, metrics, questions, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict
@@ -60,8 +60,10 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
             return None
         lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
         attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
+        waited = attempt.started_at - task.updated_at
         _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None)
     failpoints.here("after-claim")
+    metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # only from here on the caller can know it
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
     return attempt

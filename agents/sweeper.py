@@ -11,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.utils.module_loading import import_string
 
-from agents import lifecycle, queue, threads
+from agents import lifecycle, metrics, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
@@ -39,9 +39,11 @@ def sweep() -> Counter[str]:
     for duty in DUTIES:
         try:
             done[duty.__name__] = duty()
+            metrics.count(metrics.SWEEPER_ACTIONS, duty.__name__, by=done[duty.__name__])
         except (OperationalError, InterfaceError):
             raise  # the database is away: the next sweep does it
         except Exception:
+            metrics.count(metrics.SWEEPER_FAILURES, duty.__name__)
             logger.exception("the sweeper's duty %s failed", duty.__name__)
     if told := {name: count for name, count in done.items() if count}:
         logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))

@@ -4,6 +4,7 @@ from django.contrib import admin
 from django.urls import include, path
 
 from agentsite import system
+from agentsite.metrics import MetricsViewSet
 
 admin.site.site_header = admin.site.site_title = "Agentsite"
 admin.site.index_title = "Agentsite"
@@ -18,6 +19,7 @@ urlpatterns = [
     path("", system.index),
     path("health", system.health),
     path("health/ready", system.ReadinessViewSet.as_view({"get": "retrieve"})),
+    path("metrics", MetricsViewSet.as_view({"get": "retrieve"})),
     path("system/info", system.SystemInfoViewSet.as_view({"get": "retrieve"})),
     path("", include("agents.urls")),
     path("", include("memory.urls")),

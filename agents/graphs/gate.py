@@ -19,7 +19,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Interrupt as GraphQuestion
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
-from agents import failpoints, ledger, questions, tracing
+from agents import failpoints, ledger, metrics, questions, tracing
 from agents.arguments import ArgumentError, schema_of, validated
 from agents.context import CallContext, running
 from agents.graphs.model_calls import BROKEN_CALLS
@@ -93,6 +93,7 @@ class Passage:
         if asked is None and self.declaration.idempotent and not row.doubtful:
             return self.execute(ledger.enter_again(self.run.attempt, row))
         if asked is None or asked.round < row.runs - 1:
+            metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
             return self.ask(self.question(Kind.IN_DOUBT, row.args_text, self.doubt(), round_=row.runs - 1))
         answer = self.answered(asked)
         if answer.status == Answer.APPROVED:

@@ -1,5 +1,6 @@
 """What is counted and traced of one call of the model: its outcome, time, tokens, failures. Never what was said."""
 
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
@@ -8,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from opentelemetry.trace import Span
 
-from agents import tracing
+from agents import metrics, tracing
 
 
 class Watch:
@@ -22,9 +23,12 @@ class Watch:
     def retried(self, error: BaseException | None) -> None:
         """A request has failed and another one follows."""
         self.retries += 1
+        metrics.count(metrics.MODEL_RETRIES, self.model)
+        metrics.count(metrics.MODEL_ERRORS, kind_of(error))
 
     def failed(self, error: BaseException) -> None:
         """The call is given up."""
+        metrics.count(metrics.MODEL_ERRORS, kind_of(error))
         self.span.set_attribute("agentsite.model.error", kind_of(error))
         self._ended("failed")
 
@@ -34,10 +38,12 @@ class Watch:
         usage = [one for one in reported if one is not None]  # an endpoint may tell nothing
         used = {"input": sum(u["input_tokens"] for u in usage), "output": sum(u["output_tokens"] for u in usage)}
         for direction, tokens in used.items():
+            metrics.count(metrics.MODEL_TOKENS, self.model, direction, by=tokens)
             self.span.set_attribute(f"gen_ai.usage.{direction}_tokens", tokens)
         self._ended("answered")
 
     def _ended(self, outcome: str) -> None:
+        metrics.count(metrics.MODEL_CALLS, self.model, outcome)
         self.span.set_attribute("agentsite.status", outcome)
         self.span.set_attribute("agentsite.model.retries", self.retries)
 
@@ -45,9 +51,13 @@ class Watch:
 @contextmanager
 def watched(model: BaseChatModel) -> Iterator[Watch]:
     """Time and trace the call inside."""
+    started = time.monotonic()
     name = str(getattr(model, "model_name", "") or getattr(model, "model", "") or type(model).__name__)
     with tracing.span("model call", {"gen_ai.request.model": name}) as span:
-        yield Watch(name, span)
+        try:
+            yield Watch(name, span)
+        finally:
+            metrics.observe(metrics.MODEL_SECONDS, time.monotonic() - started, name)
 
 
 def kind_of(error: BaseException | None) -> str:

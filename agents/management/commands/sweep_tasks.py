@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from agents import sweeper
+from agents import metrics, sweeper
 
 
 class Command(BaseCommand):
@@ -14,3 +14,4 @@ class Command(BaseCommand):
         """Source: django.core.management."""
         for duty, count in sweeper.sweep().items():
             self.stdout.write(f"{duty}: {count}")
+        metrics.flush()
