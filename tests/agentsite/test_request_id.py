@@ -56,7 +56,7 @@ def test_an_answer_to_a_wrong_host_has_it() -> None:
 
 
 def test_an_error_of_ours_has_it_and_its_traceback_too(api: APIClient, monkeypatch: Any, json_log: Log) -> None:
-    monkeypatch.setattr(system, "figures", lambda *args: 1 / 0)
+    monkeypatch.setattr(system, "limit_of", lambda request: 1 / 0)  # before its cache
     api.raise_request_exception = False
     response = api.get("/system/info", headers={"X-Request-ID": "r-1"})
     assert (response.status_code, response["X-Request-ID"]) == (500, "r-1")
