@@ -1,6 +1,6 @@
 """Named places where a test can kill the process. Nothing unless AGENTSITE_FAILPOINTS names one, and only with DEBUG.
 
-`AGENTSITE_FAILPOINTS="after-entry=/tmp/fired"` kills the process by SIGKILL the first time that it passes `after-entry`;
+`AGENTSITE_FAILPOINTS="after-entry=/tmp/fired"` kills the process the first time that it passes `after-entry`;
 the file that is made then keeps the next process from dying there too.
 """
 

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -116,7 +117,7 @@ class Heart:
             housekeeping.run(self._quit)
 
 
-def _done(duty: Callable[[], None]) -> bool:
+def _done(duty: Callable[[], Any]) -> bool:
     """Whether it went well. Nothing that it raises ends the thread: the database may be away, and come back."""
     try:
         try:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from agents import checkpoints, threads
+from agents import threads
 from agents.models import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,7 +30,7 @@ def kept(no_checkpoints: None, invoke: Any, work: Any) -> Task:
 def test_an_orphan_goes_and_the_others_stay(kept: Task) -> None:
     assert cleanup() == "1 orphaned thread(s) deleted."
     assert cleanup() == "0 orphaned thread(s) deleted."
-    assert checkpoints.newest(kept) != ""
+    assert threads.newest(kept.pk) != ""
     assert threads.forget([kept.pk]) > 0
     assert threads.count() == 0
 
@@ -44,4 +44,4 @@ def test_a_dry_run_only_tells(kept: Task) -> None:
 def test_more_threads_than_a_page_are_all_looked_at(kept: Task, monkeypatch: Any) -> None:
     monkeypatch.setattr(threads, "BATCH", 1)
     assert cleanup() == "1 orphaned thread(s) deleted."
-    assert checkpoints.newest(kept) != ""
+    assert threads.newest(kept.pk) != ""
