@@ -101,11 +101,15 @@ class Heart:
     def _sweep_for_ever(self) -> None:
         pause = 0.0
         while not self._quit.wait(pause):
-            done = _done(sweeper.sweep_if_due)
-            _done(metrics.count_ended)
-            _done(metrics.flush)
-            # After an outage the living renew their leases before anybody takes their tasks away.
-            pause = settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
+            pause = self.sweep()
+
+    def sweep(self) -> float:
+        """Do the chores that are due and add up what was counted. Returns for how many seconds to pause."""
+        done = _done(sweeper.sweep_if_due)
+        _done(metrics.count_ended)
+        _done(metrics.flush)
+        # After an outage the living renew their leases before anybody takes their tasks away.
+        return settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
 
     def _keep_house_for_ever(self) -> None:
         while not self._quit.wait(settings.TASK_SWEEP_SECONDS):

@@ -1,7 +1,7 @@
-"""What the workers count: kept in memory, added to the database once a heartbeat, summed over all machines there.
+"""What the workers count: kept in memory, added to the database at each sweep, summed over all machines there.
 
 `agentsite/metrics.py` shows it to Prometheus. Counting never waits for the database; a worker that is killed takes what
-it has counted since its last heartbeat with it. How tasks end is not counted here but read from their rows, so that no
+it has counted since its last sweep with it. How tasks end is not counted here but read from their rows, so that no
 end is missed or counted twice, whoever has ended the task.
 """
 
@@ -21,7 +21,7 @@ from agentsite.core.text import canonical, shortened
 
 VALUE_LENGTH = 100  # characters of one label's value; what is longer is cut
 BATCH = 500  # ended tasks in one transaction
-ROUNDS = 20  # batches in one heartbeat
+ROUNDS = 20  # batches in one sweep
 SUM = "sum"  # in the place of a bucket's bound: the seconds of a histogram
 
 Key = tuple[str, str]  # name and labels of a `Measure`

@@ -117,26 +117,19 @@ def test_a_forked_child_starts_from_nothing() -> None:
     assert stored(APPLES) == {'["red"]': 1}
 
 
-# The heartbeat
+# The sweeper's thread
 
 
-def beat_once(monkeypatch: Any) -> None:
-    """One round of the thread's loop."""
-    heart = Heart()
-    monkeypatch.setattr(heart._quit, "wait", lambda seconds: heart._quit.set())
-    heart._beat_for_ever()
-
-
-def test_each_heartbeat_flushes(monkeypatch: Any) -> None:
+def test_each_sweep_flushes() -> None:
     metrics.count(APPLES, "red")
-    beat_once(monkeypatch)
+    Heart().sweep()
     assert stored(APPLES) == {'["red"]': 1}
 
 
 def test_a_flush_that_fails_costs_nothing_else(monkeypatch: Any, caplog: Any) -> None:
     metrics.count(APPLES, "red")
     monkeypatch.setattr(metrics, "_write", lambda amounts: (_ for _ in ()).throw(DatabaseError("away")))
-    beat_once(monkeypatch)
+    Heart().sweep()
     assert "flush: away" in caplog.text
 
 

@@ -1,0 +1,116 @@
+"""What a worker under fire runs: tools whose calls leave a trace outside of every database, and guards taken out.
+
+`CHAOS_ORACLE` names the file; each call appends one line, which the kernel keeps whole. `CHAOS_CONTROL` names the guard
+that is taken out of this worker, so that the damage shows.
+"""
+
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+from django.db import connection
+from langchain_core.tools import tool
+from langgraph.checkpoint.postgres import PostgresSaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+
+from agents import checkpoints, ledger, lifecycle
+from agents.context import current_call
+from agents.graphs.model_calls import ModelCalls
+from agents.models import Status, Task, ToolCall
+from agents.terms import Declaration, declare
+
+SLOW = 0.3  # seconds that a tool and a model take at most before and after: time to die in
+
+
+def _act(name: str, amount: float) -> str:
+    time.sleep(random.uniform(0, SLOW))
+    line = f"{name} {amount:g} {current_call().idempotency_key}\n".encode()
+    descriptor = os.open(os.environ["CHAOS_ORACLE"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    os.write(descriptor, line)
+    os.close(descriptor)
+    time.sleep(random.uniform(0, SLOW))
+    return f"{name} {amount:g}"
+
+
+@tool
+def charge(amount: float) -> str:
+    """Declares nothing, so it is reviewed; its effect must not happen twice."""
+    return _act("charge", amount)
+
+
+@declare(Declaration(review=None))
+@tool
+def grab(amount: float) -> str:
+    """Free; its effect must not happen twice."""
+    return _act("grab", amount)
+
+
+@declare(Declaration(review=None, idempotent=True))
+@tool
+def put(amount: float) -> str:
+    """Free and idempotent: the same key again is no second effect."""
+    return _act("put", amount)
+
+
+def _slow_model() -> None:
+    call = ModelCalls.wrap_model_call
+
+    def slow(self: ModelCalls, request: Any, handler: Callable[[Any], Any]) -> Any:
+        answer = call(self, request, handler)
+        time.sleep(random.uniform(0, SLOW))
+        return answer
+
+    ModelCalls.wrap_model_call = slow  # type: ignore[method-assign]
+
+
+@contextmanager
+def _unfenced(attempt: Any) -> Iterator[Any]:
+    if connection.vendor == "postgresql":
+        yield PostgresSaver(checkpoints._pool())
+    else:
+        with closing(checkpoints._sqlite()) as conn:
+            yield SqliteSaver(conn)
+
+
+def _without_fence() -> None:
+    checkpoints.saver_of = _unfenced
+
+
+def _without_token() -> None:
+    """An attempt whose lease was taken over may write all the same: the task, the ledger, checkpoints."""
+
+    def held(attempt: Any) -> Task:
+        task = Task.objects.select_for_update(no_key=True).filter(pk=attempt.task_id, status=Status.RUNNING).first()
+        if task is None:
+            raise lifecycle.StaleAttempt
+        return task
+
+    lifecycle._held = held
+    lifecycle.require_open = lambda attempt: None
+    _without_fence()
+
+
+def _without_ledger() -> None:
+    """Every call counts as one that was never entered."""
+    enter = ledger.enter
+
+    def enter_anew(attempt: Any, entry: ledger.Entry) -> ToolCall:
+        ToolCall.objects.filter(pk=ledger.key_of(attempt.task_id, entry.message_id, entry.tool_call_id)).delete()
+        return enter(attempt, entry)
+
+    find = ledger.find
+
+    def find_finished(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
+        row = find(task, message_id, tool_call_id)
+        return None if row is None or row.status == ToolCall.Status.STARTED else row
+
+    ledger.find, ledger.enter = find_finished, enter_anew
+
+
+_slow_model()
+CONTROLS = {"fence": _without_fence, "token": _without_token, "ledger": _without_ledger}
+if control := os.environ.get("CHAOS_CONTROL"):
+    CONTROLS[control]()

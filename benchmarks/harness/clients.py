@@ -1,0 +1,34 @@
+"""The clients' process of `benchmarks/chaos.py`: submits, reviews, waits for the end, judges, prints the line.
+
+Talks to the process that makes the faults by files in the folder of the run.
+"""
+
+import json
+import sys
+import threading
+from argparse import Namespace
+from pathlib import Path
+
+from benchmarks.harness.story import Story
+from benchmarks.harness.verdict import judge
+
+BOUND = 5.0  # seconds: lease + 2 x sweep, as set for the run
+
+
+def main(folder: Path, given: Namespace) -> int:
+    """1 where a call was lost or doubled; with a guard taken out, where none was."""
+    story = Story(given.runs, given.seed, folder)
+    (folder / "migrated").touch()
+    for job in (story.submit, story.review, story.review):
+        threading.Thread(target=job, daemon=True).start()
+    story.wait_for_first()
+    (folder / "begun").touch()
+    story.wait_for_end(given.patience / 2)
+    killed = {int(pid): when for pid, when in json.loads((folder / "killed").read_text()).items()}
+    verdict = judge(story, killed, folder / "oracle")
+    print(verdict.line(given, BOUND), flush=True)
+    return int(bool(verdict.lost or verdict.doubled) != bool(given.control))
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), Namespace(**json.loads(sys.argv[2]))))

@@ -1,0 +1,123 @@
+"""The clients and the reviewers of a run under fire, through the services that REST and the admin use."""
+
+import random
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import django
+
+django.setup()
+
+from django.contrib.auth.models import Permission, User  # noqa: E402
+from django.core.management import call_command  # noqa: E402
+from django.db import InterfaceError, OperationalError, connections  # noqa: E402
+
+from agents import queue, services  # noqa: E402
+from agents.models import FINAL, Interrupt, Task  # noqa: E402
+from agentsite.core.errors import AgentsiteError  # noqa: E402
+from reviews.services import Choice, decide  # noqa: E402
+
+Result = TypeVar("Result")
+WINDOW = 24  # tasks under way at once
+AWAY = (OperationalError, InterfaceError)
+QUERY = (
+    'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
+    'call charge with {{"amount": {0}.3}} and call put with {{"amount": {0}.4}}'
+)
+
+
+class Story:
+    """So many tasks of one call after the other, each with two reviewed calls and two free ones."""
+
+    def __init__(self, runs: int, seed: int, folder: Path) -> None:
+        call_command("migrate", verbosity=0)
+        self.runs, self.seed, self.folder = runs, seed, folder
+        self.submitted = 0
+        self.over = threading.Event()
+        self.client = User.objects.create_user("client")
+        self.reviewer = User.objects.create_user("reviewer")
+        self.reviewer.user_permissions.add(Permission.objects.get(codename="decide_review"))
+        connections.close_all()
+
+    def allowed(self) -> float:
+        """The share of the runs that may be submitted by now: so that they last as long as the faults."""
+        path = self.folder / "allowed"
+        return float(path.read_text()) if path.exists() else 0.0
+
+    def submit(self) -> None:
+        """Keep a window of tasks under way; repeat what was not answered; publish some messages ten times."""
+        chance = random.Random(self.seed + 1)
+        while self.submitted < self.runs:
+            under_way = persistent(lambda: Task.objects.exclude(status__in=FINAL).count())
+            if under_way >= WINDOW or self.submitted > self.allowed() * self.runs + WINDOW:
+                time.sleep(0.05)
+                continue
+            number = self.submitted + 1
+            ids = {"user_id": f"user{number % 7}", "session_id": f"session{number}", "task_id": "task"}
+            submission = services.Submission(query=QUERY.format(number), **ids)
+            task = persistent(lambda given=submission: services.submit(given, self.client))  # type: ignore[misc]
+            self.submitted = number
+            for _ in range(10 if chance.random() < 0.1 else 0):
+                queue.publish(task.pk)
+
+    def review(self) -> None:
+        """Decide what is pending at random: alone, by a double click, or two reviewers against one another."""
+        chance = random.Random(self.seed + threading.get_ident() % 97)
+        while not self.over.is_set():
+            pending = Interrupt.objects.filter(status=Interrupt.Status.PENDING).values_list("pk", "kind")
+            for pk, kind in persistent(lambda rows=pending: list(rows[:20])):  # type: ignore[misc]
+                choices = [_choice(kind, chance)]
+                if (manner := chance.random()) < 0.2:
+                    choices *= 2
+                elif manner < 0.3:
+                    choices.append(_choice(kind, chance))
+                clicks = [threading.Thread(target=self._decide, args=(pk, choice)) for choice in choices]
+                for click in clicks:
+                    click.start()
+                for click in clicks:
+                    click.join()
+            time.sleep(0.1)
+
+    def wait_for_first(self) -> None:
+        """Until the workers have begun."""
+        while not persistent(lambda: Task.objects.filter(token__gt=0).exists()):
+            time.sleep(0.2)
+
+    def wait_for_end(self, seconds: float) -> None:
+        """Until every task has ended, but no longer than this after the last one was submitted."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline or self.submitted < self.runs:
+            if self.submitted == self.runs and not persistent(lambda: Task.objects.exclude(status__in=FINAL).exists()):
+                break
+            time.sleep(0.2)
+        self.over.set()
+        time.sleep(1)
+
+    def _decide(self, pk: Any, choice: Choice) -> None:
+        try:
+            persistent(lambda: decide(pk, self.reviewer, choice))
+        except AgentsiteError:
+            pass  # somebody else was first, or the task has ended
+        finally:
+            connections.close_all()
+
+
+def persistent(job: Callable[[], Result]) -> Result:
+    """What the job gives; tried again while the database is away."""
+    while True:
+        try:
+            return job()
+        except AWAY:
+            connections.close_all()
+            time.sleep(0.1)
+
+
+def _choice(kind: str, chance: random.Random) -> Choice:
+    if kind == Interrupt.Kind.IN_DOUBT:
+        given = chance.choice(("accept", "response", "reject"))
+    else:
+        given = chance.choices(("accept", "reject", "response"), (8, 1, 1))[0]
+    return Choice(given, "it is done" if given == "response" else None, "no" if given == "reject" else "")

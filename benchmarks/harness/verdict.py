@@ -1,0 +1,110 @@
+"""What has really happened, held against what the database says."""
+
+import json
+from argparse import Namespace
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from agents.models import FINAL, Attempt, Interrupt, Status, Task, ToolCall
+from benchmarks.harness.story import Story
+
+Call = tuple[str, float]  # tool and amount: unique over all runs
+
+
+@dataclass
+class Verdict:
+    """The figures of one run under fire."""
+
+    calls: int = 0
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    in_doubt: int = 0
+    given_up: int = 0
+    recoveries: list[float] = field(default_factory=list)
+
+    def line(self, given: Namespace, bound: float) -> str:
+        """All of it in one line, after a few examples of what went wrong."""
+        examples = "".join(f"{text}\n" for text in [*self.lost[:5], *self.doubled[:5]])
+        restarts = (
+            ""
+            if given.sqlite
+            else (f", {given.broker_restarts} broker and {given.database_restarts} database restarts")
+        )
+        times = sorted(self.recoveries) or [0.0]
+        p50, p99 = times[len(times) // 2], times[min(len(times) - 1, int(len(times) * 0.99))]
+        control = f"without {given.control}: " if given.control else ""
+        return (
+            f"{examples}{control}{given.runs} runs, {self.calls} tool calls, {given.kills} kills, {given.stalls} stalls"
+            f"{restarts} -> {len(self.lost)} lost, {len(self.doubled)} doubled, "
+            f"{self.in_doubt} in doubt (all surfaced), "
+            f"{self.given_up} given up; recovery p50 {p50:.1f} s, p99 {p99:.1f} s (bound {bound:.0f} s)"
+        )
+
+
+def judge(story: Story, killed: dict[int, float], oracle: Path) -> Verdict:
+    """Look at every task, every ledger row and every call that has happened."""
+    verdict = Verdict()
+    happened: Counter[Call] = Counter()
+    for line in oracle.read_text().splitlines() if oracle.exists() else ():
+        tool, amount, _ = line.split()
+        happened[tool, float(amount)] += 1
+    verdict.calls = sum(happened.values())
+    _judge_tasks(verdict, story)
+    _judge_calls(verdict, happened)
+    _judge_approvals(verdict)
+    verdict.in_doubt = Interrupt.objects.filter(kind=Interrupt.Kind.IN_DOUBT).count()
+    verdict.recoveries = _recoveries(killed)
+    return verdict
+
+
+def _judge_tasks(verdict: Verdict, story: Story) -> None:
+    verdict.given_up = Task.objects.filter(status=Status.ERROR, message__contains="times in a row").count()
+    if (missing := story.runs - Task.objects.count()) > 0:
+        verdict.lost.append(f"{missing} submitted tasks are not there")
+    for task in Task.objects.exclude(status__in=FINAL):
+        verdict.lost.append(f"task {task.pk} is still {task.status}")
+    for task in Task.objects.filter(status=Status.ERROR).exclude(message__contains="times in a row"):
+        verdict.lost.append(f"task {task.pk} failed: {task.message}")
+
+
+def _judge_calls(verdict: Verdict, happened: Counter[Call]) -> None:
+    """An effect happens once, and once more for each time that a person said "run it again"."""
+    allowed: Counter[Call] = Counter()
+    for row in ToolCall.objects.select_related("task"):
+        call = (row.tool, json.loads(row.args_text)["amount"])
+        answers = _answers(row, Interrupt.Kind.IN_DOUBT)
+        allowed[call] = max(allowed[call], 1) + sum(answer.status == Interrupt.Status.APPROVED for answer in answers)
+        said = any(answer.status != Interrupt.Status.APPROVED and answer.answered_by != "system" for answer in answers)
+        if row.status == ToolCall.Status.SUCCEEDED and not said and not happened[call]:
+            verdict.lost.append(f"{call} succeeded and has not happened")
+        if row.status == ToolCall.Status.STARTED and row.task.status == Status.COMPLETED:
+            verdict.lost.append(f"{call} is in doubt and was never shown")
+    for call, count in happened.items():
+        if call[0] != "put" and count > allowed[call]:  # the same key again has no second effect
+            verdict.doubled.append(f"{call} happened {count} times, {allowed[call]} were allowed")
+
+
+def _judge_approvals(verdict: Verdict) -> None:
+    """What was approved has run, in a task that has come to its end."""
+    approved = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL, status=Interrupt.Status.APPROVED)
+    for row in approved.filter(task__status=Status.COMPLETED):
+        if not ToolCall.objects.filter(task=row.task_id, tool_call_id=row.tool_call_id).exists():
+            verdict.lost.append(f"{row.args_text} was approved and never ran")
+
+
+def _answers(row: ToolCall, kind: str) -> list[Interrupt]:
+    found = Interrupt.objects.filter(task=row.task_id, message_id=row.message_id, tool_call_id=row.tool_call_id)
+    return list(found.filter(kind=kind, answered_at__isnull=False))
+
+
+def _recoveries(killed: dict[int, float]) -> list[float]:
+    """Seconds from a kill or stall to the next attempt at each task that was under way there."""
+    found: list[float] = []
+    for attempt in Attempt.objects.filter(outcome=Attempt.Outcome.LAPSED):
+        when = killed.get(int(attempt.worker.rsplit(":", 1)[1]))
+        after: Any = Attempt.objects.filter(task=attempt.task_id, token=attempt.token + 1).first()
+        if when is not None and after is not None and attempt.started_at.timestamp() <= when:
+            found.append(after.started_at.timestamp() - when)
+    return found
