@@ -46,6 +46,7 @@ def _tasks(sessions: list[Any]) -> Iterator[Any]:
         for position in (1, 2):
             yield Task(
                 session=session,
+                user_id=session.user_id,
                 task_id=f"t{position}",
                 position=position,
                 query="x" * 1_000,
