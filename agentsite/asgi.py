@@ -2,12 +2,15 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 from agentsite import tracing
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
+django.setup(set_prefix=False)
 
-application = get_asgi_application()
+from agentsite.handlers import StrictASGIHandler  # noqa: E402 # it needs the settings
+
+application = StrictASGIHandler()
 
 tracing.set_up()  # here, because a server loads this in each of the processes that it has forked

@@ -1,14 +1,16 @@
 """One map from exceptions to HTTP answers: always `{detail, code, errors?}`."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
 from rest_framework import exceptions
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
 from agentsite.core import throttles
@@ -17,6 +19,7 @@ from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed,
 logger = logging.getLogger(__name__)
 
 STATUS: dict[type[AgentsiteError], int] = {Invalid: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, TooMany: 429}
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 UNAVAILABLE = {"detail": "The database is not reachable. Nothing was changed; try again.", "code": "unavailable"}
 
 
@@ -51,10 +54,21 @@ def _from_drf(error: exceptions.APIException) -> Response:
     if challenge := getattr(error, "auth_header", None):
         headers["WWW-Authenticate"] = challenge
     if isinstance(error, exceptions.ValidationError):
-        body: dict[str, Any] = {"detail": Invalid().detail, "code": Invalid.code, "errors": error.detail}
+        body: dict[str, Any] = {"detail": Invalid().detail, "code": Invalid.code, "errors": by_field(error.detail)}
     else:
         body = {"detail": str(error.detail), "code": error.get_codes()}
     return Response(body, status=error.status_code, headers=headers)
+
+
+def by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested errors as one list of texts a field; a field inside of others is `decisions.0.args`."""
+    if isinstance(detail, dict):
+        items = [(f"{path}.{name}" if path else str(name), value) for name, value in detail.items()]
+    elif any(isinstance(value, dict | list) for value in detail):
+        items = [(f"{path}.{index}", value) for index, value in enumerate(detail)]
+    else:
+        return {path or NON_FIELD: [str(text) for text in detail]} if detail else {}
+    return {name: texts for inner, value in items for name, texts in by_field(value, inner).items()}
 
 
 def _plain(status: int, detail: str, code: str) -> JsonResponse:
@@ -76,6 +90,27 @@ def permission_denied(request: HttpRequest, exception: Exception) -> JsonRespons
 def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Django's handler404."""
     return _plain(404, NotFound().detail, NotFound.code)
+
+
+def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The outermost middleware: an error is JSON outside of the admin, also where DEBUG makes Django write a page."""
+    pages = {400: bad_request, 403: permission_denied, 404: not_found}
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        try:
+            response = get_response(request)
+        except SuspiciousOperation as error:  # Django's page about it looks at the query that it is about
+            return bad_request(request, error)
+        is_page = not response.streaming and response.get("Content-Type", "").startswith("text/")
+        if response.status_code < 400 or not is_page or request.path_info.startswith(reverse("admin:index")):
+            return response
+        page = pages.get(response.status_code)
+        body = page(request, Exception()) if page else server_error(request)
+        response.content, response["Content-Type"] = body.content, body["Content-Type"]
+        response["Content-Length"] = str(len(response.content))
+        return response
+
+    return answer
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

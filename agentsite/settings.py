@@ -69,6 +69,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "agentsite.tracing.TracingMiddleware",
     "agentsite.request_id.RequestIdMiddleware",
+    "agentsite.errors.json_errors",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -266,6 +267,9 @@ REST_FRAMEWORK = {
     "DEFAULT_PARSER_CLASSES": ["agentsite.core.parsers.StrictJSONParser"],
     "EXCEPTION_HANDLER": "agentsite.errors.exception_handler",
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "agentsite.core.negotiation.StrictContentNegotiation",
+    "URL_FORMAT_OVERRIDE": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 # Pages of other origins that may call the API from a browser; the admin is never among what they reach.
@@ -287,6 +291,7 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 LOGIN_URL = "admin:login"
+SESSION_ENGINE = "agentsite.core.sessions"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {

@@ -28,7 +28,10 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         throttles.require_unguessed(request)
         try:
-            key = cast(ApiKey, ApiKey.objects.get_from_key(credential.strip().decode("ascii")))
+            text = credential.strip().decode("ascii")
+            if not text.isprintable():  # PostgreSQL refuses to look for a NUL
+                raise AuthenticationFailed
+            key = cast(ApiKey, ApiKey.objects.get_from_key(text))
         except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
             raise AuthenticationFailed from error
         if key.has_expired or not key.user.is_active:

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
@@ -64,7 +64,8 @@ def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None:
             raise ValueError("not a cursor of ours")
-        return moment, model._meta.pk.to_python(pk)
+        # In UTC, or the database would meet a moment before the first or after the last that there is.
+        return moment.astimezone(UTC), model._meta.pk.to_python(pk)
     except (ValueError, OverflowError, ValidationError) as error:
         raise _foreign() from error
 
