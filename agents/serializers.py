@@ -16,8 +16,9 @@ KEY_LIMIT = 255  # characters
 
 def idempotency_key(request: Request) -> str:
     """The request's `Idempotency-Key`, or "". Raises ValidationError."""
-    key = str(request.headers.get(KEY_HEADER, ""))
-    if len(key) > KEY_LIMIT or not (key.isascii() and key.isprintable()):
+    if (key := request.headers.get(KEY_HEADER)) is None:
+        return ""
+    if not 1 <= len(key) <= KEY_LIMIT or not (key.isascii() and key.isprintable()):
         raise serializers.ValidationError({KEY_HEADER: [f"1 to {KEY_LIMIT} printable ASCII characters."]})
     return key
 
@@ -30,7 +31,7 @@ class TaskIdsSerializer(serializers.Serializer):
     task_id = IdentifierField()
 
 
-class SessionSerializer(serializers.Serializer):
+class OpenSessionSerializer(serializers.Serializer):
     """The body of POST /agent/session."""
 
     user_id = IdentifierField(required=False)

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
 from agentsite.login_protection import login_protection
+from agentsite.spectacular import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
@@ -54,6 +55,8 @@ INSTALLED_APPS = [
     "rest_framework_api_key",
     "django_celery_results",
     "corsheaders",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "csp",
     "axes",
     "django_otp",

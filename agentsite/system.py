@@ -1,10 +1,10 @@
 """The endpoints about the system as a whole."""
 
+from collections import Counter
 from typing import Any
 
 from django.core.cache import cache
 from django.db.models import Count, Max, Min, Q, QuerySet
-from django.http import HttpRequest, JsonResponse
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
@@ -13,24 +13,32 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from agents.models import Interrupt, Session, Status, Task, WorkerProcess
-from agentsite import readiness
+from agentsite import openapi, readiness
 from agentsite.core.clock import seconds_from_now
 from agentsite.core.paging import limit_of
 from agentsite.core.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
+from agentsite.version import VERSION
 
-VERSION = "0.1.0"
 CACHED = 10  # seconds
 ALIVE = 60.0  # seconds since a worker's last heartbeat
 
 
-def index(request: HttpRequest) -> JsonResponse:
-    """What this is, and where to go on."""
-    return JsonResponse({"name": "Agentsite", "version": VERSION, "admin": reverse("admin:index"), "health": "/health"})
+class OpenViewSet(ViewSet):
+    """What anybody may ask; it looks at no credential and asks no database."""
 
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
 
-def health(request: HttpRequest) -> JsonResponse:
-    """That the process answers; it asks nothing else."""
-    return JsonResponse({"status": "healthy", "message": "The service answers."})
+    @openapi.INDEX
+    def index(self, request: Request) -> Response:
+        """Name, version and links."""
+        links = {"docs": reverse("docs"), "schema": reverse("schema"), "admin": reverse("admin:index")}
+        return Response({"name": "Agentsite", "version": VERSION, **links, "health": reverse("health")})
+
+    @openapi.HEALTH
+    def health(self, request: Request) -> Response:
+        """That the process answers; it asks nothing else."""
+        return Response({"status": "healthy", "message": "The service answers."})
 
 
 class ReadinessViewSet(ViewSet):
@@ -38,6 +46,7 @@ class ReadinessViewSet(ViewSet):
 
     permission_classes = (AllowAny,)
 
+    @openapi.READY
     def retrieve(self, request: Request) -> Response:
         """200, or 503 where the database is away or migrations are missing; with `view_system` also the rest."""
         missing = readiness.missing_migrations()
@@ -53,6 +62,7 @@ class ReadinessViewSet(ViewSet):
 class SystemInfoViewSet(ViewSet):
     """Counts of sessions, tasks and reviews: of the principal's own, or of all for those who may see the system."""
 
+    @openapi.INFO
     def retrieve(self, request: Request) -> Response:
         """The figures, up to 10 s old."""
         sees_all = request.user.has_perm(VIEW_SYSTEM) or request.user.has_perm(ACT_FOR_ANY_USER)
@@ -78,7 +88,7 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
     return {
         "sessions_count": sessions.count(),
         "active_users": _sessions_of(sessions, list(users)),
-        "tasks": {row["status"]: row["count"] for row in _by_status(tasks)},
+        "tasks": _by_status(tasks),
         "users": users,
         "reviews": {
             "pending": oldest["count"],
@@ -89,8 +99,12 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
     }
 
 
-def _by_status(tasks: QuerySet[Task]) -> Any:
-    return tasks.order_by().values("status").annotate(count=Count("pk"))
+def _by_status(tasks: QuerySet[Task]) -> Counter[str]:
+    """How many, by the words of the wire, which has none for a queued one of its own."""
+    counts: Counter[str] = Counter()
+    for status, count in tasks.order_by().values_list("status").annotate(count=Count("pk")):
+        counts[Status.PENDING.value if status == Status.QUEUED else status] += count
+    return counts
 
 
 def _users(sessions: QuerySet[Session], limit: int) -> dict[str, dict[str, Any]]:

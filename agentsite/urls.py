@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from agentsite import system
+from agentsite import documentation, system
 from agentsite.metrics import MetricsViewSet
 
 admin.site.site_header = admin.site.site_title = "Agentsite"
@@ -16,8 +16,10 @@ handler404 = "agentsite.errors.not_found"
 handler500 = "agentsite.errors.server_error"
 
 urlpatterns = [
-    path("", system.index),
-    path("health", system.health),
+    path("", system.OpenViewSet.as_view({"get": "index"})),
+    path("schema", documentation.SchemaView.as_view(), name="schema"),
+    path("docs", documentation.DocsView.as_view(), name="docs"),
+    path("health", system.OpenViewSet.as_view({"get": "health"}), name="health"),
     path("health/ready", system.ReadinessViewSet.as_view({"get": "retrieve"})),
     path("metrics", MetricsViewSet.as_view({"get": "retrieve"})),
     path("system/info", system.SystemInfoViewSet.as_view({"get": "retrieve"})),

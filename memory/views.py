@@ -5,21 +5,21 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.viewsets import ViewSet
 
 from agentsite.core import paging
 from agentsite.core.errors import Invalid, NotFound
-from agentsite.core.identifiers import identifier
 from agentsite.core.principals import require_to_read, require_to_write
-from memory import writing
+from agentsite.core.viewsets import ClientIdsViewSet
+from memory import openapi, writing
 from memory.models import OPEN, Memory
 from memory.search import ranked
 from memory.serializers import ChangeSerializer, MemorySerializer, WriteSerializer
 
 
-class MemoryViewSet(ViewSet):
+class MemoryViewSet(ClientIdsViewSet):
     """The memories of one user, written and read by the client."""
 
+    @openapi.WRITE
     def create(self, request: Request) -> Response:
         """Remember a text; the same text again answers the memory that is there."""
         data = _valid(WriteSerializer(data=request.data))
@@ -29,10 +29,11 @@ class MemoryViewSet(ViewSet):
         body = {"status": "success", "memory_id": str(memory.pk), "message": "The memory is kept."}
         return Response(body, status=201)
 
+    @openapi.LIST
     def list(self, request: Request, user_id: str) -> Response:
         """Active memories and those that wait for approval: newest first, or with `query` the `limit` best ones."""
         require_to_read(request.user, user_id)
-        rows = Memory.objects.filter(user_id=_stored(user_id), status__in=OPEN)
+        rows = Memory.objects.filter(user_id=user_id, status__in=OPEN)
         if query := request.query_params.get("query", "").strip():
             if "cursor" in request.query_params:
                 raise Invalid(errors={"cursor": ["A list by query has one page; `limit` makes it longer."]})
@@ -42,6 +43,7 @@ class MemoryViewSet(ViewSet):
             page, cursor = paging.page(request, rows)
         return Response({"results": MemorySerializer(page, many=True).data, "next": cursor})
 
+    @openapi.CHANGE
     def partial_update(self, request: Request, user_id: str, memory_id: str) -> Response:
         """Replace the text. The answer is the new memory, with an id of its own; the old one stays as history."""
         memory = _find(request, user_id, memory_id)
@@ -49,6 +51,7 @@ class MemoryViewSet(ViewSet):
         memory = writing.supersede(memory, data["memory_info"], source=Memory.Source.API, trusted=True)
         return Response(MemorySerializer(memory).data)
 
+    @openapi.FORGET
     def destroy(self, request: Request, user_id: str, memory_id: str) -> Response:
         """Forget a memory."""
         writing.forget(_find(request, user_id, memory_id))
@@ -67,15 +70,7 @@ def _find(request: Request, user_id: str, memory_id: str) -> Memory:
         key = uuid.UUID(memory_id)
     except ValueError as error:
         raise NotFound from error
-    rows = Memory.objects.filter(pk=key, user_id=_stored(user_id)).exclude(status=Memory.Status.FORGOTTEN)
+    rows = Memory.objects.filter(pk=key, user_id=user_id).exclude(status=Memory.Status.FORGOTTEN)
     if (memory := rows.first()) is None:
         raise NotFound
     return memory
-
-
-def _stored(given: str) -> str:
-    """A user_id from the path in its stored form; one that can't be an id is one that nothing has."""
-    try:
-        return identifier(given)
-    except ValueError:
-        return ""

@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.serializers import TaskIdsSerializer
-from agentsite.core.fields import TextField
+from agentsite.core.fields import TextField, WholeNumberField
 from reviews.services import MESSAGE_LIMIT, SPELLINGS, Choice
 
 
@@ -24,7 +24,7 @@ class ChoiceSerializer(serializers.Serializer):
 class DecideSerializer(ChoiceSerializer):
     """The body of POST /reviews/{id}/decide."""
 
-    version = serializers.IntegerField(min_value=1, max_value=2**31 - 1)
+    version = WholeNumberField(min_value=1, max_value=2**31 - 1)
 
 
 class AddressedSerializer(ChoiceSerializer):

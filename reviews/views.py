@@ -12,22 +12,23 @@ from agents.models import Interrupt, Status, Task
 from agents.services import find_task
 from agentsite.core import paging
 from agentsite.core.errors import Invalid, NotFound
-from agentsite.core.identifiers import stored
 from agentsite.core.principals import principal_of, require_to_read
-from reviews import rights, services
+from agentsite.core.viewsets import ClientIdsViewSet
+from reviews import openapi, rights, services
 from reviews.models import Review
 from reviews.resume import Addressed, resume
 from reviews.serializers import DecideSerializer, ResumeSerializer, choice_from
 
 
-class StatusViewSet(ViewSet):
+class StatusViewSet(ClientIdsViewSet):
     """One task with its result or its open questions."""
 
+    @openapi.READ_STATUS
     def retrieve(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
         """The task; a missing one and another owner's have the same 404."""
         try:
             require_to_read(request.user, user_id)
-            task = find_task(stored(user_id), stored(session_id), stored(task_id))
+            task = find_task(user_id, session_id, task_id)
         except NotFound:
             return Response(presenters.missing_task(user_id, session_id, task_id), status=404)
         return Response(presenters.task(task, _open_questions(task, request.user), _blocker(task)))
@@ -36,6 +37,7 @@ class StatusViewSet(ViewSet):
 class ResumeViewSet(ViewSet):
     """Deciding the questions of one task."""
 
+    @openapi.RESUME
     def create(self, request: Request) -> Response:
         """Decide one question or several; the run goes on."""
         serializer = ResumeSerializer(data=request.data)
@@ -52,10 +54,11 @@ class ResumeViewSet(ViewSet):
 class ReviewViewSet(ViewSet):
     """The review queue."""
 
+    @openapi.LIST
     def list(self, request: Request) -> Response:
         """The reviews that the caller may see, oldest first; `?status=` picks one status."""
         reviews = rights.visible(request.user).order_by("created_at", "pk")
-        if status := request.query_params.get("status"):
+        if (status := request.query_params.get("status")) is not None:
             if status not in Interrupt.Status.values:
                 raise Invalid(errors={"status": [f"One of {', '.join(Interrupt.Status.values)}."]})
             reviews = reviews.filter(status=status)
@@ -63,6 +66,7 @@ class ReviewViewSet(ViewSet):
         seen = [row for row in rows if rights.may_see(request.user, row)]
         return Response({"results": [shown(row, request.user) for row in seen], "next": cursor})
 
+    @openapi.READ
     def retrieve(self, request: Request, pk: str) -> Response:
         """One review."""
         review = rights.visible(request.user).filter(pk=_uuid(pk)).first()
@@ -70,6 +74,7 @@ class ReviewViewSet(ViewSet):
             raise NotFound
         return Response(shown(review, request.user))
 
+    @openapi.DECIDE
     def decide(self, request: Request, pk: str) -> Response:
         """Decide one review, in the version that the caller has seen."""
         key = _uuid(pk)

@@ -1,0 +1,42 @@
+"""The OpenAPI schema at /schema and the Swagger UI at /docs."""
+
+from typing import Any
+
+from csp.constants import SELF
+from csp.decorators import csp_update
+from django.utils.decorators import method_decorator
+from drf_spectacular.utils import extend_schema
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+
+class JsonErrors(APIView):
+    """Errors are JSON, whatever else the view renders."""
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Source: rest_framework."""
+        response = super().handle_exception(exc)
+        self.request.accepted_renderer = JSONRenderer()
+        self.request.accepted_media_type = JSONRenderer.media_type
+        return response
+
+
+class SchemaView(JsonErrors, SpectacularAPIView):
+    """YAML or JSON, as the Accept header says."""
+
+    @extend_schema(exclude=True)
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Source: drf_spectacular, whose parameters `lang` and `version` are left out: both take any text."""
+        return Response(self.generator_class(urlconf=self.urlconf).get_schema(request=request, public=True))
+
+
+# Images that the stylesheet of the UI holds, and styles that its scripts set.
+@method_decorator(csp_update({"img-src": [SELF, "data:"]}), name="dispatch")
+class DocsView(JsonErrors, SpectacularSwaggerSplitView):
+    """The Swagger UI from our own static files; its script comes in a second request, as no inline one may run."""
+
+    template_name = "agentsite/docs.html"
+    url_self = "/docs"
