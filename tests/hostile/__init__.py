@@ -1,0 +1,1 @@
+"""What a hostile, broken or confused client sends. Each case has a name."""
