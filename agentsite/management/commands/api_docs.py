@@ -1,0 +1,18 @@
+"""`manage.py api_docs`: writes docs/api.md anew."""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand
+
+from agentsite import reference
+
+
+class Command(BaseCommand):
+    """For whoever has changed an endpoint; a test fails until it has been run."""
+
+    help = "Write docs/api.md from the OpenAPI schema, docs/api-intro.md and docs/api-examples.json."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Writes the file."""
+        reference.TARGET.write_text(reference.page())
+        self.stderr.write(f"Wrote {reference.TARGET}.")
