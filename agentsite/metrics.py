@@ -13,6 +13,7 @@ from datetime import datetime
 from django.db.models import Count, Min
 from django.http import HttpResponse
 from django.utils import timezone
+from drf_spectacular.utils import extend_schema
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import (
@@ -47,6 +48,7 @@ class MetricsViewSet(ViewSet):
         """Source: rest_framework. Whatever the client accepts: the figures have their own format, errors are JSON."""
         return JSONRenderer(), JSONRenderer.media_type
 
+    @extend_schema(exclude=True)  # not JSON, and not for clients of the API
     def retrieve(self, request: Request) -> HttpResponse:
         """All figures, in Prometheus' text format or in OpenMetrics where the client asks for it."""
         if not request.user.has_perm(VIEW_SYSTEM):
