@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run test services-test lint format api-docs lock
+.PHONY: help run test services-test chaos lint format api-docs lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -27,6 +27,9 @@ services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Red
 	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \
 		echo "Set DATABASE_URL and REDIS_URL to servers that the tests may fill and empty." >&2; exit 1; fi
 	@unset SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
+
+chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (ARGS="--runs 1000 --kills 300"; needs both servers installed)
+	$(BIN)/python benchmarks/chaos.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, format and types
 	$(BIN)/ruff check .

@@ -21,7 +21,7 @@ from agentsite.core.errors import AgentsiteError  # noqa: E402
 from reviews.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
-WINDOW = 24  # tasks under way at once
+WINDOW = 12  # tasks under way at once: few enough that a worker is free for one that was lost
 AWAY = (OperationalError, InterfaceError)
 QUERY = (
     'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
