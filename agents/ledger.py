@@ -2,16 +2,24 @@
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F
+from django.utils.module_loading import import_string
 
 from agents import failpoints, lifecycle, metrics, questions
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agentsite.core.clock import Now
 
 logger = logging.getLogger(__name__)
+
+ADMIT = "reviews.rules.admit"  # plugged in by its path: reviews stand above agents
+
+
+class RuleLapsed(Exception):
+    """The rule that allowed the call does not any more: it is used up, over or switched off."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class Entry:
     args_text: str
     args_digest: str
     approved_by: Interrupt | None = None  # None: the policy let it through
+    rule_id: int | None = None  # the rule by which it did, where it was one
 
 
 def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
@@ -37,7 +46,10 @@ def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
 
 
 def enter(attempt: Attempt, entry: Entry) -> ToolCall:
-    """Enter the call as started, right before it runs. Raises StaleAttempt."""
+    """Enter the call as started, right before it runs; in the same transaction its rule's use is counted.
+
+    Raises StaleAttempt, and RuleLapsed: then nothing was entered.
+    """
     failpoints.here("before-entry")
     with transaction.atomic():
         if entry.approved_by is not None:
@@ -54,6 +66,10 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
             args_digest=entry.args_digest,
             reviewed=entry.approved_by is not None,
         )
+        if entry.rule_id is not None:
+            admit: Callable[[ToolCall, int], bool] = import_string(ADMIT)
+            if not admit(row, entry.rule_id):
+                raise RuleLapsed
     failpoints.here("after-entry")
     return row
 

@@ -68,6 +68,7 @@ class Call:
     user_id: str
     agent: str
     declared: Terms | None  # None: the tool declares itself free
+    session: str = ""  # our own id of the session
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,7 @@ class Verdict:
     terms: Terms = field(default_factory=Terms)
     declared: Terms | None = None
     reason: str = ""  # of a denial; the model is told
+    rule_id: int | None = None  # of the PolicyRule that gave it; an allow by it is counted when the call is entered
 
     def to_text(self) -> str:
         """Canonical JSON, as it is stored and hashed."""

@@ -1,13 +1,22 @@
-"""The human side of an interrupt."""
+"""The human side of an interrupt, and the rules that say which calls need one."""
 
 import uuid
+from dataclasses import fields
+from typing import Any, ClassVar
 
 from django.conf import settings
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
+from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
-from agents.models import Interrupt
+from agents.models import ID_LENGTH, Interrupt, Session
+from agents.terms import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
 from agentsite.core.clock import Now
+from reviews import conditions
+from reviews.conditions import Condition
 
 
 class Review(Interrupt):
@@ -44,3 +53,127 @@ class Decision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.response_type} · {self.by_name}"
+
+
+class PolicyRuleSet(models.QuerySet["PolicyRule"]):
+    """Rules, in their order."""
+
+    def in_force(self) -> "PolicyRuleSet":
+        """Those that count now: switched on, within their time, not used up."""
+        begun = Q(starts_at=None) | Q(starts_at__lte=Now())
+        not_over = Q(ends_at=None) | Q(ends_at__gt=Now())
+        left = Q(use_limit=None) | Q(uses__lt=F("use_limit"))
+        return self.filter(begun & not_over & left, enabled=True)
+
+    def for_session(self, session: str) -> "PolicyRuleSet":
+        """Those of every session and of this one (our own id; "" where there is none)."""
+        return self.filter(Q(session=None) | Q(session=session) if session else Q(session=None))
+
+
+def only_reviewers() -> list[str]:
+    """The deciders of a rule that names none."""
+    return [REVIEWERS]
+
+
+def every_response() -> list[str]:
+    """The decisions that a rule allows unless it says otherwise."""
+    return list(RESPONSE_TYPES)
+
+
+class PolicyRule(models.Model):
+    """One line of the policy. A deny that matches wins; else the first that matches, in the order of their positions.
+
+    A rule is switched off and never deleted: what it let through refers to it by its id.
+    """
+
+    class Effect(models.TextChoices):
+        ALLOW = "allow", _("Allow")  # runs unseen
+        DENY = "deny", _("Deny")  # the model is told that it may not
+        REVIEW = "review", _("Review")  # on the terms of the rule, whatever the tool declares
+
+    class Risk(models.TextChoices):
+        LOW = "low", _("Low")
+        MEDIUM = "medium", _("Medium")
+        HIGH = "high", _("High")
+
+    class OnExpiry(models.TextChoices):
+        REJECT = "reject", _("Reject")
+        WAIT = "wait", _("Keep waiting")
+
+    position = models.IntegerField(_("position"), default=100)  # smaller ones first; of equal ones the older
+    name = models.CharField(_("name"), max_length=100)
+    enabled = models.BooleanField(_("enabled"), default=True)
+    effect = models.CharField(_("effect"), max_length=8, choices=Effect, default=Effect.REVIEW)
+
+    tool = models.CharField(_("tool"), max_length=200, default="*")  # these three are patterns with * ? [abc] [!abc]
+    user = models.CharField(_("user"), max_length=ID_LENGTH, default="*")
+    agent = models.CharField(_("agent"), max_length=100, default="*")
+    session = models.ForeignKey(Session, models.CASCADE, null=True, blank=True, editable=False, related_name="+")
+    conditions = models.JSONField(_("conditions"), default=list, blank=True)  # reviews.conditions says what they mean
+    starts_at = models.DateTimeField(_("from"), null=True, blank=True)
+    ends_at = models.DateTimeField(_("until"), null=True, blank=True)
+    use_limit = models.PositiveIntegerField(
+        _("use limit"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )  # of an allow: so many calls in all
+    uses = models.PositiveIntegerField(_("uses"), default=0, editable=False)  # calls let through
+    reason = models.CharField(_("reason"), max_length=300, blank=True)  # of a denial; the model is told
+
+    risk = models.CharField(_("risk"), max_length=8, choices=Risk, default=Risk.MEDIUM)
+    deciders = models.JSONField(_("deciders"), default=only_reviewers)  # as in agents.terms.Terms
+    distinct = models.BooleanField(_("requester and decider have to differ"), default=False)
+    seconds = models.FloatField(
+        _("seconds to decide"), default=7 * DAY, validators=[MinValueValidator(60), MaxValueValidator(365 * DAY)]
+    )
+    on_expiry = models.CharField(_("on expiry"), max_length=8, choices=OnExpiry, default=OnExpiry.REJECT)
+    allowed = models.JSONField(_("allowed decisions"), default=every_response)
+
+    made_from = models.UUIDField(_("made from review"), null=True, editable=False)  # an "always allow"
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+
+    objects: ClassVar[Any] = PolicyRuleSet.as_manager()
+
+    class Meta:
+        verbose_name = _("policy rule")
+        verbose_name_plural = _("policy rules")
+        ordering = ("position", "pk")
+        constraints = (
+            # A deny that runs out would open what it closed.
+            models.CheckConstraint(condition=Q(use_limit=None) | Q(effect="allow"), name="only_an_allow_is_used_up"),
+        )
+
+    def __str__(self) -> str:
+        return f"rule {self.pk or 'new'}: {self.name}"
+
+    def terms(self) -> Terms:
+        """On which a call is reviewed by this rule."""
+        values = {field.name: getattr(self, field.name) for field in fields(Terms)}
+        return Terms(**{**values, "deciders": tuple(self.deciders), "allowed": tuple(self.allowed)})
+
+    def checked_conditions(self) -> list[Condition]:
+        """Its conditions. Raises ValueError where they are not what the admin would have stored."""
+        return conditions.checked(self.conditions)
+
+    def clean(self) -> None:
+        """Source: django.db.models. Raises ValidationError."""
+        wrong: dict[str, Any] = {}
+        try:
+            self.checked_conditions()
+        except ValueError as error:
+            wrong["conditions"] = str(error)
+        if self.use_limit is not None and self.effect != self.Effect.ALLOW:
+            wrong["use_limit"] = _("Only an allow is used up.")
+        if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
+            wrong["ends_at"] = _("It ends before it begins.")
+        if not self.deciders or not all(map(_is_decider, self.deciders)):
+            wrong["deciders"] = _("requester, reviewers, or group: with the name of a group that exists.")
+        if not self.allowed or not set(self.allowed) <= set(RESPONSE_TYPES):
+            wrong["allowed"] = _("At least one of accept, edit, response and reject.")
+        if wrong:
+            raise ValidationError(wrong)
+
+
+def _is_decider(name: Any) -> bool:
+    if name in (REQUESTER, REVIEWERS):
+        return True
+    is_group = isinstance(name, str) and name.startswith(GROUP)
+    return is_group and Group.objects.filter(name=name.removeprefix(GROUP)).exists()

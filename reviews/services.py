@@ -217,10 +217,10 @@ def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
 
 def _edit(review: Review, principal: User, args: dict[str, Any], message: str) -> agents.Answer:
     """An edit passes the policy again, as a call of its own: it may be denied, or need another decider."""
-    config = settings.AGENTS[review.task.agent]
     declared = Verdict.from_text(review.verdict_text).declared
-    call = Call(review.tool, args, review.task.session.user_id, review.task.agent, declared)
-    verdict: Verdict = import_string(config["POLICY"])(call)
+    task = review.task
+    call = Call(review.tool, args, task.session.user_id, task.agent, declared, str(task.session_id))
+    verdict: Verdict = import_string(settings.AGENTS[task.agent]["POLICY"])(call)
     if verdict.action == "deny":
         raise Invalid("The policy denies these arguments.", errors={"args": [verdict.reason or verdict.rule]})
     terms: Terms = verdict.terms

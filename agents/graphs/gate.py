@@ -7,6 +7,7 @@ each crash, and every decision is read from the database.
 import json
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 from django.conf import settings
@@ -78,12 +79,21 @@ class Passage:
             args = self.validated(self.request.tool_call["args"])
         except ArgumentError as error:
             return self.tell(str(error), status="error")
-        verdict = self.assessed(args)
-        if verdict.action == "allow":
-            return self.enter(canonical(args), verdict.to_text())
-        if verdict.action == "deny":
-            return self.denied(verdict)
-        return self.ask(self.question(Kind.TOOL_CALL, canonical(args), verdict))
+        return self.judged(args)
+
+    def judged(self, args: dict[str, Any]) -> Result:
+        """Do what the policy says of a call that nobody has been asked about."""
+        for _ in range(MAX_ROUNDS):
+            verdict = self.assessed(args)
+            if verdict.action == "deny":
+                return self.denied(verdict)
+            if verdict.action == "review":
+                break
+            try:
+                return self.enter(canonical(args), verdict.to_text(), rule_id=verdict.rule_id)
+            except ledger.RuleLapsed:  # others have used it up since it was looked at
+                logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
+        return self.ask(self.question(Kind.TOOL_CALL, canonical(args), replace(verdict, action="review")))
 
     def replay(self, row: ToolCall) -> Result:
         """A call that was entered before: its stored result, or the question what became of it."""
@@ -143,13 +153,15 @@ class Passage:
         if answer.round >= MAX_ROUNDS:
             raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
         terms = questions.agreed_terms(answer) if verdict.action != "review" else verdict.terms
-        again = Verdict("review", verdict.rule, terms, verdict.declared)
+        again = replace(verdict, action="review", terms=terms)
         return self.ask(self.question(Kind.TOOL_CALL, canonical(args), again, round_=answer.round + 1))
 
-    def enter(self, args_text: str, verdict_text: str, answer: Interrupt | None = None) -> Result:
-        """Enter the call in the ledger, and run it."""
+    def enter(
+        self, args_text: str, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> Result:
+        """Enter the call in the ledger, and run it. Raises RuleLapsed where the rule's word does not hold any more."""
         args_digest = questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text)
-        entry = ledger.Entry(self.message_id, self.call_id, self.name, args_text, args_digest, answer)
+        entry = ledger.Entry(self.message_id, self.call_id, self.name, args_text, args_digest, answer, rule_id)
         return self.execute(ledger.enter(self.run.attempt, entry))
 
     def prove(self, answer: Interrupt, args_digest: str) -> None:
@@ -271,8 +283,9 @@ class Passage:
 
     def assessed(self, args: dict[str, Any]) -> Verdict:
         """What the policy says of the call with these arguments."""
-        user_id = self.run.task.session.user_id
-        return self.run.agent.policy(Call(self.name, args, user_id, self.run.agent.alias, self.declaration.review))
+        task, agent = self.run.task, self.run.agent
+        call = Call(self.name, args, task.session.user_id, agent.alias, self.declaration.review, str(task.session_id))
+        return agent.policy(call)
 
     def context(self, row: ToolCall) -> CallContext:
         """What the tool may know about its surroundings."""
