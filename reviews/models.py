@@ -177,3 +177,54 @@ def _is_decider(name: Any) -> bool:
         return True
     is_group = isinstance(name, str) and name.startswith(GROUP)
     return is_group and Group.objects.filter(name=name.removeprefix(GROUP)).exists()
+
+
+class AuditEntry(models.Model):
+    """Who did what, and when: append-only, which the database itself sees to (reviews.append_only).
+
+    Internal ids and salted digests, never text of users and no foreign keys: it stays true, and stays, when they go.
+    """
+
+    class Verb(models.TextChoices):
+        DECIDED = "decided", _("Decided")  # `outcome` says how
+        EXPIRED = "expired", _("Expired")
+        OVERRIDDEN = "overridden", _("Separation of duties overridden")  # by a superuser, beside their decision
+        CLAIMED = "claimed", _("Claimed")
+        TAKEN_OVER = "taken_over", _("Claim taken over")
+        RELEASED = "released", _("Claim released")
+        RULE_CREATED = "rule_created", _("Rule created")
+        RULE_CHANGED = "rule_changed", _("Rule changed")
+        RULE_ENABLED = "rule_enabled", _("Rule switched on")
+        RULE_DISABLED = "rule_disabled", _("Rule switched off")
+        LET_THROUGH = "let_through", _("Let through by a rule")  # the call was entered in the ledger unseen
+
+    class Kind(models.TextChoices):
+        REVIEW = "review", _("Review")
+        RULE = "rule", _("Policy rule")
+        TOOL_CALL = "tool_call", _("Tool call")
+
+    at = models.DateTimeField(_("at"), db_default=Now(), editable=False)
+    verb = models.CharField(_("what"), max_length=16, choices=Verb)
+    outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # of a decision: the review's new status
+    actor = models.CharField(_("who"), max_length=150)  # username, or "system"
+    actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    object_id = models.CharField(_("object"), max_length=36)  # of the review, the rule or the tool call
+    version = models.PositiveIntegerField(_("version"), null=True)  # of the review that was looked at
+    task = models.UUIDField(_("task"), null=True)
+    rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict, or that was changed
+    tool = models.CharField(_("tool"), max_length=200, blank=True)
+    args_digest = models.CharField(_("digest of the arguments"), max_length=64, blank=True)  # or of what a rule says
+    text_digest = models.CharField(_("digest of the text"), max_length=64, blank=True)  # of a reason or an answer
+
+    class Meta:
+        verbose_name = _("audit entry")
+        verbose_name_plural = _("audit log")
+        ordering = ("-pk",)
+        indexes = (
+            models.Index(fields=("object_id",), name="audit_object"),  # the admin's search
+            models.Index(fields=("task",), name="audit_task"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.verb} by {self.actor}"

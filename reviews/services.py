@@ -16,14 +16,14 @@ from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
 from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentsite.core.text import canonical, storable
-from reviews import arguments, rights
+from reviews import arguments, audit, rights
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
 
 Status = Interrupt.Status
 Kind = Interrupt.Kind
-SYSTEM = "system"
+SYSTEM = audit.SYSTEM
 SPELLINGS: dict[str, ResponseType] = {**{name: name for name in RESPONSE_TYPES}, "ignore": "reject"}
 BECOMES = {
     "accept": Status.APPROVED,
@@ -118,6 +118,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
             by=principal,
             by_name=answer.by,
         )
+        audit.decided(review, answer, principal)
         agents.answer(review, answer)
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
@@ -146,6 +147,7 @@ def _expire(found: tuple[Any, Any]) -> bool:
         Decision.objects.create(
             review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
         )
+        audit.decided(review, answer, None)
         agents.answer(review, answer)
     logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
     return True

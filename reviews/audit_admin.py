@@ -1,0 +1,81 @@
+"""The audit log to look at, to search by id and to export."""
+
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, path
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin import ReadOnly
+from agentsite.core.text import visible
+from reviews import audit
+from reviews.models import AuditEntry
+
+TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+LARGEST = 2**63 - 1  # id of a rule or an entry
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("at", "who", "verb", "outcome", "tool_", "kind", "object_id", "task", "rule")
+    list_filter = ("verb", "outcome", "kind", "at")
+    search_fields = ("actor",)
+    search_help_text = _("The id of a review, a tool call, a task, a rule or an entry, or a username.")
+    ordering = ("-pk",)
+    list_per_page = 100
+    show_full_result_count = False
+    fields = (
+        *("id", "at", "verb", "outcome", "who", "actor_id", "kind", "object_id", "version", "task", "rule", "tool_"),
+        *("args_digest", "text_digest"),
+    )
+    readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        """Source: django.contrib.admin. With the export of what the list shows."""
+        export = path("export/<str:form>", self.admin_site.admin_view(self.export), name="reviews_auditentry_export")
+        return [export, *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Source: django.contrib.admin. Exact ids, so that the indexes find them."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(actor=term) | Q(object_id=term)
+        if key := _uuid(term):
+            found |= Q(object_id=str(key)) | Q(task=key)
+        if term.isascii() and term.isdigit() and int(term) <= LARGEST:
+            found |= Q(rule=int(term)) | Q(pk=int(term))
+        return queryset.filter(found), False
+
+    def export(self, request: HttpRequest, form: str) -> StreamingHttpResponse:
+        """The entries that the list's filters and search leave, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if form not in TYPES:
+            raise Http404
+        entries = self.get_changelist_instance(request).get_queryset(request)
+        name = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
+        return StreamingHttpResponse(audit.exported(entries, form), content_type=TYPES[form], headers=name)
+
+    @admin.display(description=_("who"), ordering="actor")
+    def who(self, row: AuditEntry) -> str:
+        """The actor's username."""
+        return visible(row.actor)
+
+    @admin.display(description=_("tool"), ordering="tool")
+    def tool_(self, row: AuditEntry) -> str:
+        """The tool's name."""
+        return visible(row.tool) or "-"
+
+
+def _uuid(text: str) -> Any:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,34 @@
+from datetime import UTC, datetime
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from reviews import audit
+from reviews.models import AuditEntry
+
+
+class Command(BaseCommand):
+    """Thin: `reviews.audit` knows the formats."""
+
+    help = "Write the audit log to standard output, oldest first."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Source: django.core.management."""
+        parser.add_argument("--format", choices=audit.FORMATS, default="csv", help="CSV, or a JSON object a line")
+        parser.add_argument("--since", metavar="2026-01-31", help="only from this day or moment on (ISO 8601; UTC)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Source: django.core.management. Raises CommandError where --since is no date."""
+        entries = AuditEntry.objects.all()
+        if options["since"]:
+            entries = entries.filter(at__gte=_moment(options["since"]))
+        for line in audit.exported(entries, options["format"]):
+            self.stdout.write(line, ending="")
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(f"--since {text!r} is no date or moment, such as 2026-01-31.") from error
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
