@@ -228,3 +228,18 @@ class AuditEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pk}: {self.verb} by {self.actor}"
+
+
+class Claim(models.Model):
+    """That somebody looks at a review now: a soft lease, shown to others. It gives no right and takes none."""
+
+    review = models.OneToOneField(Interrupt, models.CASCADE, primary_key=True, related_name="claim")
+    by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", verbose_name=_("by"))
+    until = models.DateTimeField(_("until"))  # after it the claim counts for nothing
+
+    class Meta:
+        verbose_name = _("claim")
+        verbose_name_plural = _("claims")
+
+    def __str__(self) -> str:
+        return f"{self.by.get_username()} · {self.review_id}"

@@ -27,6 +27,12 @@ class DecideSerializer(ChoiceSerializer):
     version = WholeNumberField(min_value=1, max_value=2**31 - 1)
 
 
+class ClaimSerializer(serializers.Serializer):
+    """The body of POST /reviews/{id}/claim."""
+
+    take_over = serializers.BooleanField(required=False, default=False)  # also where somebody else has it
+
+
 class AddressedSerializer(ChoiceSerializer):
     """One of the `decisions` of /agent/resume."""
 

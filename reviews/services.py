@@ -16,7 +16,7 @@ from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
 from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentsite.core.text import canonical, storable
-from reviews import arguments, audit, rights
+from reviews import arguments, audit, claims, rights
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
@@ -119,6 +119,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
             by_name=answer.by,
         )
         audit.decided(review, answer, principal)
+        claims.end(review)
         agents.answer(review, answer)
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
@@ -148,6 +149,7 @@ def _expire(found: tuple[Any, Any]) -> bool:
             review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
         )
         audit.decided(review, answer, None)
+        claims.end(review)
         agents.answer(review, answer)
     logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
     return True

@@ -14,10 +14,10 @@ from agentsite.core import paging
 from agentsite.core.errors import Invalid, NotFound
 from agentsite.core.principals import principal_of, require_to_read
 from agentsite.core.viewsets import ClientIdsViewSet
-from reviews import openapi, rights, services
-from reviews.models import Review
+from reviews import claims, openapi, rights, services
+from reviews.models import Claim, Review
 from reviews.resume import Addressed, resume
-from reviews.serializers import DecideSerializer, ResumeSerializer, choice_from
+from reviews.serializers import ClaimSerializer, DecideSerializer, ResumeSerializer, choice_from
 
 
 class StatusViewSet(ClientIdsViewSet):
@@ -64,7 +64,8 @@ class ReviewViewSet(ViewSet):
             reviews = reviews.filter(status=status)
         rows, cursor = paging.page(request, reviews, newest_first=False)
         seen = [row for row in rows if rights.may_see(request.user, row)]
-        return Response({"results": [shown(row, request.user) for row in seen], "next": cursor})
+        held = claims.held(seen)
+        return Response({"results": [shown(row, request.user, held.get(row.pk)) for row in seen], "next": cursor})
 
     @openapi.READ
     def retrieve(self, request: Request, pk: str) -> Response:
@@ -72,7 +73,7 @@ class ReviewViewSet(ViewSet):
         review = rights.visible(request.user).filter(pk=_uuid(pk)).first()
         if review is None or not rights.may_see(request.user, review):
             raise NotFound
-        return Response(shown(review, request.user))
+        return _answer(review, request)
 
     @openapi.DECIDE
     def decide(self, request: Request, pk: str) -> Response:
@@ -80,10 +81,26 @@ class ReviewViewSet(ViewSet):
         key = _uuid(pk)
         serializer = DecideSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        return Response(shown(services.decide(key, principal_of(request), serializer.choice()), request.user))
+        return _answer(services.decide(key, principal_of(request), serializer.choice()), request)
+
+    def claim(self, request: Request, pk: str) -> Response:
+        """Show others that the caller looks at this review; again before it runs out to keep it."""
+        key = _uuid(pk)
+        serializer = ClaimSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        take_over = serializer.validated_data["take_over"]
+        return _answer(claims.claim(key, principal_of(request), take_over=take_over), request)
+
+    def release(self, request: Request, pk: str) -> Response:
+        """Give the claim back."""
+        return _answer(claims.release(_uuid(pk), principal_of(request)), request)
 
 
-def shown(review: Review, principal: Any) -> dict[str, Any]:
+def _answer(review: Review, request: Request) -> Response:
+    return Response(shown(review, request.user, claims.held([review]).get(review.pk)))
+
+
+def shown(review: Review, principal: Any, claim: Claim | None = None) -> dict[str, Any]:
     """A review as the API shows it to this principal."""
     return {
         "id": str(review.pk),
@@ -97,7 +114,7 @@ def shown(review: Review, principal: Any) -> dict[str, Any]:
         "description": review.description,
         "risk": review.risk,
         "allowed": services.allowed_for(principal, review),
-        "claimed_by": None,
+        "claimed_by": claims.shown(claim),
         "requested_at": review.created_at,
         "expires_at": review.expires_at,
         "decision": services.decision_of(review),
