@@ -40,6 +40,7 @@ class Decision(models.Model):
     response_type = models.CharField(_("decision"), max_length=16)  # accept, edit, response, reject
     args_text = models.TextField(_("arguments"), blank=True)
     message = models.TextField(_("message"), blank=True)
+    override_reason = models.TextField(_("reason of the override"), blank=True)  # of separation of duties
     version = models.PositiveIntegerField(_("version"))  # of the review that was decided
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
     by_name = models.CharField(_("by"), max_length=150)  # kept when the account goes; "system" for an expiry

@@ -15,6 +15,7 @@ class ChoiceSerializer(serializers.Serializer):
     response_type = serializers.ChoiceField(sorted(SPELLINGS))
     args = serializers.JSONField(required=False, allow_null=True, default=None)
     message = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
+    override_reason = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
 
     def choice(self) -> Choice:
         """The validated decision."""
@@ -45,6 +46,7 @@ class ResumeSerializer(TaskIdsSerializer):
     response_type = serializers.ChoiceField(sorted(SPELLINGS), required=False)
     args = serializers.JSONField(required=False, allow_null=True)
     message = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
+    override_reason = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
     interrupt_id = TextField(required=False, max_length=64)
     decisions = serializers.ListField(child=AddressedSerializer(), required=False, allow_empty=False, max_length=100)
 
@@ -57,4 +59,5 @@ class ResumeSerializer(TaskIdsSerializer):
 
 def choice_from(data: dict[str, Any]) -> Choice:
     """A choice from validated data."""
-    return Choice(data["response_type"], data.get("args"), data.get("message") or "", data.get("version"))
+    texts = {name: data.get(name) or "" for name in ("message", "override_reason")}
+    return Choice(data["response_type"], data.get("args"), version=data.get("version"), **texts)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.conf import settings
@@ -59,6 +59,8 @@ class Choice:
     args: Any = None  # the edited arguments, or the text of a response
     message: str = ""  # the reason of a reject
     version: int | None = None  # of the review that the person saw; None: whatever it is now
+    digest: str = ""  # of what the person saw (Review.args_digest); "": not said
+    override_reason: str = ""  # why a superuser sets separation of duties aside; of no meaning where it does not bar
 
     def normal(self) -> "Choice":
         """In one spelling. Raises Invalid."""
@@ -68,9 +70,11 @@ class Choice:
         if kind == "response" and not (isinstance(self.args, str) and self.args.strip()):
             raise Invalid(errors={"args": ["A response needs a text."]})
         message = self.args if kind == "response" else self.message
-        if len(message) > MESSAGE_LIMIT:
-            raise Invalid(errors={"message": [f"At most {MESSAGE_LIMIT} characters."]})
-        return Choice(kind, self.args if kind == "edit" else None, storable(message), self.version)
+        for name, text in (("message", message), ("override_reason", self.override_reason)):
+            if len(text) > MESSAGE_LIMIT:
+                raise Invalid(errors={name: [f"At most {MESSAGE_LIMIT} characters."]})
+        args, reason = self.args if kind == "edit" else None, storable(self.override_reason.strip())
+        return Choice(kind, args, storable(message), self.version, self.digest, reason)
 
 
 def allowed(review: Interrupt) -> list[ResponseType]:
@@ -91,34 +95,37 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
 
     Raises:
         NotFound: there is no such review for this principal.
-        NotAllowed: the terms don't let the principal decide it.
+        NotAllowed: the terms don't let the principal decide it; a superuser needs a reason to override `distinct`.
         AlreadyDecided: it was decided otherwise, or closed; names who decided what, and when.
         Stale: it is not the version that was seen.
         Invalid: the response type or the arguments don't fit; nothing was decided.
     """
     choice = choice.normal()
+    _expire_if_due(review_pk)
     with transaction.atomic():
         review = _locked(review_pk, principal)
-        if not rights.may_decide(principal, review):
+        if not _entitled(principal, review, choice):
             raise NotAllowed("The terms of this review don't let you decide it.")
         _require_allowed(review, choice)
         choice = _without_empty_edit(review, choice)
         if review.status != Status.PENDING:
             return _repeated(review, choice)
-        if choice.version is not None and choice.version != review.version:
+        if choice.version not in (None, review.version) or choice.digest not in ("", review.args_digest):
             raise Stale
         answer = _answer(review, principal, choice)
+        reason = _override_reason(principal, review, answer, choice)
         failpoints.here("before-decision")
         Decision.objects.create(
             review=review,
             response_type=answer.type,
             args_text=answer.args_text,
             message=answer.message,
+            override_reason=reason,
             version=review.version,
             by=principal,
             by_name=answer.by,
         )
-        audit.decided(review, answer, principal)
+        audit.decided(review, answer, principal, reason)
         claims.end(review)
         agents.answer(review, answer)
     failpoints.here("after-decision")
@@ -135,6 +142,13 @@ def expire() -> int:
 def overdue_count() -> int:
     """How many open reviews are past their time and would be closed by `expire`."""
     return int(questions.overdue().count())
+
+
+def _expire_if_due(review_pk: Any) -> None:
+    """Close it where its time is up and the sweeper has not come by yet: a minute late is too late as well."""
+    found = questions.overdue().filter(pk=review_pk).values_list("pk", "task_id").first()
+    if found is not None:
+        _expire(found)
 
 
 def _expire(found: tuple[Any, Any]) -> bool:
@@ -181,8 +195,8 @@ def _without_empty_edit(review: Review, choice: Choice) -> Choice:
         return choice
     args = arguments.edited(review, choice.args)
     if arguments.is_unchanged(review, args):
-        return Choice("accept", None, choice.message, choice.version)
-    return Choice("edit", args, choice.message, choice.version)
+        return replace(choice, response_type="accept", args=None)
+    return replace(choice, args=args)
 
 
 def _repeated(review: Review, choice: Choice) -> Review:
@@ -214,23 +228,37 @@ def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
     kind = SPELLINGS[choice.response_type]
     by = principal.get_username()
     if kind == "edit":
-        return _edit(review, principal, choice.args, choice.message)
+        return _edit(review, principal, choice)
     args_digest = review.args_digest if kind == "accept" else ""
     return agents.Answer(kind, BECOMES[kind], by, digest=args_digest, message=choice.message)
 
 
-def _edit(review: Review, principal: User, args: dict[str, Any], message: str) -> agents.Answer:
+def _entitled(principal: User, review: Review, choice: Choice, terms: Terms | None = None) -> bool:
+    """Whether they may decide it, if need be by an override with a reason."""
+    if rights.may_decide(principal, review, terms):
+        return True
+    return bool(choice.override_reason) and rights.may_override(principal, review, terms)
+
+
+def _override_reason(principal: User, review: Review, answer: agents.Answer, choice: Choice) -> str:
+    """The reason, where one was needed: for what was asked, or for what an edit made of it."""
+    edited = Verdict.from_text(answer.verdict_text) if answer.verdict_text else None
+    terms = [None] if edited is None or edited.action != "review" else [None, edited.terms]
+    needed = any(not rights.may_decide(principal, review, one) for one in terms)
+    return choice.override_reason if needed else ""
+
+
+def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
     """An edit passes the policy again, as a call of its own: it may be denied, or need another decider."""
     declared = Verdict.from_text(review.verdict_text).declared
     task = review.task
-    call = Call(review.tool, args, task.session.user_id, task.agent, declared, str(task.session_id))
+    call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
     verdict: Verdict = import_string(settings.AGENTS[task.agent]["POLICY"])(call)
     if verdict.action == "deny":
         raise Invalid("The policy denies these arguments.", errors={"args": [verdict.reason or verdict.rule]})
-    terms: Terms = verdict.terms
-    if verdict.action == "review" and not rights.may_decide(principal, review, terms):
+    if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):
         raise NotAllowed("With these arguments the call needs somebody else's decision.")
-    args_text, verdict_text = canonical(args), verdict.to_text()
+    args_text, verdict_text = canonical(choice.args), verdict.to_text()
     return agents.Answer(
         "edit",
         Status.EDITED,
@@ -238,5 +266,5 @@ def _edit(review: Review, principal: User, args: dict[str, Any], message: str) -
         args_text=args_text,
         verdict_text=verdict_text,
         digest=questions.digest_of(review.task_id, review.tool, args_text, verdict_text),
-        message=message,
+        message=choice.message,
     )

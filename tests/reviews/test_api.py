@@ -6,6 +6,7 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from agents.models import Interrupt, Task
+from reviews import services
 from reviews.models import Decision
 from reviews.services import expire
 from tests.conftest import client_of, grant
@@ -193,6 +194,25 @@ def test_decisions_are_all_or_none(invoke: Any, work: Any, api: Any) -> None:
 def test_an_interrupt_of_another_task_is_refused(booking: Interrupt, mail: Interrupt, api: Any) -> None:
     response = resume(api, booking.task, interrupt_id=str(mail.pk))
     assert response.status_code == 400
+
+
+def test_after_its_time_a_review_is_not_decided_though_nobody_has_closed_it(booking: Interrupt, reviewer: User) -> None:
+    Interrupt.objects.update(expires_at="2020-01-01T00:00:00Z")
+    response = decide(reviewer, booking)
+    assert (response.status_code, response.json()["decision"]["by"]) == (409, "system")
+    booking.refresh_from_db()
+    assert booking.status == "expired"
+
+
+def test_a_review_that_may_wait_is_decided_after_its_time(booking: Interrupt, reviewer: User) -> None:
+    Interrupt.objects.update(expires_at="2020-01-01T00:00:00Z", on_expiry="wait")
+    assert decide(reviewer, booking).status_code == 200
+
+
+def test_another_digest_than_the_one_seen_is_stale(booking: Interrupt, reviewer: User) -> None:
+    with pytest.raises(services.Stale):
+        services.decide(booking.pk, reviewer, services.Choice("accept", digest="other"))
+    services.decide(booking.pk, reviewer, services.Choice("accept", digest=booking.args_digest))
 
 
 def test_an_expired_review_is_closed_by_the_system_and_never_approved(booking: Interrupt, work: Any) -> None:
