@@ -1,18 +1,37 @@
 """How policy rules change and are used: the only writer of PolicyRule."""
 
+import glob
+import json
 import logging
+from datetime import datetime, timedelta
+from typing import Literal
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Min
+from django.utils import timezone
 
-from agents.models import ToolCall
-from reviews import audit
+from agents import questions
+from agents.models import Interrupt, ToolCall
+from agentsite.core.errors import Conflict, Invalid, NotAllowed
+from agentsite.core.text import shortened
+from reviews import audit, conditions, rights
 from reviews.models import AuditEntry, PolicyRule
 
 logger = logging.getLogger(__name__)
 
 Verb = AuditEntry.Verb
+Scope = Literal["session", "user"]
+ADD = "reviews.add_policyrule"
+LONGEST = timedelta(days=30)  # of an "always allow"
+MOST_USES = 1000  # of an "always allow"
+NAME_LENGTH = 100
+
+
+class NotApproved(Conflict):
+    """Only a tool call that was approved can be allowed always."""
+
+    code = "not_approved"
 
 
 def save(rule: PolicyRule, principal: User) -> None:
@@ -51,3 +70,72 @@ def admit(row: ToolCall, rule_id: int) -> bool:
     audit.let_through(row, rule_id)
     logger.info("task %s: %s let through by rule %s", row.task_id, row.tool, rule_id)
     return True
+
+
+def may_allow_always(review: Interrupt, principal: User) -> bool:
+    """Whether `allow_always` would take this principal's word on this review, once it has been approved."""
+    if review.kind != Interrupt.Kind.TOOL_CALL or not principal.has_perm(ADD):
+        return False
+    risks = {review.risk, rights.terms_of(review).risk, questions.agreed_terms(review).risk}
+    return "high" not in risks and rights.may_decide(principal, review)
+
+
+def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: datetime, uses: int) -> PolicyRule:
+    """Let the very call that was approved through from now on: this tool, agent and user, exactly these arguments.
+
+    The rule goes before all others, but no deny. What it lets through is in the audit log; `switch_off` revokes it.
+
+    Args:
+        scope: in this session only, or in every session of this user.
+        until: at most LONGEST ahead.
+        uses: how many calls, at most MOST_USES.
+
+    Raises:
+        NotAllowed: the right to add rules is missing, the terms bar the principal, or the risk is high.
+        NotApproved: the review is something else than an approved tool call.
+        Invalid: an argument is out of its bounds, or those of the call are too long for a rule.
+    """
+    if not may_allow_always(review, principal):
+        raise NotAllowed(
+            "You may not allow this call always: you need the right to add rules, and never for high risk."
+        )
+    if review.status not in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED):
+        raise NotApproved
+    _require_bounds(scope, until, uses)
+    session = review.task.session
+    same = conditions.Condition(conditions.ALL, conditions.EQUALS, _agreed_arguments(review))
+    rule = PolicyRule(
+        position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
+        name=shortened(f"always {review.tool} for {session.user_id}", NAME_LENGTH),
+        effect=PolicyRule.Effect.ALLOW,
+        tool=glob.escape(review.tool),
+        user=glob.escape(session.user_id),
+        agent=glob.escape(review.task.agent),
+        session=session if scope == "session" else None,
+        conditions=[same.data()],
+        ends_at=until,
+        use_limit=uses,
+        made_from=review.pk,
+    )
+    save(rule, principal)
+    return rule
+
+
+def _agreed_arguments(review: Interrupt) -> dict[str, object]:
+    """What was approved, as edited. Raises Invalid where it is too long for a rule that each call reads."""
+    text = review.answer_args_text or review.args_text
+    if len(text) > conditions.MAX_VALUE:
+        raise Invalid(f"Its arguments have more than {conditions.MAX_VALUE} characters, too many for a rule.")
+    return dict(json.loads(text))
+
+
+def _require_bounds(scope: str, until: datetime, uses: int) -> None:
+    wrong: dict[str, list[str]] = {}
+    if scope not in ("session", "user"):
+        wrong["scope"] = ["session or user."]
+    if not timezone.now() < until <= timezone.now() + LONGEST:
+        wrong["until"] = [f"In the future, and at most {LONGEST.days} days ahead."]
+    if not 1 <= uses <= MOST_USES:
+        wrong["uses"] = [f"From 1 to {MOST_USES}."]
+    if wrong:
+        raise Invalid(errors=wrong)
