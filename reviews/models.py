@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from agents.models import ID_LENGTH, Interrupt, Session
 from agents.terms import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
 from agentsite.core.clock import Now
+from agentsite.core.text import visible
 from reviews import conditions
 from reviews.conditions import Condition
 
@@ -143,7 +144,7 @@ class PolicyRule(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"rule {self.pk or 'new'}: {self.name}"
+        return f"rule {self.pk or 'new'}: {visible(self.name)}"
 
     def terms(self) -> Terms:
         """On which a call is reviewed by this rule."""

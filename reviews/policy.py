@@ -87,6 +87,8 @@ def matched(rule: PolicyRule, call: Call) -> Match:
         names = ((call.tool, rule.tool), (call.user_id, rule.user), (call.agent, rule.agent))
         if not all(fnmatchcase(name, pattern) for name, pattern in names):
             return Match.NO
+        if rule.session_id is not None and str(rule.session_id) != call.session:
+            return Match.NO
         wanted, every = rule.checked_conditions(), rule.effect == Effect.ALLOW
         if conditions.hold(wanted, call.args, sure=True, every_item=every):
             return Match.YES
