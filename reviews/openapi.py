@@ -12,7 +12,7 @@ from agents.openapi import NamedTaskSerializer, ObjectField
 from agents.terms import RESPONSE_TYPES
 from agentsite.core import schema
 from agentsite.core.schema import FAILURES, NOT_BLANK, SESSION_ID, TASK_ID, USER_ID, ErrorSerializer, operation
-from reviews.serializers import AddressedSerializer, DecideSerializer, ResumeSerializer
+from reviews.serializers import AddressedSerializer, ClaimSerializer, DecideSerializer, ResumeSerializer
 from reviews.services import MESSAGE_LIMIT
 
 TAG = "reviews"
@@ -30,6 +30,13 @@ class DecisionSerializer(serializers.Serializer):
     at = serializers.DateTimeField()
 
 
+class ClaimedBySerializer(serializers.Serializer):
+    """Who looks at the review now."""
+
+    user = serializers.CharField()
+    until = serializers.DateTimeField()
+
+
 class ReviewSerializer(NamedTaskSerializer):
     """A review; `allowed` is what this caller may decide now."""
 
@@ -43,7 +50,7 @@ class ReviewSerializer(NamedTaskSerializer):
     description = serializers.CharField(allow_blank=True)
     risk = serializers.CharField(allow_blank=True)
     allowed = serializers.ListField(child=serializers.ChoiceField(RESPONSE_TYPES))
-    claimed_by = serializers.CharField(allow_null=True)
+    claimed_by = ClaimedBySerializer(allow_null=True)
     requested_at = serializers.DateTimeField()
     expires_at = serializers.DateTimeField(allow_null=True)
     decision = DecisionSerializer(allow_null=True)
@@ -63,6 +70,12 @@ class DecisionConflictSerializer(ErrorSerializer):
     decision = DecisionSerializer(allow_null=True, required=False)
     status = serializers.ChoiceField(Interrupt.Status.values, required=False)
     open_interrupts = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class ClaimConflictSerializer(ErrorSerializer):
+    """Why the claim was not taken or given back."""
+
+    claimed_by = ClaimedBySerializer(allow_null=True, required=False)
 
 
 ARGS = "Of an `edit`: the full arguments as an object. Of a `response`: a text in place of the tool's result."
@@ -161,4 +174,23 @@ DECIDE = operation(
     answers={200: (ReviewSerializer, "The review with its decision; the same one again is the same answer.")},
     fails=(403, 404),
     bodies={409: (DecisionConflictSerializer, f"{DECIDED} `stale`: it is not the version that you have seen.")},
+)
+CLAIM = operation(
+    "claim_review",
+    "Claim a review",
+    tag=TAG,
+    request=ClaimSerializer,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review; others are shown for five minutes who looks at it.")},
+    fails=(403, 404),
+    bodies={409: (ClaimConflictSerializer, "`claimed`: by somebody else; `take_over` takes it. `not_open`: decided.")},
+)
+RELEASE = operation(
+    "release_review",
+    "Give a claim back",
+    tag=TAG,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review, which nobody claims any more.")},
+    fails=(403, 404),
+    bodies={409: (ClaimConflictSerializer, "`not_claimed`: you have no claim on it. `not_open`: decided.")},
 )

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agents import questions
 from agents.models import Interrupt, ToolCall
+from agents.terms import Verdict
 from agentsite.core.errors import Conflict, Invalid, NotAllowed
 from agentsite.core.text import shortened
 from reviews import audit, conditions, rights
@@ -26,6 +27,12 @@ ADD = "reviews.add_policyrule"
 LONGEST = timedelta(days=30)  # of an "always allow"
 MOST_USES = 1000  # of an "always allow"
 NAME_LENGTH = 100
+
+
+class AlreadyAllowed(Conflict):
+    """This call is always allowed already, by a rule that was made from this review."""
+
+    code = "already_allowed"
 
 
 class NotApproved(Conflict):
@@ -76,8 +83,16 @@ def may_allow_always(review: Interrupt, principal: User) -> bool:
     """Whether `allow_always` would take this principal's word on this review, once it has been approved."""
     if review.kind != Interrupt.Kind.TOOL_CALL or not principal.has_perm(ADD):
         return False
-    risks = {review.risk, rights.terms_of(review).risk, questions.agreed_terms(review).risk}
-    return "high" not in risks and rights.may_decide(principal, review)
+    agreed = questions.agreed_terms(review)
+    may = rights.may_decide(principal, review) and rights.may_decide(principal, review, agreed)
+    return may and "high" not in _risks(review)
+
+
+def _risks(review: Interrupt) -> set[str]:
+    """Every risk that was said of the call: as asked and as edited, by a rule and by the tool itself."""
+    texts = [text for text in (review.verdict_text, review.answer_verdict_text) if text]
+    verdicts = [Verdict.from_text(text) for text in texts]
+    return {review.risk} | {terms.risk for one in verdicts for terms in (one.terms, one.declared) if terms is not None}
 
 
 def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: datetime, uses: int) -> PolicyRule:
@@ -93,6 +108,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     Raises:
         NotAllowed: the right to add rules is missing, the terms bar the principal, or the risk is high.
         NotApproved: the review is something else than an approved tool call.
+        AlreadyAllowed: there is a rule from this review in force.
         Invalid: an argument is out of its bounds, or those of the call are too long for a rule.
     """
     if not may_allow_always(review, principal):
@@ -102,9 +118,20 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     if review.status not in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED):
         raise NotApproved
     _require_bounds(scope, until, uses)
+    with transaction.atomic():
+        # Two at once would be twice the uses.
+        Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).first()
+        if PolicyRule.objects.in_force().filter(made_from=review.pk).exists():
+            raise AlreadyAllowed
+        rule = _exactly(review, scope, until, uses)
+        save(rule, principal)
+    return rule
+
+
+def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> PolicyRule:
     session = review.task.session
     same = conditions.Condition(conditions.ALL, conditions.EQUALS, _agreed_arguments(review))
-    rule = PolicyRule(
+    return PolicyRule(
         position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
         name=shortened(f"always {review.tool} for {session.user_id}", NAME_LENGTH),
         effect=PolicyRule.Effect.ALLOW,
@@ -117,8 +144,6 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
         use_limit=uses,
         made_from=review.pk,
     )
-    save(rule, principal)
-    return rule
 
 
 def _agreed_arguments(review: Interrupt) -> dict[str, object]:

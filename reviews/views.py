@@ -83,6 +83,7 @@ class ReviewViewSet(ViewSet):
         serializer.is_valid(raise_exception=True)
         return _answer(services.decide(key, principal_of(request), serializer.choice()), request)
 
+    @openapi.CLAIM
     def claim(self, request: Request, pk: str) -> Response:
         """Show others that the caller looks at this review; again before it runs out to keep it."""
         key = _uuid(pk)
@@ -91,6 +92,7 @@ class ReviewViewSet(ViewSet):
         take_over = serializer.validated_data["take_over"]
         return _answer(claims.claim(key, principal_of(request), take_over=take_over), request)
 
+    @openapi.RELEASE
     def release(self, request: Request, pk: str) -> Response:
         """Give the claim back."""
         return _answer(claims.release(_uuid(pk), principal_of(request)), request)

@@ -181,3 +181,20 @@ def test_arguments_that_are_too_long_are_no_rule(approved: Interrupt, chief: Use
     approved.args_text = '{"text": "' + "x" * 10_000 + '"}'
     with pytest.raises(Invalid, match="too many"):
         allow(approved, chief)
+
+
+def test_a_rule_that_calls_it_low_makes_no_high_risk_low(invoke: Any, work: Any, chief: User) -> None:
+    PolicyRule.objects.create(name="mails are low", effect="review", tool="send_email", risk="low")
+    task = invoke("email bob@example.com saying hi")
+    work()
+    review = decide(open_review(task).pk, chief, Choice("accept"))
+    with pytest.raises(NotAllowed):
+        allow(review, chief)
+
+
+def test_the_same_review_makes_one_rule(approved: Interrupt, chief: User) -> None:
+    made = allow(approved, chief)
+    with pytest.raises(rules.AlreadyAllowed):
+        allow(approved, chief)
+    rules.switch_off(made, chief)
+    assert allow(approved, chief).pk != made.pk
