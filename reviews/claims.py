@@ -112,8 +112,8 @@ def _open(review_pk: Any, principal: User) -> Review:
 
 def _locked(review_pk: Any, principal: User) -> Review:
     """The review, locked: of two that claim it at once one is first. Raises NotFound."""
-    reviews = Review.objects.select_for_update(of=("self",), no_key=True).select_related("task__session")
-    review = reviews.filter(pk=review_pk).first()
+    # Among the visible ones already: how long it takes must not tell whether there is one.
+    review = rights.visible(principal).select_for_update(of=("self",), no_key=True).filter(pk=review_pk).first()
     if review is None or not rights.may_see(principal, review):
         raise NotFound
     return review

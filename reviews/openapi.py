@@ -191,6 +191,5 @@ RELEASE = operation(
     tag=TAG,
     parameters=[REVIEW_ID],
     answers={200: (ReviewSerializer, "The review, which nobody claims any more.")},
-    fails=(403, 404),
-    bodies={409: (ClaimConflictSerializer, "`not_claimed`: you have no claim on it. `not_open`: decided.")},
+    fails=(404,),
 )

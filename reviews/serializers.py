@@ -5,7 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from agents.serializers import TaskIdsSerializer
-from agentsite.core.fields import TextField, WholeNumberField
+from agentsite.core.fields import FlagField, TextField, WholeNumberField
 from reviews.services import MESSAGE_LIMIT, SPELLINGS, Choice
 
 
@@ -31,7 +31,7 @@ class DecideSerializer(ChoiceSerializer):
 class ClaimSerializer(serializers.Serializer):
     """The body of POST /reviews/{id}/claim."""
 
-    take_over = serializers.BooleanField(required=False, default=False)  # also where somebody else has it
+    take_over = FlagField(required=False, default=False)  # also where somebody else has it
 
 
 class AddressedSerializer(ChoiceSerializer):

@@ -19,6 +19,15 @@ class TextField(serializers.CharField):
         return super().to_internal_value(data)
 
 
+class FlagField(serializers.BooleanField):
+    """JSON's true or false (DRF's BooleanField takes texts and numbers for them)."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
 class WholeNumberField(serializers.IntegerField):
     """A JSON number without a fraction (DRF's IntegerField takes texts for numbers)."""
 
