@@ -7,7 +7,7 @@ from referencing import Registry
 
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
-from agentsite.core.text import canonical
+from agentsite.core.text import same
 
 NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 
@@ -40,7 +40,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
 
 def is_unchanged(review: Interrupt, args: dict[str, Any]) -> bool:
     """Whether these are the arguments that were asked, to the last digit."""
-    return canonical(args) == review.args_text
+    return same(args, review.args)
 
 
 def _completed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:

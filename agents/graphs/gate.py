@@ -28,7 +28,7 @@ from agents.graphs.results import Result, dumped, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Declaration, Terms, Verdict, declaration_of
-from agentsite.core.text import canonical, storable
+from agentsite.core.text import canonical, same, storable
 
 logger = logging.getLogger(__name__)
 
@@ -143,7 +143,7 @@ class Passage:
         except ArgumentError as error:
             ledger.use(answer)
             return self.tell(str(error), status="error")
-        if canonical(args) != text:
+        if not same(args, json.loads(text)):  # an edit has its keys in the order of a schema from a JSON column
             verdict = self.assessed(args)
             if verdict.action == "deny":
                 ledger.use(answer)

@@ -41,6 +41,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
+def same(left: Any, right: Any) -> bool:
+    """Whether two JSON values are the same to the last digit; the order of keys says nothing, and -0.0 is not 0.0."""
+    return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
+
+
 def digest(*parts: str) -> str:
     """SHA-256 (hex) over several texts; their borders count."""
     return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()

@@ -107,6 +107,15 @@ def test_an_edit_that_changes_nothing_is_an_approval(booking: Interrupt, reviewe
     assert decide(reviewer, booking, "edit", args=args).status_code == 200
 
 
+def test_the_order_of_keys_is_no_change_and_asks_nothing_again(booking: Interrupt, reviewer: User, work: Any) -> None:
+    """PostgreSQL's JSON columns give back a schema with its keys in an order of their own."""
+    properties = booking.args_schema["properties"]
+    Interrupt.objects.update(args_schema={**booking.args_schema, "properties": dict(reversed(properties.items()))})
+    assert decide(reviewer, booking, "edit", args={"nights": 3, "hotel_name": "Ritz"}).status_code == 200
+    work()
+    assert "Booked Ritz for 3 nights" in answer_of(Task.objects.get())
+
+
 @pytest.mark.parametrize("args", [None, "", "   ", {"a": 1}, 5])
 def test_a_response_needs_a_text(booking: Interrupt, reviewer: User, args: Any) -> None:
     assert decide(reviewer, booking, "response", args=args).status_code == 400
