@@ -1,0 +1,78 @@
+"""Races between processes, and a broker that forgets everything."""
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from celery import current_app
+
+from agents import questions
+from agents.models import Interrupt, Task
+from agents.terms import Terms, Verdict
+from reviews.models import Decision
+from tests.helpers import again, answer_of
+from tests.services.conftest import ROOT, until
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
+
+COUNT = 200
+VERDICT = Verdict("review", "test", Terms()).to_text()
+DECIDE_ALL = """
+import django, json, sys
+django.setup()
+from django.contrib.auth.models import User
+from agents.models import Interrupt
+from agentsite.core.errors import Conflict
+from reviews.services import Choice, decide
+who, kind = User.objects.get(username="rita"), sys.argv[1]
+won = []
+for pk in sorted(Interrupt.objects.values_list("pk", flat=True)):
+    try:
+        decide(pk, who, Choice(kind, message="no" if kind == "reject" else ""))
+        won.append(str(pk))
+    except Conflict as error:
+        assert error.code == "already_decided", error
+print(json.dumps(won))
+"""
+
+
+@pytest.fixture
+def many(invoke: Any) -> list[Interrupt]:
+    """Reviews of as many tasks that wait for a person."""
+    tasks = [invoke("x", session=f"s{number}", user=f"user{number % 40}") for number in range(COUNT)]
+    Task.objects.update(status="interrupted")
+    return Interrupt.objects.bulk_create(_asked(task) for task in tasks)
+
+
+def _asked(task: Task) -> Interrupt:
+    digest = questions.digest_of(task.pk, "charge", "{}", VERDICT)
+    fields = {"args_text": "{}", "verdict_text": VERDICT, "args_digest": digest, "tool": "charge"}
+    return Interrupt(task=task, kind="tool_call", message_id="m", tool_call_id="c", graph_id="g", **fields)
+
+
+def test_two_processes_that_decide_the_same_reviews_have_one_winner_each(
+    many: list[Interrupt], workers: Any, reviewer: Any
+) -> None:
+    env = {**workers.env, "DJANGO_SETTINGS_MODULE": "agentsite.settings", "LOG_LEVEL": "ERROR"}
+    both = [
+        subprocess.Popen([sys.executable, "-c", DECIDE_ALL, kind], cwd=ROOT, env=env, stdout=subprocess.PIPE)
+        for kind in ("accept", "reject")
+    ]
+    accepted, rejected = (set(json.loads(one.communicate(timeout=120)[0])) for one in both)
+    assert not accepted & rejected
+    assert accepted | rejected == {str(row.pk) for row in many}
+    assert Decision.objects.count() == COUNT
+    assert Interrupt.objects.filter(status="approved").count() == len(accepted)
+    assert set(Task.objects.values_list("status", flat=True)) == {"pending"}
+
+
+def test_a_broker_that_forgets_everything_loses_no_task(invoke: Any, workers: Any) -> None:
+    tasks = [invoke("multiply 6 by 7", session=f"s{number}") for number in range(5)]
+    with current_app.connection_for_write() as connection:
+        assert connection.default_channel.queue_purge(current_app.conf.task_default_queue) == len(tasks)
+    workers.start()
+    for task in tasks:
+        until(lambda task=task: again(task).status == "completed")  # type: ignore[misc]
+        assert "42" in answer_of(task)
