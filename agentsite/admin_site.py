@@ -11,12 +11,16 @@ from django.contrib.admin.forms import AdminAuthenticationForm
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.template.response import TemplateResponse
 from django.utils.translation import gettext_lazy as _
 from django_otp import devices_for_user, user_has_device
 from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
 
+from agents.models import Interrupt
+from agentsite import dashboard
 from agentsite.core import second_factor
+from reviews import rights
 
 
 class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
@@ -70,10 +74,31 @@ class AgentsiteAdminSite(admin.AdminSite):
 
     login_form = LoginForm
     login_template = "agentsite/login.html"
+    index_template = "agentsite/index.html"
+    site_url = None  # there is no other site to view: `/` speaks JSON
+
+    def each_context(self, request: HttpRequest) -> dict[str, Any]:
+        """Source: django.contrib.admin. With the number of open reviews, for those who may decide some; else None."""
+        return {**super().each_context(request), "pending_reviews": pending_reviews(request)}
+
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
+        """Source: django.contrib.admin. With the dashboard."""
+        figures = {"panels": dashboard.panels(request.user), "errors": dashboard.errors(request.user)}
+        return super().index(request, {**figures, **(extra_context or {})})
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Source: django.contrib.admin."""
         return super().has_permission(request) and not second_factor.is_missing(request.user)
+
+
+def pending_reviews(request: HttpRequest) -> int | None:
+    """How many reviews are open, counted once a request; None for those who may decide none."""
+    if not hasattr(request, "_pending_reviews"):
+        may_decide = request.user.is_active and request.user.has_perm(rights.DECIDE)
+        count = Interrupt.objects.filter(status=Interrupt.Status.PENDING).count() if may_decide else None
+        request._pending_reviews = count  # type: ignore[attr-defined]
+    found: int | None = request._pending_reviews  # type: ignore[attr-defined]
+    return found
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:

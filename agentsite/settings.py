@@ -94,6 +94,7 @@ APPEND_SLASH = False
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "agentsite" / "templates"],  # before those of django.contrib.admin, whose frame is replaced
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

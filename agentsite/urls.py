@@ -2,12 +2,13 @@
 
 from django.contrib import admin
 from django.urls import include, path
+from django.utils.translation import gettext_lazy as _
 
 from agentsite import documentation, system
 from agentsite.metrics import MetricsViewSet
 
 admin.site.site_header = admin.site.site_title = "Agentsite"
-admin.site.index_title = "Agentsite"
+admin.site.index_title = _("Overview")
 admin.site.enable_nav_sidebar = False  # the lists need its room
 
 handler400 = "agentsite.errors.bad_request"

@@ -2,12 +2,15 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import reverse
+from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -18,48 +21,51 @@ from agents.admin import ReadOnly, link
 from agents.models import Interrupt
 from agentsite.core.errors import AgentsiteError, Invalid
 from agentsite.core.text import shortened, visible
-from reviews import page, rights, services
-from reviews.forms import DecisionForm
+from reviews import bulk, differences, page, queue, rights, services
+from reviews.forms import PREVIEW, BulkForm, DecisionForm
 from reviews.models import Review
 
 LINE = 80  # characters of the arguments in the list
 
 
-class StatusFilter(admin.SimpleListFilter):
-    """Pending unless something else is asked for."""
-
-    title = _("status")
-    parameter_name = "status"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Source: django.contrib.admin."""
-        others = [(value, label) for value, label in Interrupt.Status.choices if value != Interrupt.Status.PENDING]
-        return [("all", _("All")), *others]
-
-    def choices(self, changelist: Any) -> Any:
-        """Source: django.contrib.admin, whose first choice is "All"."""
-        default, *others = super().choices(changelist)
-        yield {**default, "display": _("Pending")}
-        yield from others
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
-        """Source: django.contrib.admin."""
-        if self.value() == "all":
-            return queryset
-        return queryset.filter(status=self.value() or Interrupt.Status.PENDING)
-
-
 @admin.register(Review)
 class ReviewAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("call", "risk", "arguments", "requester", "in_session", "waiting", "time_left", "status")
-    list_filter = (StatusFilter, "risk", "kind", "tool")
+    list_display = (
+        *("call", "risk_badge", "arguments", "requester", "in_session", "waiting", "time_left", "claimed_by", "state"),
+    )
+    list_filter = (queue.TabFilter, queue.RiskFilter, "kind", queue.ToolFilter)
     search_fields = ("tool", "args_text", "task__session__user_id", "task__session__session_id", "task__task_id")
     list_select_related = ("task__session",)
     list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    preserve_filters = False  # rows that are read anew have to look like those before them
+    actions = ("approve_selected", "reject_selected")
+    actions_on_top = True
+
+    @property
+    def media(self) -> forms.Media:
+        """Source: django.contrib.admin. The queue has a script of its own."""
+        return forms.Media()
+
+    def get_urls(self) -> list[Any]:
+        """Source: django.contrib.admin."""
+        view = self.admin_site.admin_view
+        return [
+            path("rows/", view(self.rows_view), name="reviews_review_rows"),
+            path("bulk/", view(self.bulk_view), name="reviews_review_bulk"),
+            path("first/", view(self.first_view), name="reviews_review_first"),
+            path("<path:object_id>/next/", view(self.next_view), name="reviews_review_next"),
+            *super().get_urls(),
+        ]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[queue.QueueList]:
+        """Source: django.contrib.admin."""
+        return queue.QueueList
 
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Source: django.contrib.admin. Soonest expiry first."""
-        return [F("expires_at").asc(nulls_last=True), "created_at"]
+        return list(queue.ORDER)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         """Source: django.contrib.admin."""
@@ -68,6 +74,10 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Source: django.contrib.admin. Whoever may decide may look."""
         return bool(request.user.has_perm(rights.VIEW) or request.user.has_perm(rights.DECIDE))
+
+    def has_decide_permission(self, request: HttpRequest) -> bool:
+        """Whether several can be decided at once."""
+        return bool(request.user.has_perm(rights.DECIDE))
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Source: django.contrib.admin. Sessions link to their reviews."""
@@ -78,6 +88,11 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         """The tool, or what else is asked."""
         name = visible(row.tool) or row.get_kind_display()
         return f"{name} ({row.get_kind_display()})" if row.kind == Interrupt.Kind.IN_DOUBT else name
+
+    @admin.display(description=_("risk"), ordering="risk")
+    def risk_badge(self, row: Review) -> SafeString:
+        """As a word and a colour."""
+        return format_html('<span class="badge risk-{}">{}</span>', row.risk, queue.RISKS.get(row.risk, row.risk))
 
     @admin.display(description=_("arguments"))
     def arguments(self, row: Review) -> str:
@@ -104,8 +119,93 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
     def time_left(self, row: Review) -> Any:
         """Until it expires."""
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
-            return "-"
-        return timeuntil(row.expires_at, depth=1) if row.expires_at > timezone.now() else _("overdue")
+            return "–"
+        if row.expires_at > timezone.now():
+            return timeuntil(row.expires_at, depth=1)
+        return format_html('<span class="badge overdue">{}</span>', _("overdue"))
+
+    @admin.display(description=_("claimed by"), empty_value="–")
+    def claimed_by(self, row: Any) -> str | None:
+        """Who looks at it at the moment."""
+        return visible(row.claimed_by_name) if row.claimed_by_name else None
+
+    @admin.display(description=_("status"), ordering="status")
+    def state(self, row: Review) -> SafeString:
+        """As a word and a colour."""
+        return format_html('<span class="badge state-{}">{}</span>', row.status, row.get_status_display())
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Source: django.contrib.admin. Where all are pending, nobody has to be told."""
+        is_open = request.GET.get("status") not in ("decided", "all")
+        return self.list_display[:-1] if is_open else self.list_display
+
+    @admin.action(description=_("Approve the selected calls"), permissions=["decide"])
+    def approve_selected(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
+        """Ask once more, with the arguments listed."""
+        return self._confirm(request, "accept", queryset)
+
+    @admin.action(description=_("Reject the selected calls"), permissions=["decide"])
+    def reject_selected(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
+        """Ask for the reason, with the arguments listed."""
+        return self._confirm(request, "reject", queryset)
+
+    def rows_view(self, request: HttpRequest) -> HttpResponse:
+        """The rows of the queue as they are now, for the script that looks for new ones."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            changelist = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:
+            return JsonResponse({"detail": "There is no such list."}, status=400)
+        shown = {"cl": changelist}
+        return JsonResponse(
+            {
+                "rows": render_to_string("admin/reviews/review/rows.html", shown, request),
+                "tabs": render_to_string("admin/reviews/review/tabs.html", shown, request),
+                "pending": changelist.counts[""],
+            }
+        )
+
+    def bulk_view(self, request: HttpRequest) -> HttpResponse:
+        """Decide what the page of an action has listed."""
+        if request.method != "POST" or not self.has_decide_permission(request):
+            raise PermissionDenied
+        seen = bulk.Seen.parse(request.POST.getlist("row"))
+        form = BulkForm(request.POST)
+        if not form.is_valid():
+            kind = "reject" if request.POST.get("kind") == "reject" else "accept"
+            return self._bulk_page(request, form, kind, bulk.select(request.user, kind, [one.pk for one in seen]))
+        kind, message = form.cleaned_data["kind"], form.cleaned_data["message"]
+        outcome = bulk.decide(
+            request.user, lambda version: services.Choice(kind, message=message, version=version), kind, seen
+        )
+        text = _("%(decided)d decided, %(skipped)d skipped") % {
+            "decided": outcome.decided,
+            "skipped": sum(outcome.skipped.values()),
+        }
+        level = messages.WARNING if outcome.skipped else messages.SUCCESS
+        self.message_user(request, _told(text, outcome.skipped), level)
+        return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+
+    def first_view(self, request: HttpRequest) -> HttpResponse:
+        """To the first review that this person may decide, or to the queue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return self._to(queue.first(request.user))
+
+    def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Past this review to the next one, or to the queue. Changes nothing."""
+        review = self.get_object(request, object_id)
+        if review is None or not rights.may_see(request.user, review):
+            raise Http404
+        found = queue.after(request.user, review, wrap=False)
+        if found is None:
+            messages.info(request, _("That was the last one of the queue."))
+        return self._to(found)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Source: django.contrib.admin."""
+        return super().changelist_view(request, {"title": _("Reviews"), **(extra_context or {})})
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -119,17 +219,17 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if not rights.may_decide(request.user, review):
             raise PermissionDenied
         form = DecisionForm(review, request.POST)
-        if not form.is_valid():
+        if not form.is_valid() or form.cleaned_data["response_type"] == PREVIEW:
             return self._page(request, review, form)
         try:
             self._decide(request, review, form)
         except AgentsiteError as error:
             _explain(form, error)
             return self._page(request, Review.objects.select_related("task__session").get(pk=review.pk), form)
-        return self._next(request, review)
+        return self._to(queue.after(request.user, review, wrap=True))
 
     def _decide(self, request: HttpRequest, review: Review, form: DecisionForm) -> None:
-        if form.cleaned_data["digest"] != review.args_digest:
+        if review.status == Interrupt.Status.PENDING and not form.is_seen:
             raise services.Stale
         decided = services.decide(review.pk, request.user, form.choice())  # type: ignore[arg-type]
         address = reverse("admin:reviews_review_change", args=[review.pk])
@@ -137,23 +237,58 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         messages.success(request, format_html(str(text), decided.get_status_display(), visible(str(review)), address))
 
     def _page(self, request: HttpRequest, review: Review, form: DecisionForm) -> HttpResponse:
+        allowed = services.allowed_for(request.user, review)
         context = {
             **self.admin_site.each_context(request),
-            **page.context(review),
+            **page.context(review, request.user),
             "opts": self.opts,
-            "title": str(_("Review")),
+            "title": visible(str(review)),
             "form": form,
-            "allowed": services.allowed_for(request.user, review),
+            "allowed": allowed,
+            "can_approve": "accept" in allowed or "edit" in allowed,
+            "typed_texts": [form["message"].value(), form["answer"].value()] if form.is_bound else [],
+            "typed": differences.between(form.arguments.asked, form.arguments.args) if form.is_bound else [],
         }
         return TemplateResponse(request, "admin/reviews/review/page.html", context)
 
-    def _next(self, request: HttpRequest, review: Review) -> HttpResponse:
-        """To the next review that this person may decide, or to the queue."""
-        waiting = Review.objects.filter(status=Interrupt.Status.PENDING).select_related("task__session")
-        for other in waiting.order_by(*self.get_ordering(request))[:50]:
-            if rights.may_decide(request.user, other):
-                return HttpResponseRedirect(reverse("admin:reviews_review_change", args=[other.pk]))
-        return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+    def _confirm(self, request: HttpRequest, kind: str, queryset: QuerySet[Review]) -> HttpResponse | None:
+        """The page of several decisions, or a message why there is none."""
+        is_across = request.POST.get("select_across") == "1"
+        chosen = queryset.values_list("pk", flat=True) if is_across else request.POST.getlist("_selected_action")
+        selection = bulk.select(request.user, kind, chosen)  # type: ignore[arg-type]
+        if selection.is_mixed:
+            self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
+        elif not selection.rows:
+            self.message_user(request, _told(_("Nothing to decide here."), selection.left_out), messages.WARNING)
+        else:
+            return self._bulk_page(request, BulkForm(initial={"kind": kind}), kind, selection)
+        return None
+
+    def _bulk_page(self, request: HttpRequest, form: BulkForm, kind: str, selection: bulk.Selection) -> HttpResponse:
+        approves = kind == "accept"
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": _("Approve several calls") if approves else _("Reject several calls"),
+            "form": form,
+            "approves": approves,
+            "rows": [(row, self.risk_badge(row), page.arguments(row)) for row in selection.rows],
+            "left_out": selection.left_out.items(),
+            "tool": selection.tools[0] if selection.tools else "",
+        }
+        return TemplateResponse(request, "admin/reviews/review/bulk.html", context)
+
+    def _to(self, review: Review | None) -> HttpResponse:
+        """To this review, or to the queue."""
+        if review is None:
+            return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+        return HttpResponseRedirect(reverse("admin:reviews_review_change", args=[review.pk]))
+
+
+def _told(text: Any, reasons: Any) -> str:
+    """The text, with why some were left out."""
+    told = "; ".join(f"{count} {visible(reason)}" for reason, count in reasons.items())
+    return f"{text} ({told})." if told else f"{str(text).rstrip('.')}."
 
 
 def _explain(form: DecisionForm, error: AgentsiteError) -> None:
@@ -161,10 +296,12 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
     if isinstance(error, Invalid) and "errors" in error.extra:
         for field, texts in error.extra["errors"].items():
             for text in texts:
-                form.add_error("args", f"{visible(field)}: {visible(text)}")
+                form.arguments.add_error(field, text)
+        form.add_error(None, error.detail)
         return
     detail = error.detail
     if decision := error.extra.get("decision"):
         when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M")
-        detail = f"{detail} {visible(decision['by'])}: {decision['response_type']}, {when}. Your text is kept below."
+        said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
+        detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
     form.add_error(None, detail)

@@ -1,14 +1,35 @@
 """What the review page shows, as plain values."""
 
-import difflib
 import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from agents.models import Interrupt, Status, Task
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from agents.models import Interrupt, Status, Task, ToolCall
 from agents.terms import Verdict
+from reviews import differences, rights
 from reviews.models import Decision, Review
 
 EARLIER = 5  # tasks of the session that are shown before the one that asks
+PAST = 5  # decisions on the same tool
+
+
+@dataclass(frozen=True)
+class Event:
+    """One moment of a review's story."""
+
+    at: datetime | None
+    what: str
+    by: str = ""
+
+
+def claims(reviews: Iterable[Interrupt]) -> dict[Any, str]:
+    """Who looks at these reviews at the moment, by the review's key: one query for all of them."""
+    return {}
 
 
 def arguments(review: Interrupt) -> list[tuple[str, str]]:
@@ -32,20 +53,66 @@ def conversation(review: Interrupt) -> list[tuple[str, str]]:
     return [*said, ("human", task.query)]
 
 
-def changes(review: Interrupt) -> list[tuple[str, str]]:
-    """An edit, line by line: ("+" | "-" | " ", text). Empty where nothing was edited."""
+def changes(review: Interrupt) -> list[differences.Difference]:
+    """What an edit changed. Empty where nothing was edited."""
     if not review.answer_args_text:
         return []
-    before, after = (
-        json.dumps(json.loads(text), indent=2, ensure_ascii=False).splitlines()
-        for text in (review.args_text, review.answer_args_text)
-    )
-    return [(line[0], line[2:]) for line in difflib.ndiff(before, after) if line[0] in "+- "]
+    return differences.between(review.args, json.loads(review.answer_args_text))
 
 
-def context(review: Review) -> dict[str, Any]:
+def past(review: Interrupt, principal: Any) -> list[Decision]:
+    """The last decisions on the same tool, as far as the principal may see them."""
+    if not review.tool:
+        return []
+    found = Decision.objects.filter(review__tool=review.tool).exclude(review=review.pk)
+    found = found.select_related("review__task__session").order_by("-created_at")
+    return [one for one in found[:PAST] if rights.may_see(principal, one.review)]
+
+
+def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:
+    """Asked, claimed, decided, ran, ended: as far as it has come."""
+    events = [Event(review.created_at, _("asked by the agent"))]
+    if claimed_by:
+        events.append(Event(None, _("looked at"), claimed_by))
+    if review.answered_at:
+        events.append(Event(review.answered_at, review.get_status_display().lower(), review.answered_by))
+    if call is not None:
+        events.append(Event(call.started_at, _("ran")))
+        if call.finished_at:
+            ended = {ToolCall.Status.FAILED.value: _("failed")}.get(call.status, _("gave its result"))
+            events.append(Event(call.finished_at, ended))
+    # A call in doubt was started before anybody asked what became of it.
+    return sorted(events, key=lambda event: (event.at is None, event.at or review.created_at))
+
+
+def result(call: ToolCall | None) -> str:
+    """What the tool gave, as text."""
+    if call is None or not call.result_text:
+        return ""
+    try:
+        kept = json.loads(call.result_text)
+    except ValueError:
+        return call.result_text
+    return written(kept.get("content", "")) if isinstance(kept, dict) else call.result_text
+
+
+def phrases() -> dict[str, str]:
+    """What scripts say, in the reader's language; %(n)s stands for a number."""
+    return {
+        "approve_one": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 1),
+        "approve_many": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 2),
+        "left_out": _("(left out)"),
+        "draft": _("What you typed before is back."),
+    }
+
+
+def context(review: Review, principal: Any) -> dict[str, Any]:
     """Everything that the template needs of the review itself."""
     verdict = Verdict.from_text(review.verdict_text)
+    call = ToolCall.objects.filter(
+        task=review.task_id, message_id=review.message_id, tool_call_id=review.tool_call_id
+    ).first()
+    claimed_by = claims([review]).get(review.pk)
     return {
         "review": review,
         "session": review.task.session,
@@ -56,6 +123,11 @@ def context(review: Review) -> dict[str, Any]:
         "terms": verdict.terms,
         "decision": Decision.objects.filter(review=review).first(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
+        "claimed_by": claimed_by,
+        "past": past(review, principal),
+        "timeline": timeline(review, call, claimed_by),
+        "result": result(call),
+        "phrases": phrases(),
     }
 
 

@@ -1,0 +1,190 @@
+"""The queue: its tabs and order, and who comes next."""
+
+from typing import Any
+
+from django.contrib.admin import SimpleListFilter
+from django.contrib.admin.views.main import ChangeList
+from django.core.cache import cache
+from django.db.models import Count, F, Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+
+from agents.models import Interrupt
+from agentsite.core.clock import Now
+from agentsite.core.text import visible
+from reviews import page, rights
+from reviews.models import Review
+
+PENDING = Q(status=Interrupt.Status.PENDING)
+ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
+BATCH = 50  # reviews that are read at once to find the next one
+BATCHES = 10
+TOOLS_CACHED = 30  # seconds
+
+
+def pending() -> QuerySet[Review]:
+    """The open reviews in the queue's order, with what `rights` needs."""
+    return Review.objects.filter(PENDING).select_related("task__session").order_by(*ORDER)
+
+
+def after(principal: Any, review: Interrupt, *, wrap: bool) -> Review | None:
+    """The next open review behind this one that the principal may decide; with `wrap` also one before it."""
+    found = _first(principal, pending().filter(_behind(review)))
+    return found or (_first(principal, pending().exclude(pk=review.pk)) if wrap else None)
+
+
+def first(principal: Any) -> Review | None:
+    """The first open review that the principal may decide."""
+    return _first(principal, pending())
+
+
+def _first(principal: Any, reviews: QuerySet[Review]) -> Review | None:
+    for number in range(BATCHES):
+        rows = list(reviews[number * BATCH : (number + 1) * BATCH])
+        for row in rows:
+            if rights.may_decide(principal, row):
+                return row
+        if len(rows) < BATCH:
+            break
+    return None
+
+
+def _behind(review: Interrupt) -> Q:
+    same = Q(created_at__gt=review.created_at) | Q(created_at=review.created_at, pk__gt=review.pk)
+    if review.expires_at is None:
+        return Q(expires_at=None) & same
+    return Q(expires_at=None) | Q(expires_at__gt=review.expires_at) | Q(expires_at=review.expires_at) & same
+
+
+def mine(principal: Any) -> Q:
+    """The reviews of the principal's own tasks: what a requester is asked to confirm."""
+    return Q(task__session__user_id=principal.get_username()) | Q(task__submitted_by=principal.pk)
+
+
+def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
+    """Each tab: its value in the address, its label and its reviews."""
+    return [
+        ("", _("Pending"), PENDING),
+        ("mine", _("Mine"), PENDING & mine(principal)),
+        ("high", _("High risk"), PENDING & Q(risk="high")),
+        ("overdue", _("Overdue"), PENDING & Q(expires_at__lt=Now())),
+        ("doubt", _("In doubt"), PENDING & Q(kind=Interrupt.Kind.IN_DOUBT)),
+        ("decided", _("Decided"), ~PENDING),
+        ("all", _("All"), Q()),
+    ]
+
+
+def counts(principal: Any) -> dict[str, int]:
+    """How many open reviews there are behind each tab, by its value: one query for all of them."""
+    counted = {name: where for name, _label, where in tabs(principal) if name not in ("decided", "all")}
+    totals = {f"tab_{name}": Count("pk", filter=where) for name, where in counted.items()}
+    found = Review.objects.filter(PENDING).aggregate(**totals)
+    return {name: found[f"tab_{name}"] for name in counted}
+
+
+class TabFilter(SimpleListFilter):
+    """The tabs above the queue. Pending unless something else is asked for."""
+
+    title = _("status")
+    parameter_name = "status"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self.tabs = tabs(request.user)
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Source: django.contrib.admin."""
+        return [(name, label) for name, label, _where in self.tabs if name]
+
+    def choices(self, changelist: Any) -> Any:
+        """Source: django.contrib.admin. With the number of reviews, which `QueueList` counts."""
+        for name, label, _where in self.tabs:
+            changed = {self.parameter_name: name} if name else {}
+            yield {
+                "selected": (self.value() or "") == name,
+                "query_string": changelist.get_query_string(changed, [self.parameter_name, "p"]),
+                "display": label,
+                "name": name,
+                "count": changelist.counts.get(name),
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        """Source: django.contrib.admin."""
+        return queryset.filter(next((where for name, _, where in self.tabs if name == self.value()), PENDING))
+
+
+class ToolFilter(SimpleListFilter):
+    """The tools that were asked for, up to half a minute ago."""
+
+    title = _("tool")
+    parameter_name = "tool"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        """Source: django.contrib.admin."""
+        names = cache.get("queue-tools")
+        if names is None:
+            found = Review.objects.exclude(tool="").order_by("tool").values_list("tool", flat=True)
+            names = list(found.distinct()[:100])
+            cache.set("queue-tools", names, TOOLS_CACHED)
+        return [(name, visible(name)) for name in names]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        """Source: django.contrib.admin."""
+        return queryset.filter(tool=self.value()) if self.value() else queryset
+
+
+class RiskFilter(SimpleListFilter):
+    """Low, medium or high."""
+
+    title = _("risk")
+    parameter_name = "risk"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Source: django.contrib.admin."""
+        return list(RISKS.items())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
+        """Source: django.contrib.admin."""
+        return queryset.filter(risk=self.value()) if self.value() else queryset
+
+
+RISKS = {"low": _("Low"), "medium": _("Medium"), "high": _("High")}
+
+
+class QueueList(ChangeList):
+    """One page of the queue, with the tabs' numbers and with who looks at what."""
+
+    formset = None
+
+    def __init__(self, request: HttpRequest, model: Any, *args: Any) -> None:
+        self.counts = counts(request.user)
+        super().__init__(request, model, *args)
+
+    def get_results(self, request: HttpRequest) -> None:
+        """Source: django.contrib.admin."""
+        super().get_results(request)
+        self.result_list = list(self.result_list)
+        claims = page.claims(self.result_list)
+        for row in self.result_list:
+            row.claimed_by_name = claims.get(row.pk)
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Review]) -> Any:
+        """Source: django.contrib.admin. What is decided: the newest first."""
+        chosen = self.params.get("o")
+        if not chosen and request.GET.get("status") in ("decided", "all"):
+            return [F("answered_at").desc(nulls_first=True), "-pk"]
+        return super().get_ordering(request, queryset)
+
+    @property
+    def tab_choices(self) -> list[dict[str, Any]]:
+        """The tabs, as links."""
+        return list(self._tab_filter.choices(self))
+
+    @property
+    def side_filters(self) -> list[Any]:
+        """The filters that stand beside the list."""
+        return [spec for spec in self.filter_specs if spec is not self._tab_filter]
+
+    @property
+    def _tab_filter(self) -> Any:
+        return next(spec for spec in self.filter_specs if isinstance(spec, TabFilter))

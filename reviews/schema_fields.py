@@ -1,0 +1,353 @@
+"""The parts of an arguments form that hold one value each, and how an error of a schema is told."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import jsonschema
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from agentsite.core.text import canonical, visible
+
+LINE = 80  # characters that fit into a field of one line
+ROWS = 16  # lines of a field that grows
+
+
+class _Absent:
+    """That there is no such key: None is a value."""
+
+    def __bool__(self) -> bool:
+        return False
+
+
+ABSENT: Any = _Absent()
+
+
+@dataclass
+class Place:
+    """Where a value stands in the arguments."""
+
+    name: str  # of the form's field
+    key: str  # of the argument
+    schema: Any
+    value: Any
+    required: bool
+    nullable: bool = False
+    help: str = ""
+
+
+class Part:
+    """A value of the form, with what may be wrong with it."""
+
+    template = ""  # the part of argument.html that shows it
+
+    def __init__(self, place: Place) -> None:
+        self.place, self.value, self.name = place, place.value, place.name
+        self.errors: list[str] = []
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """The value as the data has it, or ABSENT. What can't be understood becomes an error."""
+        raise NotImplementedError
+
+    def add_error(self, path: list[Any], message: str) -> None:
+        """Put an error at the value that the path leads to, from here on."""
+        self.errors.append(message)
+
+    def all_errors(self) -> list[str]:
+        """The errors here and below."""
+        return self.errors
+
+
+class Field(Part):
+    """A value that is written as one text."""
+
+    is_mono = False
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.original = "" if self.is_nothing else self.write(self.value)
+        self.text = self.original
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was no value."""
+        return self.value is ABSENT or self.value is None
+
+    @property
+    def rows(self) -> int:
+        """Lines to show at first."""
+        return min(ROWS, sum(1 + len(line) // LINE for line in self.text.split("\n")))
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part."""
+        if self.name not in data:
+            return self.value
+        self.text = unix(data[self.name])
+        if self.text == self.original:
+            return self.value
+        try:
+            return self.parse(self.text) if self.text.strip() else self.nothing()
+        except (ValueError, RecursionError) as error:
+            self.errors.append(str(error))
+            return self.value
+
+    def nothing(self) -> Any:
+        """The value of an emptied field. Raises ValueError."""
+        if self.place.nullable:
+            return None
+        if self.place.required:
+            raise ValueError(_("A value is needed here."))
+        return ABSENT
+
+    def write(self, value: Any) -> str:
+        """The value as the field shows it."""
+        raise NotImplementedError
+
+    def parse(self, text: str) -> Any:
+        """The value of what was typed. Raises ValueError."""
+        raise NotImplementedError
+
+
+class Text(Field):
+    """A string. A tick says "none at all", as an empty text is a text."""
+
+    template = "text"
+
+    def __init__(self, place: Place, schema: dict[str, Any]) -> None:
+        super().__init__(place)
+        longest = schema.get("maxLength")
+        is_short = isinstance(longest, int) and longest <= 4 * LINE or longest is None and len(self.text) <= LINE
+        self.is_long = "\n" in self.text or not is_short or len(self.text) > 2 * LINE
+        self.can_be_nothing = place.nullable or not place.required
+        self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether the value can be shown and read back."""
+        return value is ABSENT or value is None or isinstance(value, str) and unmarked(visible(value), value) == value
+
+    def write(self, value: Any) -> str:
+        """Source: Field. With hidden characters as marks."""
+        return visible(value)
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part."""
+        if self.name not in data:
+            return self.value
+        self.text = unix(data[self.name])
+        self.is_ticked = self.can_be_nothing and f"{self.name}-none" in data
+        if self.text and self.text != self.original:
+            return unmarked(self.text, "" if self.is_nothing else self.value)
+        if self.is_ticked:
+            return self.value if self.is_nothing else self.nothing()
+        if self.text == self.original and (not self.is_nothing or not self.can_be_nothing):
+            return self.value
+        return ""
+
+    @property
+    def nothing_label(self) -> str:
+        """What the tick says."""
+        return _("no value") if self.place.nullable else _("left out")
+
+
+class Number(Field):
+    """A whole or any number."""
+
+    template = "number"
+    WHOLE = re.compile(r"-?\d{1,400}", re.ASCII)
+
+    def __init__(self, place: Place, *, whole: bool) -> None:
+        self.whole = whole
+        super().__init__(place)
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether it is a number, or none."""
+        return value is ABSENT or value is None or isinstance(value, int | float) and not isinstance(value, bool)
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return json.dumps(value)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        return number(text, whole=self.whole)
+
+
+class Choice(Field):
+    """One of several values; yes or no."""
+
+    template = "choice"
+    LABELS: dict[Any, Any] = {"true": gettext_lazy("Yes"), "false": gettext_lazy("No")}
+
+    def __init__(self, place: Place, options: list[Any]) -> None:
+        super().__init__(place)
+        texts = {canonical(one): one for one in options}
+        if not self.is_nothing:
+            texts.setdefault(self.original, self.value)
+        self.options = texts
+        self.can_be_empty = self.is_nothing or place.nullable or not place.required
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether it is a plain value, or none."""
+        return value is ABSENT or value is None or isinstance(value, str | int | float | bool)
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Each option with its label."""
+        labelled = [
+            (text, self.LABELS[text] if isinstance(one, bool) else visible(str(one)))
+            for text, one in self.options.items()
+        ]
+        return [("", "–"), *labelled] if self.can_be_empty else labelled
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return canonical(value)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        if text not in self.options:
+            raise ValueError(_("Choose one of these."))
+        return self.options[text]
+
+
+class Lines(Field):
+    """A list of texts or numbers, one a line."""
+
+    template = "lines"
+
+    def __init__(self, place: Place, kind: str) -> None:
+        self.kind = kind
+        super().__init__(place)
+
+    @staticmethod
+    def fits(value: Any, kind: str) -> bool:
+        """Whether the list, if there is one, can be shown with one item a line, and read back."""
+        if value is ABSENT or value is None:
+            return True
+        if not isinstance(value, list):
+            return False
+        if kind != "string":
+            return all(Number.fits(one) and one is not None for one in value)
+        if not all(isinstance(one, str) and one and "\n" not in one for one in value):
+            return False
+        joined = "\n".join(value)
+        return unmarked(visible(joined), joined) == joined
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return "\n".join(visible(one) if isinstance(one, str) else json.dumps(one) for one in value)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        lines = [line for line in text.split("\n") if line]
+        if self.kind != "string":
+            return [number(line, whole=self.kind == "integer") for line in lines]
+        joined = "" if self.is_nothing else "\n".join(self.value)
+        return [unmarked(line, joined) for line in lines]
+
+    def nothing(self) -> Any:
+        """Source: Field. No lines are an empty list."""
+        return []
+
+
+class Json(Field):
+    """Whatever the schema leaves open, as JSON in which hidden characters are escapes."""
+
+    template = "json"
+    is_mono = True
+
+    @property
+    def is_nothing(self) -> bool:
+        """Source: Field. Null can be written here."""
+        return self.value is ABSENT
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return escaped(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        try:
+            value = json.loads(text, parse_constant=_refuse)
+            canonical(value).encode()
+        except (ValueError, RecursionError) as error:
+            raise ValueError(_("This is no JSON: %(error)s") % {"error": error}) from error
+        return value
+
+
+def unix(text: str) -> str:
+    """The text with the line ends that a browser changed, changed back."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unmarked(text: str, original: str) -> str:
+    """The text with marks of hidden characters turned back into those that the original has."""
+    for char in {char for char in original if visible(char) != char} if visible(original) != original else ():
+        text = text.replace(visible(char), char)
+    return text
+
+
+def escaped(text: str) -> str:
+    """JSON with every hidden character of its strings as an escape: it still says the same."""
+    if visible(text) == text:
+        return text
+    return "".join(char if visible(char) == char else json.dumps(char)[1:-1] for char in text)
+
+
+def number(text: str, *, whole: bool) -> Any:
+    """The number that was typed, in its own form. Raises ValueError."""
+    text = text.strip()
+    if Number.WHOLE.fullmatch(text):
+        return int(text)
+    if whole:
+        raise ValueError(_("Write a whole number."))
+    try:
+        value = json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(_("Write a number."))
+    return value
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+MESSAGES: dict[str, Any] = {
+    "type": gettext_lazy("This is not of the right type."),
+    "enum": gettext_lazy("Choose one of these."),
+    "const": gettext_lazy("This can't be changed."),
+    "minimum": gettext_lazy("At least %(limit)s."),
+    "maximum": gettext_lazy("At most %(limit)s."),
+    "exclusiveMinimum": gettext_lazy("More than %(limit)s."),
+    "exclusiveMaximum": gettext_lazy("Less than %(limit)s."),
+    "multipleOf": gettext_lazy("A multiple of %(limit)s."),
+    "minLength": gettext_lazy("At least %(limit)s characters."),
+    "maxLength": gettext_lazy("At most %(limit)s characters."),
+    "minItems": gettext_lazy("At least %(limit)s items."),
+    "maxItems": gettext_lazy("At most %(limit)s items."),
+    "uniqueItems": gettext_lazy("No item may come twice."),
+    "pattern": gettext_lazy("This does not have the right form: %(limit)s"),
+    "required": gettext_lazy("A value is needed here."),
+    "additionalProperties": gettext_lazy("The tool has no such argument."),
+}
+
+
+def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
+    """Where the error of a schema belongs, and what to say there."""
+    while error.context:  # of several branches, the one that comes nearest
+        nearest = [one for one in error.context if one.validator != "type"] or error.context
+        error = max(nearest, key=lambda one: len(one.absolute_path))
+    path = list(error.absolute_path)
+    if error.validator == "required" and isinstance(error.instance, dict):
+        path += [name for name in error.validator_value if name not in error.instance][:1]
+    text = MESSAGES.get(str(error.validator))
+    return path, visible(str(text) % {"limit": error.validator_value} if text else error.message)
