@@ -238,7 +238,8 @@ class Interrupt(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("status", "created_at"), name="interrupt_queue"),  # the desk
+            models.Index(fields=("status", "created_at"), name="interrupt_queue"),  # GET /reviews, the pending badge
+            models.Index(fields=("status", "expires_at", "created_at", "id"), name="interrupt_desk"),  # soonest expiry
             models.Index(
                 fields=("expires_at",), condition=Q(status="pending", on_expiry="reject"), name="interrupt_expiry"
             ),

@@ -17,10 +17,9 @@ from django_otp import devices_for_user, user_has_device
 from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
 
-from agents.models import Interrupt
 from agentsite import dashboard
 from agentsite.core import second_factor
-from reviews import rights
+from reviews import queue, rights
 
 
 class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
@@ -92,13 +91,9 @@ class AgentsiteAdminSite(admin.AdminSite):
 
 
 def pending_reviews(request: HttpRequest) -> int | None:
-    """How many reviews are open, counted once a request; None for those who may decide none."""
-    if not hasattr(request, "_pending_reviews"):
-        may_decide = request.user.is_active and request.user.has_perm(rights.DECIDE)
-        count = Interrupt.objects.filter(status=Interrupt.Status.PENDING).count() if may_decide else None
-        request._pending_reviews = count  # type: ignore[attr-defined]
-    found: int | None = request._pending_reviews  # type: ignore[attr-defined]
-    return found
+    """How many reviews are open; None for those who may decide none."""
+    may_decide = request.user.is_active and request.user.has_perm(rights.DECIDE)
+    return queue.pending_count(request) if may_decide else None
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:

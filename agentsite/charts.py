@@ -8,12 +8,12 @@ from django.utils.safestring import SafeString
 
 from agentsite.core.text import shortened, visible
 
-WIDTH, HEIGHT = 560, 150  # of a chart of columns, in its own units
+WIDTH, HEIGHT = 420, 150  # of a chart of columns, in its own units
 FLOOR = 22  # room below the columns for their names
 ROW = 30  # height of one bar
-NAME = 150  # width of a bar's name
-FIGURE = 70  # width of what stands behind a bar
-LETTERS = 18  # of a name
+NAME = 118  # width of a bar's name
+FIGURE = 96  # width of what stands behind a bar
+LETTERS = 16  # of a name
 
 
 @dataclass(frozen=True)
@@ -30,17 +30,17 @@ class Bar:
         return sum(value for _, value in self.parts)
 
 
-def columns(title: str, values: Sequence[tuple[str, int]]) -> SafeString:
-    """One column a value, with its name below; the title is what a screen reader says."""
-    top = max((value for _, value in values), default=0) or 1
+def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
+    """One column a value: its name below, its full name and number on pointing; a screen reader says the title."""
+    top = max((value for _, _, value in values), default=0) or 1
     step = WIDTH / max(len(values), 1)
     room = HEIGHT - FLOOR - 16
     drawn = []
-    for number, (name, value) in enumerate(values):
+    for number, (name, full, value) in enumerate(values):
         height = round(room * value / top, 1)
         left, middle = round(number * step + step * 0.15, 1), round((number + 0.5) * step, 1)
         y = round(HEIGHT - FLOOR - height, 1)
-        drawn.append((left, y, round(step * 0.7, 1), height, name, value, middle, y - 4, value or "", middle, name))
+        drawn.append((left, y, round(step * 0.7, 1), height, full, value, middle, y - 4, value or "", middle, name))
     shapes = format_html_join(
         "",
         '<rect class="column" x="{}" y="{}" width="{}" height="{}" rx="3"><title>{}: {}</title></rect>'
@@ -71,7 +71,8 @@ def _bar(y: int, row: Bar, scale: float) -> SafeString:
     )
     name = visible(row.name)
     return format_html(
-        '<text class="name" x="0" y="{0}">{1}<title>{2}</title></text>{3}<text class="value" x="{4}" y="{0}">{5}</text>',
+        '<text class="name" x="0" y="{0}">{1}<title>{2}</title></text>{3}'
+        '<text class="value" x="{4}" y="{0}">{5}</text>',
         y + 20,
         shortened(name, LETTERS),
         name,

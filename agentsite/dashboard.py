@@ -68,7 +68,10 @@ def _pending() -> Panel:
         **{name: Count("pk", filter=where) for name, where in ages.items()},
     )
     names = {"hour": _("under an hour"), "day": _("under a day"), "week": _("under a week"), "older": _("older")}
-    drawn = [Bar(label, [("calm" if name != "older" else "bad", found[name])], str(found[name])) for name, label in names.items()]
+    drawn = [
+        Bar(label, [("bad" if name == "older" else "calm", found[name])], str(found[name]))
+        for name, label in names.items()
+    ]
     note = _("%(total)s pending, %(late)s of them overdue") % {"total": found["total"], "late": found["late"]}
     return Panel(_("Pending by age"), bars(_("Pending reviews by age"), drawn), note)
 
@@ -81,10 +84,10 @@ def _decisions() -> Panel:
         rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("pk"))
     )
     days = [first + timedelta(days=number) for number in range(DAYS)]
-    values = [(date_format(day, "j.n."), counted.get(day, 0)) for day in days]
+    values = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT"), counted.get(day, 0)) for day in days]
     note = _("%(today)s today, %(total)s in 14 days") % {
         "today": counted.get(today, 0),
-        "total": sum(value for _name, value in values),
+        "total": sum(value for *_names, value in values),
     }
     return Panel(_("Decisions a day"), columns(_("Decisions a day, for 14 days"), values), note)
 
@@ -92,10 +95,10 @@ def _decisions() -> Panel:
 def _tools() -> Panel:
     rows = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY)).exclude(review__tool="")
     totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
-    found = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
+    found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
     drawn = []
     for row in found:
-        approved, edited = round(100 * (row["accept"] + row["edit"]) / row["total"]), round(100 * row["edit"] / row["total"])
+        approved, edited = (round(100 * part / row["total"]) for part in (row["accept"] + row["edit"], row["edit"]))
         drawn.append(Bar(row["review__tool"], [(kind, row[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
     legend = (("accept", _("approved")), ("edit", _("edited")), ("response", _("answered")), ("reject", _("rejected")))
     title, note = _("Approval and edit rate by tool"), _("30 days; approved in all / of these with changes")

@@ -63,6 +63,10 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         """Source: django.contrib.admin."""
         return queue.QueueList
 
+    def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
+        """Source: django.contrib.admin."""
+        return queue.paginator(request, queryset, per_page)
+
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Source: django.contrib.admin. Soonest expiry first."""
         return list(queue.ORDER)
@@ -154,10 +158,10 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
-            changelist = self.get_changelist_instance(request)
+            changelist: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:
             return JsonResponse({"detail": "There is no such list."}, status=400)
-        shown = {"cl": changelist}
+        shown = {"cl": changelist, "opts": self.opts}
         return JsonResponse(
             {
                 "rows": render_to_string("admin/reviews/review/rows.html", shown, request),
@@ -255,7 +259,7 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         """The page of several decisions, or a message why there is none."""
         is_across = request.POST.get("select_across") == "1"
         chosen = queryset.values_list("pk", flat=True) if is_across else request.POST.getlist("_selected_action")
-        selection = bulk.select(request.user, kind, chosen)  # type: ignore[arg-type]
+        selection = bulk.select(request.user, kind, chosen)
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
         elif not selection.rows:

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.utils.translation import gettext as _
 
 from agents.models import Interrupt
@@ -56,7 +55,7 @@ class Outcome:
     skipped: Counter[str] = field(default_factory=Counter)
 
 
-def select(principal: User, kind: str, pks: Iterable[Any]) -> Selection:
+def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
     """What of these reviews the principal can decide this way. Read anew: a list's filters hide what changed."""
     found = Review.objects.filter(pk__in=_keys(pks)).select_related("task__session").order_by(*ORDER)
     rows, left_out = [], Counter[str]()
@@ -70,7 +69,7 @@ def select(principal: User, kind: str, pks: Iterable[Any]) -> Selection:
     return Selection(rows[:LIMIT], left_out, sorted({row.tool for row in rows}))
 
 
-def why_not(principal: User, kind: str, review: Review) -> str:
+def why_not(principal: Any, kind: str, review: Review) -> str:
     """Why this review can't be decided together with others; empty where it can."""
     if review.status != Interrupt.Status.PENDING:
         return _("already decided")
@@ -83,14 +82,17 @@ def why_not(principal: User, kind: str, review: Review) -> str:
     return ""
 
 
-def decide(principal: User, choice_of: Any, kind: str, chosen: list[Seen]) -> Outcome:
+def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Outcome:
     """Decide each in the version that was listed; what was decided meanwhile, or may not be, is skipped.
 
     Args:
         choice_of: makes the `services.Choice` for a version.
     """
     outcome = Outcome()
-    rows = {str(row.pk): row for row in Review.objects.filter(pk__in=_keys(seen.pk for seen in chosen)).select_related("task__session")}
+    rows = {
+        str(row.pk): row
+        for row in Review.objects.filter(pk__in=_keys(seen.pk for seen in chosen)).select_related("task__session")
+    }
     if len({row.tool for row in rows.values()}) > 1:
         outcome.skipped[_("calls of several tools")] = len(chosen)
         return outcome
@@ -103,7 +105,7 @@ def decide(principal: User, choice_of: Any, kind: str, chosen: list[Seen]) -> Ou
     return outcome
 
 
-def _decide_one(principal: User, choice_of: Any, kind: str, row: Review | None, seen: Seen) -> str:
+def _decide_one(principal: Any, choice_of: Any, kind: str, row: Review | None, seen: Seen) -> str:
     """Decide one. Returns why it was skipped, or an empty text."""
     if row is None:
         return _("no longer there")

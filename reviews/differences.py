@@ -35,7 +35,7 @@ def between(before: Any, after: Any) -> list[Difference]:
 
 def _flat(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """The values by the way to them. Lists stay whole: their items have no names."""
-    if not isinstance(value, dict) or not value:
+    if not isinstance(value, dict) or not value and path:
         return {path: value}
     return {way: item for name, part in value.items() for way, item in _flat(part, (*path, name)).items()}
 
@@ -51,7 +51,9 @@ def _lines(one: Any, other: Any) -> list[tuple[str, str]]:
     before, after = (_text(value, plain=plain).split("\n") for value in (one, other))
     if one is ABSENT or other is ABSENT:
         return [*(("-", line) for line in before), *(("+", line) for line in after)]
-    compared = list(difflib.unified_diff(before, after, lineterm="", n=CONTEXT))[3:]  # without file names and first place
+    compared = list(difflib.unified_diff(before, after, lineterm="", n=CONTEXT))[
+        3:
+    ]  # without file names and first place
     return [(" ", "…") if line.startswith("@@") else (line[0], line[1:]) for line in compared]
 
 

@@ -32,6 +32,11 @@ def claims(reviews: Iterable[Interrupt]) -> dict[Any, str]:
     return {}
 
 
+def claim_address(review: Interrupt) -> str:
+    """Where the open page says that somebody looks at the review; empty where nobody is to be told."""
+    return ""
+
+
 def arguments(review: Interrupt) -> list[tuple[str, str]]:
     """The arguments by name, each as the text that the tool gets."""
     args = review.args
@@ -124,6 +129,7 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "decision": Decision.objects.filter(review=review).first(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
         "claimed_by": claimed_by,
+        "claim_address": claim_address(review),
         "past": past(review, principal),
         "timeline": timeline(review, call, claimed_by),
         "result": result(call),

@@ -5,11 +5,12 @@ from typing import Any
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.cache import cache
+from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from agents.models import Interrupt
+from agents.models import UNFINISHED, Interrupt, Task
 from agentsite.core.clock import Now
 from agentsite.core.text import visible
 from reviews import page, rights
@@ -17,6 +18,7 @@ from reviews.models import Review
 
 PENDING = Q(status=Interrupt.Status.PENDING)
 ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
+COUNTED = ("", "high", "overdue", "doubt")  # tabs whose numbers stand on the reviews themselves
 BATCH = 50  # reviews that are read at once to find the next one
 BATCHES = 10
 TOOLS_CACHED = 30  # seconds
@@ -58,7 +60,9 @@ def _behind(review: Interrupt) -> Q:
 
 def mine(principal: Any) -> Q:
     """The reviews of the principal's own tasks: what a requester is asked to confirm."""
-    return Q(task__session__user_id=principal.get_username()) | Q(task__submitted_by=principal.pk)
+    # From the tasks, of which one person has few open ones, and not from all that is pending.
+    own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
+    return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED))
 
 
 def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
@@ -74,12 +78,32 @@ def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
     ]
 
 
-def counts(principal: Any) -> dict[str, int]:
-    """How many open reviews there are behind each tab, by its value: one query for all of them."""
-    counted = {name: where for name, _label, where in tabs(principal) if name not in ("decided", "all")}
-    totals = {f"tab_{name}": Count("pk", filter=where) for name, where in counted.items()}
-    found = Review.objects.filter(PENDING).aggregate(**totals)
-    return {name: found[f"tab_{name}"] for name in counted}
+def counts(request: HttpRequest) -> dict[str, int]:
+    """How many open reviews there are behind each tab, by its value; two queries, once a request."""
+    found: dict[str, int] | None = getattr(request, "_queue_counts", None)
+    if found is None:
+        where = {f"tab_{name}": where for name, _label, where in tabs(request.user) if name in COUNTED}
+        totals = Review.objects.filter(PENDING).aggregate(**{n: Count("pk", filter=w) for n, w in where.items()})
+        found = {name: totals[f"tab_{name}"] for name in COUNTED}
+        found["mine"] = Review.objects.filter(PENDING, mine(request.user)).count()
+        request._queue_counts = found  # type: ignore[attr-defined]
+    return found
+
+
+def pending_count(request: HttpRequest) -> int:
+    """How many reviews are open: one cheap query at most, also where the tabs are counted as well."""
+    known: dict[str, int] = getattr(request, "_queue_counts", {})
+    if "" not in known and not hasattr(request, "_pending_count"):
+        request._pending_count = Review.objects.filter(PENDING).count()  # type: ignore[attr-defined]
+    return known[""] if known else int(request._pending_count)  # type: ignore[attr-defined]
+
+
+def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> "Paginator[Review]":
+    """The pages of a list. What the tabs have counted is not counted again."""
+    made = Paginator(reviews, per_page)
+    if set(request.GET) <= {"status", "p", "o"} and (tab := request.GET.get("status", "")) in counts(request):
+        made.__dict__["count"] = counts(request)[tab]
+    return made
 
 
 class TabFilter(SimpleListFilter):
@@ -157,7 +181,7 @@ class QueueList(ChangeList):
     formset = None
 
     def __init__(self, request: HttpRequest, model: Any, *args: Any) -> None:
-        self.counts = counts(request.user)
+        self.counts = counts(request)
         super().__init__(request, model, *args)
 
     def get_results(self, request: HttpRequest) -> None:

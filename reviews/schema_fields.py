@@ -1,4 +1,4 @@
-"""The parts of an arguments form that hold one value each, and how an error of a schema is told."""
+"""The parts of an arguments form that hold one value each."""
 
 import json
 import math
@@ -7,11 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agentsite.core.text import canonical, visible
+from agentsite.core.text import canonical, storable, visible
 
 LINE = 80  # characters that fit into a field of one line
 ROWS = 16  # lines of a field that grows
@@ -120,7 +119,7 @@ class Text(Field):
     def __init__(self, place: Place, schema: dict[str, Any]) -> None:
         super().__init__(place)
         longest = schema.get("maxLength")
-        is_short = isinstance(longest, int) and longest <= 4 * LINE or longest is None and len(self.text) <= LINE
+        is_short = (isinstance(longest, int) and longest <= 4 * LINE) or (longest is None and len(self.text) <= LINE)
         self.is_long = "\n" in self.text or not is_short or len(self.text) > 2 * LINE
         self.can_be_nothing = place.nullable or not place.required
         self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
@@ -128,7 +127,7 @@ class Text(Field):
     @staticmethod
     def fits(value: Any) -> bool:
         """Whether the value can be shown and read back."""
-        return value is ABSENT or value is None or isinstance(value, str) and unmarked(visible(value), value) == value
+        return value is ABSENT or value is None or (isinstance(value, str) and unmarked(visible(value), value) == value)
 
     def write(self, value: Any) -> str:
         """Source: Field. With hidden characters as marks."""
@@ -167,7 +166,7 @@ class Number(Field):
     @staticmethod
     def fits(value: Any) -> bool:
         """Whether it is a number, or none."""
-        return value is ABSENT or value is None or isinstance(value, int | float) and not isinstance(value, bool)
+        return value is ABSENT or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
     def write(self, value: Any) -> str:
         """Source: Field."""
@@ -276,15 +275,14 @@ class Json(Field):
         """Source: Field."""
         try:
             value = json.loads(text, parse_constant=_refuse)
-            canonical(value).encode()
         except (ValueError, RecursionError) as error:
             raise ValueError(_("This is no JSON: %(error)s") % {"error": error}) from error
-        return value
+        return storable(value)
 
 
 def unix(text: str) -> str:
-    """The text with the line ends that a browser changed, changed back."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    """The text as it is stored, with the line ends that a browser changed, changed back."""
+    return str(storable(text)).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def unmarked(text: str, original: str) -> str:
@@ -319,35 +317,3 @@ def number(text: str, *, whole: bool) -> Any:
 
 def _refuse(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-MESSAGES: dict[str, Any] = {
-    "type": gettext_lazy("This is not of the right type."),
-    "enum": gettext_lazy("Choose one of these."),
-    "const": gettext_lazy("This can't be changed."),
-    "minimum": gettext_lazy("At least %(limit)s."),
-    "maximum": gettext_lazy("At most %(limit)s."),
-    "exclusiveMinimum": gettext_lazy("More than %(limit)s."),
-    "exclusiveMaximum": gettext_lazy("Less than %(limit)s."),
-    "multipleOf": gettext_lazy("A multiple of %(limit)s."),
-    "minLength": gettext_lazy("At least %(limit)s characters."),
-    "maxLength": gettext_lazy("At most %(limit)s characters."),
-    "minItems": gettext_lazy("At least %(limit)s items."),
-    "maxItems": gettext_lazy("At most %(limit)s items."),
-    "uniqueItems": gettext_lazy("No item may come twice."),
-    "pattern": gettext_lazy("This does not have the right form: %(limit)s"),
-    "required": gettext_lazy("A value is needed here."),
-    "additionalProperties": gettext_lazy("The tool has no such argument."),
-}
-
-
-def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
-    """Where the error of a schema belongs, and what to say there."""
-    while error.context:  # of several branches, the one that comes nearest
-        nearest = [one for one in error.context if one.validator != "type"] or error.context
-        error = max(nearest, key=lambda one: len(one.absolute_path))
-    path = list(error.absolute_path)
-    if error.validator == "required" and isinstance(error.instance, dict):
-        path += [name for name in error.validator_value if name not in error.instance][:1]
-    text = MESSAGES.get(str(error.validator))
-    return path, visible(str(text) % {"limit": error.validator_value} if text else error.message)

@@ -1,8 +1,8 @@
 """A form from a tool's JSON schema, and back: what nobody touched comes back exactly as it was.
 
-Each part of the form holds the value that was asked for. A text that still reads as it was shown, or was not sent at all,
-stands for that very value; only what differs is parsed. So numbers keep their form, texts their spaces and line ends, and
-keys that were absent stay absent.
+Each part of the form holds the value that was asked for. A text that still reads as it was shown, or was not sent at
+all, stands for that very value; only what differs is parsed. So numbers keep their form, texts their spaces and line
+ends, and keys that were absent stay absent.
 """
 
 from collections.abc import Mapping
@@ -12,7 +12,7 @@ import jsonschema
 from django.utils.translation import gettext_lazy as _
 
 from agentsite.core.text import canonical, visible
-from reviews import schema_fields
+from reviews import schema_errors
 from reviews.arguments import NO_REMOTE
 from reviews.schema_fields import ABSENT, Choice, Json, Lines, Number, Part, Place, Text
 
@@ -118,7 +118,7 @@ class ArgumentsForm:
             return not self.errors
         checker = jsonschema.Draft202012Validator(self.schema, registry=NO_REMOTE)
         for error in checker.iter_errors(self.args):
-            path, message = schema_fields.explained(error)
+            path, message = schema_errors.explained(error)
             self.root.add_error(path, message)
         return not self.errors
 
@@ -221,6 +221,8 @@ class _Builder:
             nullable = nullable or NONE_TYPE in kinds
             others = [kind for kind in kinds if kind != NONE_TYPE]
             schema = {**schema, "type": others[0] if len(others) == 1 else None}
+        elif kinds is None and "properties" in schema:
+            schema = {**schema, "type": "object"}
         return schema, nullable
 
     def _one_step(self, schema: dict[str, Any]) -> tuple[Any, bool] | None:

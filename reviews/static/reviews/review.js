@@ -1,6 +1,7 @@
 // The review page: keys, live difference, drafts, and one more question before a high risk.
 
 import { changesOf, leaveOutUntouched, show } from "./changes.js";
+import { hold } from "./claim.js";
 import * as draft from "./draft.js";
 import { isReady, listen, rest, sending } from "./keys.js";
 
@@ -91,6 +92,7 @@ function note(text) {
   form.querySelector(".review-facts").after(line);
 }
 
+hold(form);
 if (draft.restore(form)) note(form.dataset.draft);
 refresh();
 listen(

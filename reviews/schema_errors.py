@@ -1,0 +1,40 @@
+"""How an error of a schema is told to a person, and where."""
+
+from typing import Any
+
+import jsonschema
+from django.utils.translation import gettext_lazy as _
+
+from agentsite.core.text import visible
+
+MESSAGES: dict[str, Any] = {
+    "type": _("This is not of the right type."),
+    "enum": _("Choose one of these."),
+    "const": _("This can't be changed."),
+    "minimum": _("At least %(limit)s."),
+    "maximum": _("At most %(limit)s."),
+    "exclusiveMinimum": _("More than %(limit)s."),
+    "exclusiveMaximum": _("Less than %(limit)s."),
+    "multipleOf": _("A multiple of %(limit)s."),
+    "minLength": _("At least %(limit)s characters."),
+    "maxLength": _("At most %(limit)s characters."),
+    "minItems": _("At least %(limit)s items."),
+    "maxItems": _("At most %(limit)s items."),
+    "uniqueItems": _("No item may come twice."),
+    "pattern": _("This does not have the right form: %(limit)s"),
+    "required": _("A value is needed here."),
+    "additionalProperties": _("The tool has no such argument."),
+}
+
+
+def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
+    """Where the error of a schema belongs, and what to say there."""
+    while error.context:  # of several branches, the one that comes nearest
+        nearest = [one for one in error.context if one.validator != "type"] or error.context
+        error = max(nearest, key=lambda one: len(one.absolute_path))
+    path = list(error.absolute_path)
+    if error.validator == "required" and isinstance(error.instance, dict):
+        needed: list[str] = list(error.validator_value)  # type: ignore[arg-type]
+        path += [name for name in needed if name not in error.instance][:1]
+    text = MESSAGES.get(str(error.validator))
+    return path, visible(str(text) % {"limit": error.validator_value} if text else error.message)
