@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext_lazy as _
 
@@ -86,6 +86,10 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Source: django.contrib.admin. Sessions link to their reviews."""
         return lookup == "task__session__id__exact" or super().lookup_allowed(lookup, value, request)
+
+    def action_checkbox(self, obj: Review) -> SafeString:
+        """Source: django.contrib.admin, whose label has the tool's name as it was written."""
+        return mark_safe(visible(super().action_checkbox(obj)))
 
     @admin.display(description=_("call"), ordering="tool")
     def call(self, row: Review) -> str:

@@ -35,7 +35,7 @@ def between(before: Any, after: Any) -> list[Difference]:
 
 def _flat(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
     """The values by the way to them. Lists stay whole: their items have no names."""
-    if not isinstance(value, dict) or not value and path:
+    if not isinstance(value, dict) or (not value and path):
         return {path: value}
     return {way: item for name, part in value.items() for way, item in _flat(part, (*path, name)).items()}
 

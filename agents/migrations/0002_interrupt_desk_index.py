@@ -4,14 +4,13 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('agents', '0001_initial'),
+        ("agents", "0001_initial"),
     ]
 
     operations = [
         migrations.AddIndex(
-            model_name='interrupt',
-            index=models.Index(fields=['status', 'expires_at', 'created_at', 'id'], name='interrupt_desk'),
+            model_name="interrupt",
+            index=models.Index(fields=["status", "expires_at", "created_at", "id"], name="interrupt_desk"),
         ),
     ]
