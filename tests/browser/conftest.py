@@ -55,7 +55,27 @@ class Desk:
         self.page.click("input[type=submit]")
 
     def open(self, review: Interrupt) -> None:
+        """Open the review, and wait until its keys count."""
         self.page.goto(f"{self.url}/admin/reviews/review/{review.pk}/change/")
+        self.rest()
+
+    def queue(self, query: str = "") -> None:
+        """Open the queue, and wait until its keys count."""
+        self.page.goto(f"{self.url}/admin/reviews/review/{query}")
+        self.rest()
+
+    def rest(self) -> None:
+        """Keys and buttons are dead for 700 ms after a page has appeared."""
+        self.page.wait_for_load_state()
+        self.page.wait_for_timeout(800)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def done(self) -> None:
+        """Wait for the page that says what was decided."""
+        self.page.wait_for_selector(".messagelist")
 
     def button(self, name: str) -> Any:
         return self.page.get_by_role("button", name=name, exact=True)

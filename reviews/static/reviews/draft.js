@@ -24,12 +24,17 @@ function current(control) {
   return control.type === "checkbox" ? control.checked : control.value;
 }
 
+// What was sent was taken where the page after it is another one.
+export function forgetSent(here = "") {
+  const key = storage((store) => store.getItem(SENT));
+  storage((store) => store.removeItem(SENT));
+  if (key && key !== here) storage((store) => store.removeItem(key));
+}
+
 // Whether anything was put back.
 export function restore(form) {
   const key = PREFIX + form.dataset.key;
-  const sent = storage((store) => store.getItem(SENT));
-  storage((store) => store.removeItem(SENT));
-  if (sent && sent !== key) storage((store) => store.removeItem(sent)); // it was taken: we are elsewhere now
+  forgetSent(key);
   if ("bound" in form.dataset) return false;
   const draft = JSON.parse(storage((store) => store.getItem(key)) ?? "{}");
   const found = controlsOf(form).filter((one) => one.name in draft);

@@ -1,5 +1,6 @@
 // The queue: keys, selection, and new rows while it is open.
 
+import { forgetSent } from "./draft.js";
 import { listen } from "./keys.js";
 
 const EVERY = 3000; // ms between two looks for new rows
@@ -200,5 +201,6 @@ listen({
   "/": () => document.getElementById("searchbar").focus(),
   "?": () => help.showModal(),
 });
+forgetSent();
 count();
 setTimeout(watch, EVERY);

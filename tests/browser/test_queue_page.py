@@ -1,0 +1,157 @@
+"""The queue in a browser. The numbers are those of the desk's acceptance checks."""
+
+from typing import Any
+
+import pytest
+
+from agents.models import Interrupt
+from reviews.models import Decision
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+
+CURSOR = "#result_list tr.cursor"
+
+
+@pytest.fixture
+def waiting(invoke: Any, work: Any) -> list[Interrupt]:
+    for number in range(4):
+        invoke(f"book the Hotel{number} for 2 nights", session=f"s{number}")
+    work()
+    return list(Interrupt.objects.order_by("expires_at", "created_at"))
+
+
+def cursor(desk: Any) -> str:
+    return str(desk.page.inner_text(f"{CURSOR} .field-arguments"))
+
+
+def test_j_and_k_move_and_enter_opens(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.queue()
+    desk.press("j", "j", "j", "k")
+    assert "Hotel1" in cursor(desk)
+    desk.press("Enter")
+    desk.page.wait_for_url(f"**/{waiting[1].pk}/change/")
+
+
+@pytest.mark.parametrize("key", ["n", "o"])
+def test_n_starts_with_the_first_and_o_opens(desk: Any, waiting: list[Interrupt], key: str) -> None:
+    desk.queue()
+    if key == "o":
+        desk.press("j")
+    desk.press(key)
+    desk.page.wait_for_url(f"**/{waiting[0].pk}/change/")
+
+
+def test_slash_searches_and_the_question_mark_helps(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.queue()
+    desk.press("?")
+    assert "down, up" in desk.page.inner_text("#help")
+    desk.press("Escape", "/")
+    desk.page.keyboard.type("Hotel2")
+    desk.press("Enter")
+    desk.page.wait_for_url("**q=Hotel2**")
+    assert desk.page.locator("#result_list tbody tr").count() == 1
+
+
+def test_x_selects_and_several_are_approved_by_keys(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.queue()
+    desk.press("j", "x", "j", "x")
+    assert desk.page.inner_text("#selected-count") == "2 selected"
+    desk.page.get_by_role("button", name="Approve selected").press("Enter")
+    desk.page.wait_for_selector(".bulk-list")
+    desk.rest()
+    desk.press("Control+Enter")
+    desk.done()
+    assert "2 decided, 0 skipped" in desk.page.inner_text(".messagelist")
+    assert Decision.objects.count() == 2
+
+
+def test_nothing_is_sent_without_a_selection(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.queue()
+    assert desk.page.get_by_role("button", name="Approve selected").is_disabled()
+    desk.page.check("#action-toggle")
+    assert desk.page.inner_text("#selected-count") == "4 selected"
+    desk.page.uncheck("#action-toggle")
+    assert desk.page.get_by_role("button", name="Approve selected").is_disabled()
+
+
+def test_11_all_across_pages_can_be_selected(desk: Any, waiting: list[Interrupt], monkeypatch: Any) -> None:
+    monkeypatch.setattr("reviews.admin.ReviewAdmin.list_per_page", 2)
+    desk.queue()
+    desk.page.check("#action-toggle")
+    desk.button("Select all 4 of this list").click()
+    desk.page.get_by_role("button", name="Approve selected").click()
+    desk.page.wait_for_selector(".bulk-list")
+    assert desk.page.locator(".bulk-list > li").count() == 4
+
+
+def test_12_a_new_request_shows_within_5_seconds(desk: Any, waiting: list[Interrupt], invoke: Any, work: Any) -> None:
+    desk.queue()
+    desk.press("j", "j", "x")
+    invoke("book the Newcomer for 2 nights", session="new")
+    work()
+    Interrupt.objects.filter(args_text__contains="Newcomer").update(expires_at="2026-01-01T00:00:00Z")
+    desk.page.wait_for_selector("text=Newcomer", timeout=5000)
+    assert "Hotel1" in cursor(desk)
+    assert desk.page.inner_text("#selected-count") == "1 selected"
+    assert desk.page.is_checked(f"{CURSOR} input")
+    assert desk.page.title().startswith("(5) ")
+    assert desk.page.inner_text("[data-pending]") == "5"
+    assert "Newcomer" in desk.page.inner_text("#result_list tbody tr >> nth=0")
+
+
+def test_the_first_request_of_an_empty_queue_shows_too(desk: Any, invoke: Any, work: Any) -> None:
+    desk.queue()
+    assert "Nothing waits here" in desk.page.inner_text("#rows")
+    invoke("book the Newcomer for 2 nights")
+    work()
+    desk.page.wait_for_selector("text=Newcomer", timeout=5000)
+    desk.press("j")
+    assert "Newcomer" in cursor(desk)
+
+
+def test_a_row_that_is_decided_elsewhere_goes_and_the_cursor_stays_near(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.queue()
+    desk.press("j", "j")
+    Interrupt.objects.filter(pk=waiting[1].pk).update(status="approved")
+    desk.page.wait_for_selector("text=Hotel1", state="detached", timeout=5000)
+    assert "Hotel2" in cursor(desk)
+
+
+def test_a_list_that_can_not_be_renewed_says_so(desk: Any, waiting: list[Interrupt]) -> None:
+    desk.page.route("**/rows/*", lambda route: route.fulfill(status=500))
+    desk.queue()
+    desk.page.wait_for_selector("#news.note", timeout=20_000)
+    assert "no longer up to date" in desk.page.inner_text("#news")
+
+
+@pytest.mark.slow
+def test_16_sixty_reviews_are_cleared_by_keys_alone(desk: Any, invoke: Any, work: Any) -> None:
+    for number in range(54):
+        invoke(f"book the Hotel{number} for 2 nights", session=f"s{number}")
+    for number in range(6):
+        invoke(f"email bob@example.com saying hello {number}", session=f"m{number}")
+    work()
+    desk.queue()
+    desk.press("n")
+    for number in range(60):
+        wanted = Interrupt.objects.filter(status="pending").order_by("expires_at", "created_at").first()
+        assert wanted is not None
+        desk.page.wait_for_url(f"**/{wanted.pk}/change/")
+        desk.rest()
+        if wanted.risk == "high":
+            desk.press("a", "Enter")
+        elif number % 10 == 3:
+            desk.press("r")
+            desk.page.keyboard.type("no")
+            desk.press("Control+Enter")
+        elif number % 10 == 6:
+            desk.press("e")
+            desk.page.keyboard.type("Savoy")
+            desk.press("Control+Enter")
+        else:
+            desk.press("a")
+        desk.done()
+    found = dict.fromkeys(("approved", "rejected", "edited"), 0)
+    for status in Interrupt.objects.values_list("status", flat=True):
+        found[status] += 1
+    assert found == {"approved": 48, "rejected": 6, "edited": 6}
