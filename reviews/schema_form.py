@@ -116,9 +116,13 @@ class ArgumentsForm:
         """Hold changed arguments against the schema, each error at its field. Returns whether they fit."""
         if self.root is None or self.errors or not self.is_changed:
             return not self.errors
-        checker = jsonschema.Draft202012Validator(self.schema, registry=NO_REMOTE)
-        for error in checker.iter_errors(self.args):
-            path, message = schema_errors.explained(error)
+        try:
+            checker = jsonschema.Draft202012Validator(self.schema, registry=NO_REMOTE)
+            found = [schema_errors.explained(error) for error in checker.iter_errors(self.args)]
+        except Exception:  # a tool's schema, perhaps from another server, can be broken in many ways
+            text = _("The tool's schema can't be read: these arguments can only be approved as they are.")
+            found = [([], str(text))]
+        for path, message in found:
             self.root.add_error(path, message)
         return not self.errors
 
@@ -239,8 +243,9 @@ class _Builder:
 
     def _target(self, reference: str) -> Any:
         for place in ("$defs", "definitions"):
-            if reference.startswith(f"#/{place}/"):
-                return (self.schema.get(place) or {}).get(reference.removeprefix(f"#/{place}/"), {})
+            known = self.schema.get(place)
+            if reference.startswith(f"#/{place}/") and isinstance(known, dict):
+                return known.get(reference.removeprefix(f"#/{place}/"), {})
         return {}
 
     @staticmethod
