@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agents.models import Interrupt, Status, Task, ToolCall
 from agents.terms import Verdict
 from reviews import differences, rights
+from reviews.claims import held
 from reviews.models import Decision, Review
 
 EARLIER = 5  # tasks of the session that are shown before the one that asks
@@ -29,12 +31,13 @@ class Event:
 
 def claims(reviews: Iterable[Interrupt]) -> dict[Any, str]:
     """Who looks at these reviews at the moment, by the review's key: one query for all of them."""
-    return {}
+    return {key: claim.by.get_username() for key, claim in held(reviews).items()}
 
 
 def claim_address(review: Interrupt) -> str:
     """Where the open page says that somebody looks at the review; empty where nobody is to be told."""
-    return ""
+    open_ = review.status == Interrupt.Status.PENDING
+    return reverse("claim-review", args=[review.pk]) if open_ else ""
 
 
 def arguments(review: Interrupt) -> list[tuple[str, str]]:
@@ -117,7 +120,8 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
     call = ToolCall.objects.filter(
         task=review.task_id, message_id=review.message_id, tool_call_id=review.tool_call_id
     ).first()
-    claimed_by = claims([review]).get(review.pk)
+    holder = claims([review]).get(review.pk)
+    claimed_by = None if holder == principal.get_username() else holder
     return {
         "review": review,
         "session": review.task.session,
@@ -129,7 +133,7 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "decision": Decision.objects.filter(review=review).first(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
         "claimed_by": claimed_by,
-        "claim_address": claim_address(review),
+        "claim_address": "" if claimed_by else claim_address(review),
         "past": past(review, principal),
         "timeline": timeline(review, call, claimed_by),
         "result": result(call),

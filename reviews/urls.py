@@ -8,6 +8,6 @@ urlpatterns = [
     path("reviews", ReviewViewSet.as_view({"get": "list"})),
     path("reviews/<str:pk>", ReviewViewSet.as_view({"get": "retrieve"})),
     path("reviews/<str:pk>/decide", ReviewViewSet.as_view({"post": "decide"})),
-    path("reviews/<str:pk>/claim", ReviewViewSet.as_view({"post": "claim"})),
+    path("reviews/<str:pk>/claim", ReviewViewSet.as_view({"post": "claim"}), name="claim-review"),
     path("reviews/<str:pk>/release", ReviewViewSet.as_view({"post": "release"})),
 ]
