@@ -48,7 +48,9 @@ def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
         f'<text class="name" x="{{}}" y="{HEIGHT - 6}" text-anchor="middle">{{}}</text>',
         drawn,
     )
-    return _svg(title, HEIGHT, shapes)
+    y = HEIGHT - FLOOR
+    floor = format_html('<line class="floor" x1="0" y1="{}" x2="{}" y2="{}"/>', y, WIDTH, y)
+    return _svg(title, HEIGHT, format_html("{}{}", floor, shapes))
 
 
 def bars(title: str, rows: Sequence[Bar]) -> SafeString:
