@@ -72,7 +72,12 @@ class Task(models.Model):
     agent = models.CharField(_("agent"), max_length=100, default="default")
     request_digest = models.CharField(max_length=64, editable=False)  # the same body again starts nothing
     submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("submitted by")
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,  # `task_flight_principal` begins with it
+        verbose_name=_("submitted by"),
     )
 
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
