@@ -181,7 +181,8 @@ class _Builder:
         known = known if isinstance(known, dict) else {}
         needed = schema.get("required")
         needed = needed if isinstance(needed, list) else []
-        names = [*known, *(name for name in place.value if name not in known)]
+        # As it was asked, then what was not given: PostgreSQL does not keep the order of a schema's keys.
+        names = [*place.value, *(name for name in known if name not in place.value)]
         if not names:
             return Group(place, {}) if "properties" in schema else Json(place)
         if not known:
