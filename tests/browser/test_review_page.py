@@ -234,8 +234,8 @@ def test_an_answer_in_place_of_the_tool(desk: Any, booking: Interrupt, work: Any
     assert ToolCall.objects.count() == 0
 
 
-EVIL = '{"<b>\\u202ek":"</script><script>document.title=1</script>","hotel_name":"<img src=x onerror=document.title=1>'
-EVIL += '\\u202eevil","nights":2}'
+EVIL = '{"hotel_name":"<img src=x onerror=document.title=1>\\u202eevil","nights":2,'
+EVIL += '"<b>\\u202ek":"</script><script>document.title=1</script>"}'
 
 
 def test_13_what_a_model_wrote_is_inert(desk: Any, booking: Interrupt) -> None:
