@@ -8,7 +8,7 @@ from typing import Literal
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 
 from agents import questions
@@ -126,6 +126,11 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
         rule = _exactly(review, scope, until, uses)
         save(rule, principal)
     return rule
+
+
+def made_for(user_id: str) -> QuerySet[PolicyRule]:
+    """What was made from this user's calls: such a rule holds their id and the arguments of a call."""
+    return PolicyRule.objects.exclude(made_from=None).filter(user=glob.escape(user_id))
 
 
 def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> PolicyRule:
