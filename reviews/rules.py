@@ -88,6 +88,18 @@ def may_allow_always(review: Interrupt, principal: User) -> bool:
     return may and "high" not in _risks(review)
 
 
+def can_allow_always(review: Interrupt, principal: User) -> bool:
+    """Whether `allow_always` would do it now: the call was approved and no rule was made from it that is in force."""
+    decided = review.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED)
+    return decided and may_allow_always(review, principal) and rule_of(review) is None
+
+
+def rule_of(review: Interrupt) -> PolicyRule | None:
+    """The *always allow* in force that was made from this review."""
+    found: PolicyRule | None = PolicyRule.objects.in_force().filter(made_from=review.pk).first()
+    return found
+
+
 def _risks(review: Interrupt) -> set[str]:
     """Every risk that was said of the call: as asked and as edited, by a rule and by the tool itself."""
     texts = [text for text in (review.verdict_text, review.answer_verdict_text) if text]
@@ -121,7 +133,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     with transaction.atomic():
         # Two at once would be twice the uses.
         Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).first()
-        if PolicyRule.objects.in_force().filter(made_from=review.pk).exists():
+        if rule_of(review) is not None:
             raise AlreadyAllowed
         rule = _exactly(review, scope, until, uses)
         save(rule, principal)
