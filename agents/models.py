@@ -251,7 +251,7 @@ class Interrupt(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.tool or self.kind} ({self.task})"
+        return f"{self.tool or self.get_kind_display()} ({self.task})"
 
     @property
     def args(self) -> Any:

@@ -144,7 +144,8 @@ class PolicyRule(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"rule {self.pk or 'new'}: {visible(self.name)}"
+        # Without a word of any language: it is stored with each verdict, and covered by its digest.
+        return f"#{self.pk}: {visible(self.name)}" if self.pk else visible(self.name)
 
     def terms(self) -> Terms:
         """On which a call is reviewed by this rule."""
@@ -229,7 +230,8 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.verb} by {self.actor}"
+        said = {"id": self.pk, "verb": self.get_verb_display(), "actor": self.actor}
+        return str(_("%(id)s: %(verb)s by %(actor)s") % said)
 
 
 class Claim(models.Model):
