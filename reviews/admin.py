@@ -11,7 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
@@ -129,7 +129,8 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
             return "–"
         if row.expires_at > timezone.now():
-            return timeuntil(row.expires_at, depth=1)
+            at = f"{formats.localize(timezone.localtime(row.expires_at))} {timezone.localtime(row.expires_at):%Z}"
+            return format_html('<span title="{}">{}</span>', at, timeuntil(row.expires_at, depth=1))
         return format_html('<span class="badge overdue">{}</span>', _("overdue"))
 
     @admin.display(description=_("claimed by"), empty_value="–")
@@ -309,7 +310,7 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
         return
     detail = error.detail
     if decision := error.extra.get("decision"):
-        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M")
+        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M %Z")
         said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
         detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
     form.add_error(None, detail)
