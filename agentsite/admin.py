@@ -64,7 +64,7 @@ class PeopleAdmin(WithPermissions, UserAdmin):
 
 
 @admin.register(Group)
-class GroupsAdmin(WithPermissions, GroupAdmin):
+class GroupsAdmin(WithPermissions, GroupAdmin):  # type: ignore[misc]
     """Groups of accounts."""
 
 
@@ -96,3 +96,8 @@ class AuthenticatorAdmin(DeviceAdmin, TOTPDeviceAdmin):
 @admin.register(StaticDevice)
 class BackupCodesAdmin(DeviceAdmin, StaticDeviceAdmin):
     """Backup codes. The codes are hidden."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Source: django.contrib.admin. The codes go with their device: their numbers tell nobody anything."""
+        _all, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return [str(device) for device in objs], counts, needed, protected

@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
 from django.urls import path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.i18n import set_language
 from django_otp import devices_for_user, user_has_device
@@ -67,7 +68,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
     @staticmethod
     def device_choices(user: Any) -> list[tuple[str, str]]:
         """Source: django_otp, which puts an empty choice first."""
-        return [(device.persistent_id, device.name) for device in devices_for_user(user)]
+        return [(device.persistent_id, gettext(device.name)) for device in devices_for_user(user)]
 
 
 class AgentsiteAdminSite(admin.AdminSite):

@@ -1,25 +1,29 @@
-"""Texts of other packages' models, in the reader's language: some of the packages do not even mark theirs."""
+"""Texts of other packages, in the reader's language: some of the packages do not even mark theirs for translation."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.apps import apps
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-# Of the last one a package's abstract model has the fields.
-UNMARKED = ("otp_static.StaticDevice", "otp_totp.TOTPDevice", "core.ApiKey")
+# Whose fields are shown. Of the last one a package's abstract model has the fields.
+SHOWN = ("otp_static.StaticDevice", "otp_totp.TOTPDevice", "core.ApiKey")
 
 
 def translate() -> None:
-    """Make the names of these models and of their fields, and what helps to fill them in, translatable."""
-    for model in map(apps.get_model, UNMARKED):
-        _mark(model._meta, "verbose_name", "verbose_name_plural")
+    """Make the names translatable that apps and models have, and what is said of the fields that are shown."""
+    for holder, name in list(unmarked()):
+        if text := getattr(holder, name):
+            setattr(holder, name, gettext_lazy(str(text)))
+
+
+def unmarked() -> Iterator[tuple[Any, str]]:
+    """What has a text, and the attribute that holds it. A list of permissions names every model there is."""
+    for config in apps.get_app_configs():
+        models = [] if config.name.startswith("django.") else list(config.get_models())
+        yield from [(config, "verbose_name")] if models else []
+        for model in models:
+            yield from ((model._meta, "verbose_name"), (model._meta, "verbose_name_plural"))
+    for model in map(apps.get_model, SHOWN):
         for field in model._meta.local_fields:
-            _mark(field, "verbose_name", "help_text")
-
-
-def _mark(holder: Any, *names: str) -> None:
-    for name in names:
-        text = getattr(holder, name)
-        if text and not isinstance(text, Promise):
-            setattr(holder, name, gettext_lazy(text))
+            yield from ((field, "verbose_name"), (field, "help_text"))

@@ -33,7 +33,8 @@ class PreferencesForm(forms.ModelForm):
 
 def page(request: HttpRequest) -> HttpResponse:
     """The page "My preferences" of the admin."""
-    kept = Preferences.objects.filter(user=request.user.pk).first() or Preferences(user_id=request.user.pk)
+    reader = request.user.pk
+    kept = Preferences.objects.filter(user=reader).first() or Preferences(user_id=reader)  # type: ignore[misc]
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=kept)
     if form.is_valid():
         form.save()

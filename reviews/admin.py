@@ -268,7 +268,7 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
         elif not selection.rows:
-            self.message_user(request, _told(_("Nothing to decide here."), selection.left_out), messages.WARNING)
+            self.message_user(request, _told(_("Nothing to decide here"), selection.left_out), messages.WARNING)
         else:
             return self._bulk_page(request, BulkForm(initial={"kind": kind}), kind, selection)
         return None
@@ -296,8 +296,12 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
 
 def _told(text: Any, reasons: Any) -> str:
     """The text, with why some were left out."""
-    told = "; ".join(f"{count} {visible(reason)}" for reason, count in reasons.items())
-    return f"{text} ({told})." if told else f"{str(text).rstrip('.')}."
+    each = (
+        _("%(count)s %(reason)s") % {"count": count, "reason": visible(reason)} for reason, count in reasons.items()
+    )
+    if told := "; ".join(map(str, each)):
+        return str(_("%(text)s (%(reasons)s).") % {"text": text, "reasons": told})
+    return str(_("%(text)s.") % {"text": text})
 
 
 def _explain(form: DecisionForm, error: AgentsiteError) -> None:

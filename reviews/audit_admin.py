@@ -28,7 +28,7 @@ class OutcomeFilter(admin.AllValuesFieldListFilter):
     def choices(self, changelist: Any) -> Any:
         """Source: django.contrib.admin."""
         for choice in super().choices(changelist):
-            yield {**choice, "display": OUTCOMES.get(choice["display"], choice["display"])}
+            yield {**choice, "display": OUTCOMES.get(str(choice["display"]), choice["display"])}
 
 
 @admin.register(AuditEntry)

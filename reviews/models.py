@@ -231,8 +231,7 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        said = {"id": self.pk, "verb": self.get_verb_display(), "actor": self.actor}
-        return str(_("%(id)s: %(verb)s by %(actor)s") % said)
+        return f"{self.pk}: {self.get_verb_display()}"
 
 
 class Claim(models.Model):

@@ -16,14 +16,16 @@ import polib
 from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
+from django.http import HttpRequest
 from django.utils.translation import override, to_locale
 from django.utils.translation.template import templatize
 
-from agentsite.foreign import UNMARKED
+from agentsite.foreign import SHOWN, unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("agentsite", "memory", "agents", "reviews")
 LOCALES = ROOT / "agentsite" / "locale"
+DJANGO = Path(django.__file__).parent
 # How many arguments of a function are messages; `pgettext` has a context before them.
 SINGLE, PLURAL = ("_", "gettext", "gettext_lazy", "gettext_noop"), ("ngettext", "ngettext_lazy")
 WITH_CONTEXT = ("pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy")
@@ -43,9 +45,9 @@ Message = tuple[str, str, str]  # context, text, plural; "" where there is none
 Found = dict[Message, set[str]]  # with the places that say it
 
 
-def collect() -> Found:
-    """Every message of the code and the templates. Django has to be set up."""
-    found: Found = {}
+def collect(locale: str) -> Found:
+    """Every message that a catalogue of this language needs. Django has to be set up."""
+    found = left_by_django(locale)
     files = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "migrations" not in path.parts)
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     sources |= {name: Path(str(_spec(name).origin)).read_text() for name in FOREIGN}
@@ -92,15 +94,30 @@ def error_messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
 def foreign() -> Iterator[Message]:
     """What other packages say of their models, and do not translate."""
     with override(settings.LANGUAGE_CODE):
-        for model in map(apps.get_model, (*UNMARKED, *FOREIGN_MODELS)):
-            fields = [
-                getattr(field, name) for field in model._meta.local_fields for name in ("verbose_name", "help_text")
-            ]
-            shown: Any = (
-                [] if model.__module__.startswith(ROOMS) else admin.site.get_model_admin(model).get_fieldsets(None)
-            )
-            texts = [model._meta.verbose_name, model._meta.verbose_name_plural, *fields, *(name for name, _ in shown)]
-            yield from (("", str(text), "") for text in texts if text)
+        texts = [str(getattr(holder, name)) for holder, name in unmarked()]
+        for model in map(apps.get_model, (*SHOWN, *FOREIGN_MODELS)):
+            if not model.__module__.startswith(ROOMS):
+                fieldsets = admin.site.get_model_admin(model).get_fieldsets(HttpRequest())
+                texts += [str(name or "") for name, _options in fieldsets]
+        for model in map(apps.get_model, FOREIGN_MODELS):
+            for field in model._meta.local_fields:
+                texts += [str(field.verbose_name), str(field.help_text)]
+    return (("", text, "") for text in texts if text)
+
+
+def left_by_django(locale: str) -> Found:
+    """What Django says in the admin, and has not been translated to this language for this version of it."""
+    theirs = [polib.mofile(str(path)) for path in DJANGO.glob(f"**/locale/{locale}/LC_MESSAGES/django.mo")]
+    known = {key_of(entry)[:2] for catalogue in theirs for entry in catalogue}
+    found: Found = {}
+    for part in ("contrib/admin", "contrib/auth"):
+        for path in sorted((DJANGO / part).rglob("*.*")):
+            name = f"django/{path.relative_to(DJANGO)}"
+            if path.suffix == ".py" and "migrations" not in path.parts:
+                _note(found, name, of_python(ast.parse(path.read_text())))
+            elif path.suffix == ".html":
+                _note(found, name, of_template(path.read_text()))
+    return {key: places for key, places in found.items() if key[:2] not in known}
 
 
 def merge(catalogue: polib.POFile, found: Found) -> None:
@@ -166,19 +183,22 @@ def opened(path: Path) -> polib.POFile:
     if path.exists():
         return polib.pofile(str(path), wrapwidth=120)
     locale = path.parent.parent.name
-    theirs = polib.mofile(str(Path(django.__file__).parent / "conf" / "locale" / locale / "LC_MESSAGES" / "django.mo"))
+    theirs = polib.mofile(str(DJANGO / "conf" / "locale" / locale / "LC_MESSAGES" / "django.mo"))
     made = polib.POFile(wrapwidth=120)
-    kept = {name: theirs.metadata[name] for name in ("Language", "Plural-Forms") if name in theirs.metadata}
-    made.metadata = {"MIME-Version": "1.0", "Content-Type": "text/plain; charset=utf-8", **kept}
-    made.metadata["Content-Transfer-Encoding"] = "8bit"
+    made.metadata = {
+        "Language": locale,
+        "MIME-Version": "1.0",
+        "Content-Type": "text/plain; charset=utf-8",
+        "Content-Transfer-Encoding": "8bit",
+        "Plural-Forms": theirs.metadata.get("Plural-Forms", "nplurals=2; plural=(n != 1);"),
+    }
     return made
 
 
 def main() -> None:
     """Bring every catalogue up to date and say what is left to do."""
-    found = collect()
     for path in paths():
-        catalogue = opened(path)
+        found, catalogue = collect(path.parent.parent.name), opened(path)
         merge(catalogue, found)
         path.parent.mkdir(parents=True, exist_ok=True)
         catalogue.save(str(path))
