@@ -3,7 +3,17 @@
 import re
 from html.parser import HTMLParser
 
-ATTRIBUTES = ("title", "placeholder", "aria-label", "alt", "label", "data-text", "data-all", "data-one", "data-stopped")
+ATTRIBUTES: tuple[str, ...] = (
+    "title",
+    "placeholder",
+    "aria-label",
+    "alt",
+    "label",
+    "data-text",
+    "data-all",
+    "data-one",
+    "data-stopped",
+)
 ATTRIBUTES += ("data-approve_one", "data-approve_many", "data-left_out", "data-draft", "data-remove")  # for scripts
 BUTTONS = ("submit", "button", "reset")
 SILENT = ("script", "style", "svg")

@@ -30,6 +30,9 @@ DJANGO = Path(django.__file__).parent
 SINGLE, PLURAL = ("_", "gettext", "gettext_lazy", "gettext_noop"), ("ngettext", "ngettext_lazy")
 WITH_CONTEXT = ("pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy")
 CALL = re.compile(r"(?<![\w.])(_|n?p?gettext)\(")
+_TEXT = r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
+SCRIPT_CALL = re.compile(rf"\bn?gettext\(\s*{_TEXT}(?:,\s*{_TEXT})?")
+SCRIPTS = "djangojs"  # the catalogue of what the admin's scripts say
 ERRORS = "AgentsiteError"  # whose subclasses have their message as their docstring
 # Packages that bring no catalogues, as far as people see what they say.
 FOREIGN = (
@@ -45,27 +48,31 @@ Message = tuple[str, str, str]  # context, text, plural; "" where there is none
 Found = dict[Message, set[str]]  # with the places that say it
 
 
-def collect(locale: str) -> Found:
-    """Every message that a catalogue of this language needs. Django has to be set up."""
-    found = left_by_django(locale)
+def collect(path: Path) -> Found:
+    """Every message that this catalogue needs. Django has to be set up."""
+    found = left_by_django(path.parent.parent.name, path.stem)
+    if path.stem != SCRIPTS:  # our own scripts have their texts from the templates
+        _collect_ours(found)
+    return found
+
+
+def _collect_ours(found: Found) -> None:
     files = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py") if "migrations" not in path.parts)
     sources = {str(path.relative_to(ROOT)): path.read_text() for path in files}
     sources |= {name: Path(str(_spec(name).origin)).read_text() for name in FOREIGN}
-    trees = {name: ast.parse(source) for name, source in sources.items()}
-    for name, tree in trees.items():
-        _note(found, name, of_python(tree))
-    for name, text in error_messages(trees):
+    for name, source in sources.items():
+        _note(found, name, of_python(source))
+    for name, text in error_messages({name: ast.parse(source) for name, source in sources.items()}):
         _note(found, name, [("", text, "")])
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("templates/**/*.html")):
             _note(found, str(path.relative_to(ROOT)), of_template(path.read_text()))
     _note(found, "agentsite/foreign.py", foreign())
-    return found
 
 
-def of_python(tree: ast.AST) -> Iterator[Message]:
+def of_python(source: str) -> Iterator[Message]:
     """The messages that the code marks with a gettext function."""
-    for node in ast.walk(tree):
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and (message := _of_call(node)):
             yield message
 
@@ -75,6 +82,16 @@ def of_template(source: str) -> Iterator[Message]:
     for line in templatize(source).splitlines():
         for start in CALL.finditer(line):
             yield from _first_call(line[start.start() :])
+
+
+def of_script(source: str) -> Iterator[Message]:
+    """The messages of a script."""
+    for found in SCRIPT_CALL.finditer(source):
+        texts = [str(ast.literal_eval(text)) for text in found.groups() if text]
+        yield "", texts[0], texts[1] if len(texts) > 1 else ""
+
+
+READERS = {"django": {".py": of_python, ".html": of_template}, "djangojs": {".js": of_script}}
 
 
 def error_messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
@@ -105,18 +122,16 @@ def foreign() -> Iterator[Message]:
     return (("", text, "") for text in texts if text)
 
 
-def left_by_django(locale: str) -> Found:
+def left_by_django(locale: str, domain: str) -> Found:
     """What Django says in the admin, and has not been translated to this language for this version of it."""
-    theirs = [polib.mofile(str(path)) for path in DJANGO.glob(f"**/locale/{locale}/LC_MESSAGES/django.mo")]
+    theirs = [polib.mofile(str(path)) for path in DJANGO.glob(f"**/locale/{locale}/LC_MESSAGES/{domain}.mo")]
     known = {key_of(entry)[:2] for catalogue in theirs for entry in catalogue}
     found: Found = {}
     for part in ("contrib/admin", "contrib/auth"):
         for path in sorted((DJANGO / part).rglob("*.*")):
-            name = f"django/{path.relative_to(DJANGO)}"
-            if path.suffix == ".py" and "migrations" not in path.parts:
-                _note(found, name, of_python(ast.parse(path.read_text())))
-            elif path.suffix == ".html":
-                _note(found, name, of_template(path.read_text()))
+            read = READERS[domain].get(path.suffix)
+            if read is not None and not {"migrations", "vendor"} & set(path.parts):
+                _note(found, f"django/{path.relative_to(DJANGO)}", read(path.read_text()))
     return {key: places for key, places in found.items() if key[:2] not in known}
 
 
@@ -172,10 +187,10 @@ def placeholders(text: str) -> list[str]:
 
 
 def paths() -> Iterator[Path]:
-    """The catalogue of every language of the settings but English, which the code speaks."""
+    """The catalogues of every language of the settings but English, which the code speaks."""
     for code, _name in settings.LANGUAGES:
         if code != settings.LANGUAGE_CODE:
-            yield LOCALES / to_locale(code) / "LC_MESSAGES" / "django.po"
+            yield from (LOCALES / to_locale(code) / "LC_MESSAGES" / f"{domain}.po" for domain in READERS)
 
 
 def opened(path: Path) -> polib.POFile:
@@ -198,7 +213,7 @@ def opened(path: Path) -> polib.POFile:
 def main() -> None:
     """Bring every catalogue up to date and say what is left to do."""
     for path in paths():
-        found, catalogue = collect(path.parent.parent.name), opened(path)
+        found, catalogue = collect(path), opened(path)
         merge(catalogue, found)
         path.parent.mkdir(parents=True, exist_ok=True)
         catalogue.save(str(path))
@@ -232,7 +247,7 @@ def _first_call(text: str) -> Iterator[Message]:
             tree = ast.parse(text[:end], mode="eval")
         except SyntaxError:
             continue
-        yield from of_python(tree)
+        yield from filter(None, map(_of_call, (node for node in ast.walk(tree) if isinstance(node, ast.Call))))
         return
 
 
