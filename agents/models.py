@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from agentsite.core.clock import Now
 
@@ -46,8 +47,8 @@ class Session(models.Model):
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
         permissions = (
-            ("act_for_any_user", "Can act for any user (service account)"),
-            ("view_system", "Can see the whole system"),
+            ("act_for_any_user", gettext_noop("Can act for any user (service account)")),
+            ("view_system", gettext_noop("Can see the whole system")),
         )
         constraints = (models.UniqueConstraint(fields=("user_id", "session_id"), name="one_session_per_id_and_user"),)
         indexes = (
@@ -252,7 +253,7 @@ class Interrupt(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.tool or self.kind} ({self.task})"
+        return f"{self.tool or self.get_kind_display()} ({self.task})"
 
     @property
     def args(self) -> Any:

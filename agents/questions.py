@@ -9,6 +9,7 @@ from agentsite.core.text import canonical, digest, storable
 
 MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
 OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
+OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
 CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
@@ -38,7 +39,7 @@ def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interru
         fields = value[MARK]
     else:
         args_text = _text_of(value)
-        verdict_text = Verdict("review", "the graph asks", OWN_TERMS).to_text()
+        verdict_text = Verdict("review", OWN, OWN_TERMS).to_text()
         fields = {
             "kind": Interrupt.Kind.QUESTION,
             "message_id": node_id,

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonRes
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
@@ -128,7 +128,8 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
             return "–"
         if row.expires_at > timezone.now():
-            return timeuntil(row.expires_at, depth=1)
+            at = f"{formats.localize(timezone.localtime(row.expires_at))} {timezone.localtime(row.expires_at):%Z}"
+            return format_html('<span title="{}">{}</span>', at, timeuntil(row.expires_at, depth=1))
         return format_html('<span class="badge overdue">{}</span>', _("overdue"))
 
     @admin.display(description=_("claimed by"), empty_value="–")
@@ -206,7 +207,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
         elif not selection.rows:
-            self.message_user(request, _told(_("Nothing to decide here."), selection.left_out), messages.WARNING)
+            self.message_user(request, _told(_("Nothing to decide here"), selection.left_out), messages.WARNING)
         else:
             return self._bulk_page(request, BulkForm(initial={"kind": kind}), kind, selection)
         return None
@@ -228,5 +229,9 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
 def _told(text: Any, reasons: Any) -> str:
     """The text, with why some were left out."""
-    told = "; ".join(f"{count} {visible(reason)}" for reason, count in reasons.items())
-    return f"{text} ({told})." if told else f"{str(text).rstrip('.')}."
+    each = (
+        _("%(count)s %(reason)s") % {"count": count, "reason": visible(reason)} for reason, count in reasons.items()
+    )
+    if told := "; ".join(map(str, each)):
+        return str(_("%(text)s (%(reasons)s).") % {"text": text, "reasons": told})
+    return str(_("%(text)s.") % {"text": text})

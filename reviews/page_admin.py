@@ -61,7 +61,7 @@ class ReviewPage:
                 return _to(None)
             claims.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
         except AgentsiteError as error:
-            messages.error(request, str(error.detail))
+            messages.error(request, error.detail)
         return _to(review)
 
     def always_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -75,7 +75,7 @@ class ReviewPage:
         try:
             rule = rules.allow_always(review, request.user, scope=data["scope"], until=until, uses=data["uses"])  # type: ignore[arg-type]
         except AgentsiteError as error:
-            form.add_error(None, str(error.detail))
+            form.add_error(None, error.detail)
             return self._page(request, review, DecisionForm(review), always=form)
         address = reverse("admin:reviews_policyrule_change", args=[rule.pk])
         text = _('This very call runs unseen from now on, <a href="{}">by a rule</a> that you can switch off.')
@@ -167,7 +167,7 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
         return
     detail = error.detail
     if decision := error.extra.get("decision"):
-        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M")
+        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M %Z")
         said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
         detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
     form.add_error(None, detail)

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from agents import questions
 from agents.models import Interrupt, ToolCall
@@ -125,7 +126,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     """
     if not may_allow_always(review, principal):
         raise NotAllowed(
-            "You may not allow this call always: you need the right to add rules, and never for high risk."
+            _("You may not allow this call always: you need the right to add rules, and never for high risk.")
         )
     if review.status not in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED):
         raise NotApproved
@@ -167,17 +168,18 @@ def _agreed_arguments(review: Interrupt) -> dict[str, object]:
     """What was approved, as edited. Raises Invalid where it is too long for a rule that each call reads."""
     text = review.answer_args_text or review.args_text
     if len(text) > conditions.MAX_VALUE:
-        raise Invalid(f"Its arguments have more than {conditions.MAX_VALUE} characters, too many for a rule.")
+        text = _("Its arguments have more than %(limit)s characters, too many for a rule.")
+        raise Invalid(text % {"limit": conditions.MAX_VALUE})
     return dict(json.loads(text))
 
 
 def _require_bounds(scope: str, until: datetime, uses: int) -> None:
     wrong: dict[str, list[str]] = {}
     if scope not in ("session", "user"):
-        wrong["scope"] = ["session or user."]
+        wrong["scope"] = [_("session or user.")]
     if not timezone.now() < until <= timezone.now() + LONGEST:
-        wrong["until"] = [f"In the future, and at most {LONGEST.days} days ahead."]
+        wrong["until"] = [_("In the future, and at most %(days)s days ahead.") % {"days": LONGEST.days}]
     if not 1 <= uses <= MOST_USES:
-        wrong["uses"] = [f"From 1 to {MOST_USES}."]
+        wrong["uses"] = [_("From 1 to %(limit)s.") % {"limit": MOST_USES}]
     if wrong:
         raise Invalid(errors=wrong)

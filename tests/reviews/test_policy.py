@@ -44,7 +44,7 @@ def test_without_rules_the_tool_speaks_for_itself() -> None:
 def test_a_rule_goes_before_the_tool_and_the_verdict_names_it() -> None:
     made = rule("allow", "amount <= 100", name="Small refunds")
     verdict = policy.assess(asked(amount=100))
-    assert (verdict.action, verdict.rule, verdict.rule_id) == ("allow", f"rule {made.pk}: Small refunds", made.pk)
+    assert (verdict.action, verdict.rule, verdict.rule_id) == ("allow", f"#{made.pk}: Small refunds", made.pk)
     assert Verdict.from_text(verdict.to_text()) == verdict
 
 
