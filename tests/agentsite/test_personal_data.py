@@ -101,7 +101,8 @@ def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
 def test_of_an_unknown_user_it_is_empty() -> None:
     assert exported("nobody") == {
         "user_id": "nobody",
-        **{name: [] for name in ("account", "api_keys", "idempotency_keys", "sessions", "memories", "decisions")},
+        **{name: [] for name in ("account", "api_keys", "idempotency_keys", "email_subscriptions")},
+        **{name: [] for name in ("sessions", "memories", "decisions")},
     }
 
 
