@@ -82,6 +82,7 @@ class EndpointAdmin(admin.ModelAdmin):
         """The old one signs nothing from then on, also not what is tried again."""
         for endpoint in queryset:
             Endpoint.objects.filter(pk=endpoint.pk).update(secret=new_secret())
+            self.log_change(request, endpoint, [{"changed": {"fields": [gettext("secret")]}}])
         messages.success(request, _("Give the new secrets to the receivers: they stand on the endpoints' pages."))
 
     @admin.display(description=_("note"))

@@ -3,6 +3,7 @@
 import ssl
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -35,19 +36,25 @@ def post(url: str, headers: dict[bytes | str, bytes | str], body: bytes, timeout
         addresses.Refused: the host leads to where we do not send.
         Exception: httpcore2's own, for whatever else kept it from an answer.
     """
-    line = Line(encrypted=urlsplit(url).scheme == "https", deadline=time.monotonic() + timeout)
+    parts = urlsplit(url)
+    line = Line(encrypted=parts.scheme == "https", deadline=time.monotonic() + timeout)
+    headers = {"host": parts.netloc, **headers}  # httpcore2 would leave out the brackets of an IPv6 address
     each = dict.fromkeys(("connect", "read", "write", "pool"), timeout)
     with (
         httpcore2.ConnectionPool(ssl_context=_trust(), network_backend=line, max_keepalive_connections=0) as pool,
         pool.stream("POST", url, headers=headers, content=body, extensions={"timeout": each}) as response,
     ):
-        answer = Answer(response.status, _retry_after(response.headers))
-        read = 0
-        for chunk in response.iter_stream():
-            read += len(chunk)
-            if read >= BODY_LIMIT:
-                break
-        return answer
+        with suppress(httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
+            _read_some(response.iter_stream())  # whatever becomes of it, the answer is there
+        return Answer(response.status, _retry_after(response.headers))
+
+
+def _read_some(body: Iterable[bytes]) -> None:
+    read = 0
+    for chunk in body:
+        read += len(chunk)
+        if read >= BODY_LIMIT:
+            return
 
 
 class Line(httpcore2.NetworkBackend):

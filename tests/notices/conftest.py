@@ -35,7 +35,7 @@ class Receiver:
     got: list[Got] = field(default_factory=list)
     answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
     seconds: float = 0.0  # that it takes to answer
-    drips: bool = False  # a header's byte at a time, for ever
+    drips: bytes = b""  # how an answer begins that then goes on for seconds, byte by byte
 
     @property
     def url(self) -> str:
@@ -51,7 +51,7 @@ class Handler(BaseHTTPRequestHandler):
         receiver.got.append(Got(self.path, {name.lower(): text for name, text in self.headers.items()}, body))
         time.sleep(receiver.seconds)
         if receiver.drips:
-            self.drip()
+            self.drip(receiver.drips)
             return
         status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
         self.send_response(status)
@@ -59,8 +59,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
 
-    def drip(self) -> None:
-        self.wfile.write(b"HTTP/1.1 200 OK\r\nx: ")
+    def drip(self, beginning: bytes) -> None:
+        self.wfile.write(beginning)
         for _ in range(100):
             time.sleep(0.05)
             try:

@@ -4,6 +4,7 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import httpcore2
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -11,7 +12,7 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from agents import services as agents
-from agentsite.notices import outbox
+from agentsite.notices import outbox, posting
 from agentsite.notices.courier import deliver_due
 from agentsite.notices.models import Delivery, Endpoint
 from reviews.services import Choice, decide
@@ -206,7 +207,7 @@ def test_a_redirect_is_not_followed(waiting: Delivery, receiver: Receiver) -> No
     assert (only().status, only().last_code) == ("pending", 307)
 
 
-@pytest.mark.parametrize("how", [{"seconds": 3.0}, {"drips": True}])
+@pytest.mark.parametrize("how", [{"seconds": 3.0}, {"drips": b"HTTP/1.1 200 OK\r\nx: "}])
 def test_one_that_takes_too_long_is_given_up(waiting: Delivery, receiver: Receiver, settings: Any, how: Any) -> None:
     vars(receiver).update(how)
     settings.NOTICE_TIMEOUT_SECONDS = 0.4
@@ -214,3 +215,28 @@ def test_one_that_takes_too_long_is_given_up(waiting: Delivery, receiver: Receiv
     deliver_due()
     assert timezone.now() - before < timedelta(seconds=2)
     assert "ReadTimeout" in only().last_error
+
+
+def test_an_answer_counts_whatever_becomes_of_its_body(waiting: Delivery, receiver: Receiver, settings: Any) -> None:
+    receiver.drips = b"HTTP/1.1 200 OK\r\n\r\n"
+    settings.NOTICE_TIMEOUT_SECONDS = 0.4
+    deliver_due()
+    assert (only().status, only().last_code) == ("sent", 200)
+
+
+def test_of_a_large_answer_little_is_read(waiting: Delivery, receiver: Receiver, settings: Any) -> None:
+    receiver.drips = b"HTTP/1.1 200 OK\r\n\r\n" + b"x" * 100_000
+    before = timezone.now()
+    deliver_due()
+    assert only().status == "sent"
+    assert timezone.now() - before < timedelta(seconds=2)
+
+
+def test_an_ipv6_address_is_named_in_brackets(monkeypatch: Any, settings: Any) -> None:
+    sent: list[bytes] = []
+    stream = httpcore2.MockBackend([b"HTTP/1.1 204 No Content\r\n\r\n"]).connect_tcp("", 0)
+    monkeypatch.setattr(stream, "write", lambda buffer, timeout=None: sent.append(buffer))
+    monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", lambda *args: stream)
+    settings.WEBHOOK_ALLOW_NETWORKS = ["fd00::/8"]
+    assert posting.post("http://[fd00::1]:8080/hook", {}, b"{}", 1).status == 204
+    assert b"host: [fd00::1]:8080" in b"".join(sent).lower()
