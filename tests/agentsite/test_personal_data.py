@@ -99,7 +99,8 @@ def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
 
 
 def test_of_an_unknown_user_it_is_empty() -> None:
-    kinds = ("account", "api_keys", "idempotency_keys", "sessions", "memories", "policy_rules", "decisions")
+    kinds = ("account", "api_keys", "idempotency_keys", "email_subscriptions")
+    kinds += ("sessions", "memories", "policy_rules", "decisions")
     assert exported("nobody") == {"user_id": "nobody", **{name: [] for name in kinds}}
 
 
