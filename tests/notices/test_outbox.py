@@ -186,12 +186,16 @@ def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_is_over(
 
 
 def test_who_comes_after_the_end_of_his_lease_records_nothing(endpoint: Endpoint, receiver: Receiver) -> None:
-    late = courier.claim(outbox.send_test(endpoint).pk)
-    assert late is not None
+    made = outbox.send_test(endpoint)
+    late = courier.claim(made.pk)
     make_due()
-    courier.deliver_due()
+    newer = courier.claim(made.pk)
+    assert late is not None
+    assert newer is not None
     receiver.answers = [(500, {})]
     courier.carry_out(late)
+    assert Delivery.objects.get().last_code is None
+    courier.carry_out(newer)
     assert (Delivery.objects.get().status, Delivery.objects.get().last_code) == ("sent", 204)
 
 
