@@ -178,6 +178,7 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    CELERY_WORKER_DISABLE_PREFETCH = True  # a job that a busy worker has reserved waits there while others are free
     CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
     CACHES: dict[str, Any] = {
         "default": {
