@@ -13,7 +13,7 @@ from celery.signals import (
     worker_shutting_down,
 )
 from django.conf import settings
-from django.db import DataError, IntegrityError, close_old_connections
+from django.db import DataError, IntegrityError, close_old_connections, connection
 from opentelemetry.trace import SpanKind
 from structlog.contextvars import bound_contextvars
 
@@ -89,16 +89,29 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
 
 
 @worker_init.connect
-def _load_agents(**kwargs: Any) -> None:
+def _prepare(**kwargs: Any) -> None:
     # Before prefork forks: each child would spend 3.5 s of CPU on it otherwise.
     for alias in settings.AGENTS:
         registry.graph(alias)
+    if _forks():
+        # A child that is forked for one that died would inherit a pool's sockets and locks, but not its threads; and
+        # Celery closes the pool after each job, under the hands of the heart.
+        connection.settings_dict["OPTIONS"].pop("pool", None)
 
 
 @worker_ready.connect
+def _start_heart_here(**kwargs: Any) -> None:
+    if not _forks():  # else in each child; the parent has no runs, and no thread of it should hold a lock at a fork
+        heart().start()
+
+
 @worker_process_init.connect
-def _start_heart(**kwargs: Any) -> None:
+def _start_heart_of_child(**kwargs: Any) -> None:
     heart().start()
+
+
+def _forks() -> bool:
+    return bool(settings.CELERY_WORKER_POOL == "prefork")
 
 
 @worker_shutdown.connect

@@ -218,6 +218,7 @@ class Interrupt(models.Model):
     args_digest = models.CharField(max_length=64)  # over task, tool, arguments and verdict
     args_schema = models.JSONField(default=dict)
     description = models.TextField(_("description"), blank=True)
+    said = models.TextField(_("the agent's words"), blank=True)  # what the model wrote beside the call
     risk = models.CharField(_("risk"), max_length=10, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
     on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": it is overdue, and stays open

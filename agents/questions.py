@@ -21,7 +21,7 @@ def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str
 def payload(interrupt: Interrupt) -> dict[str, Any]:
     """What the gate hands to LangGraph: all that `from_payload` needs, and JSON only."""
     names = ("kind", "message_id", "tool_call_id", "round", "tool", "args_text", "verdict_text", "args_digest")
-    return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "risk")}}
+    return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "said", "risk")}}
 
 
 def graph_id(interrupt: Interrupt) -> str:

@@ -23,7 +23,7 @@ def parts(host: str, port: int, model_port: int | None) -> list[Part]:
     python = sys.executable
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     # One process unless WEB_CONCURRENCY says otherwise. Warnings only: the supervisor tells what starts and ends.
-    web = [python, "-m", "gunicorn", "agentsite.wsgi", "--bind", bind, "--worker-class", "gthread"]
+    web = [python, "-m", "gunicorn", "agentsite.wsgi", "--bind", bind, "--worker-class", "agentsite.web_worker.Worker"]
     web += ["--threads", str(settings.WEB_THREADS), "--graceful-timeout", str(GRACEFUL_SECONDS)]
     web += ["--log-level", "warning", "--no-control-socket"]
     made = [Part("web", web)]

@@ -23,9 +23,11 @@ from django_celery_results.models import TaskResult
 
 from agents import services
 from agents.models import FINAL, IdempotencyKey, Session, Task
-from agentsite.core.models import ApiKey
+from agentsite.core.models import ApiKey, Preferences
+from agentsite.notices.models import Delivery, Subscription
 from memory import writing
 from memory.models import Memory
+from reviews import rules
 from reviews.models import Decision
 
 # Credentials (an API key's id holds its hash), and numbers that are made from the text.
@@ -55,16 +57,17 @@ def counts(user_id: str) -> dict[str, int]:
         "tasks": tasks.count(),
         "unfinished": tasks.exclude(status__in=FINAL).count(),
         "memories": Memory.objects.filter(user_id=user_id).count(),
+        "policy rules": rules.made_for(user_id).count(),
         "idempotency keys": IdempotencyKey.objects.filter(principal__username=user_id).count(),
         "accounts": User.objects.filter(username=user_id).count(),
     }
 
 
 def erase(user_id: str, *, account: bool = False) -> None:
-    """Delete sessions with everything that belongs to them, memories and idempotency keys; tasks that run are stopped.
+    """Delete sessions with everything that belongs to them, memories, idempotency keys and the rules made from calls.
 
-    What people did about it in the admin stays, without the names of the things. Running it again goes on where it was
-    interrupted.
+    Tasks that run are stopped. What people did about it in the admin stays, without the names of the things. Running it
+    again goes on where it was interrupted.
 
     Args:
         account: also the Django user with its API keys, which open nothing from the start.
@@ -76,14 +79,20 @@ def erase(user_id: str, *, account: bool = False) -> None:
     for _ in services.delete_sessions_of(user_id):
         pass
     writing.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
+    rules.made_for(user_id).delete()  # the audit log keeps their ids
     IdempotencyKey.objects.filter(principal__username=user_id).delete()
+    Delivery.objects.filter(user__username=user_id).delete()  # those about their tasks went with the sessions
     _forget_failed_jobs()
     if account:
         User.objects.filter(username=user_id).delete()
 
 
 def _owned(user_id: str) -> dict[str, Rows]:
-    return {"sessions": Session.objects.filter(user_id=user_id), "memories": Memory.objects.filter(user_id=user_id)}
+    return {
+        "sessions": Session.objects.filter(user_id=user_id),
+        "memories": Memory.objects.filter(user_id=user_id),
+        "policy_rules": rules.made_for(user_id),
+    }
 
 
 def _roots(user_id: str) -> dict[str, Rows]:
@@ -91,6 +100,8 @@ def _roots(user_id: str) -> dict[str, Rows]:
         "account": User.objects.filter(username=user_id),
         "api_keys": ApiKey.objects.filter(user__username=user_id),
         "idempotency_keys": IdempotencyKey.objects.filter(principal__username=user_id),
+        "preferences": Preferences.objects.filter(user__username=user_id),
+        "email_subscriptions": Subscription.objects.filter(user__username=user_id),
         **_owned(user_id),
         "decisions": Decision.objects.filter(by_name=user_id),
     }

@@ -14,6 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
 from agentsite.login_protection import login_protection
+from agentsite.notice_settings import *  # noqa: F403
 from agentsite.spectacular import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
@@ -66,6 +67,7 @@ INSTALLED_APPS = [
     "memory",
     "agents",
     "reviews",
+    "agentsite.notices",
     "agentsite",
 ]
 

@@ -36,7 +36,7 @@ def arguments() -> argparse.Namespace:
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--database-restarts", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--pause", type=float, default=0.7, help="seconds between two faults")
+    parser.add_argument("--pause", type=float, default=1.2, help="seconds between two faults")
     parser.add_argument("--patience", type=float, default=240, help="seconds for the last tasks to end in")
     parser.add_argument("--control", choices=("token", "fence", "ledger"), help="take this guard out")
     parser.add_argument("--sqlite", action="store_true", help="SQLite and files in place of PostgreSQL and Redis")
@@ -105,7 +105,8 @@ def under_fire(
     """Run workers and spoil their work, until the clients have seen the end of every task."""
     chance = random.Random(given.seed)
     wait_for(folder / "migrated", clients)
-    workers = Workers(2, 4, folder)
+    # As each is documented: threads on SQLite and files; a process for each task at once where children are to die.
+    workers = Workers(3, "threads" if given.sqlite else "prefork", 3, folder)
     try:
         wait_for(folder / "begun", clients)
         plan = faults(given, chance)

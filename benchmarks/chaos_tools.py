@@ -67,7 +67,7 @@ def _slow_model() -> None:
 
 
 @contextmanager
-def _unfenced(attempt: Any) -> Iterator[Any]:
+def unfenced(attempt: Any) -> Iterator[Any]:
     if connection.vendor == "postgresql":
         yield PostgresSaver(checkpoints._pool())
     else:
@@ -76,7 +76,7 @@ def _unfenced(attempt: Any) -> Iterator[Any]:
 
 
 def _without_fence() -> None:
-    checkpoints.saver_of = _unfenced
+    checkpoints.saver_of = unfenced
 
 
 def _without_token() -> None:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import F, Min
+from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -89,6 +89,18 @@ def may_allow_always(review: Interrupt, principal: User) -> bool:
     return may and "high" not in _risks(review)
 
 
+def can_allow_always(review: Interrupt, principal: User) -> bool:
+    """Whether `allow_always` would do it now: the call was approved and no rule was made from it that is in force."""
+    decided = review.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED)
+    return decided and may_allow_always(review, principal) and rule_of(review) is None
+
+
+def rule_of(review: Interrupt) -> PolicyRule | None:
+    """The *always allow* in force that was made from this review."""
+    found: PolicyRule | None = PolicyRule.objects.in_force().filter(made_from=review.pk).first()
+    return found
+
+
 def _risks(review: Interrupt) -> set[str]:
     """Every risk that was said of the call: as asked and as edited, by a rule and by the tool itself."""
     texts = [text for text in (review.verdict_text, review.answer_verdict_text) if text]
@@ -122,19 +134,25 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     with transaction.atomic():
         # Two at once would be twice the uses.
         Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).first()
-        if PolicyRule.objects.in_force().filter(made_from=review.pk).exists():
+        if rule_of(review) is not None:
             raise AlreadyAllowed
         rule = _exactly(review, scope, until, uses)
         save(rule, principal)
     return rule
 
 
+def made_for(user_id: str) -> QuerySet[PolicyRule]:
+    """What was made from this user's calls: such a rule holds their id and the arguments of a call."""
+    return PolicyRule.objects.exclude(made_from=None).filter(user=glob.escape(user_id))
+
+
 def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> PolicyRule:
     session = review.task.session
     same = conditions.Condition(conditions.ALL, conditions.EQUALS, _agreed_arguments(review))
+    named = {"tool": review.tool, "user": session.user_id}
     return PolicyRule(
         position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
-        name=shortened(f"always {review.tool} for {session.user_id}", NAME_LENGTH),
+        name=shortened(_("always %(tool)s for %(user)s") % named, NAME_LENGTH),
         effect=PolicyRule.Effect.ALLOW,
         tool=glob.escape(review.tool),
         user=glob.escape(session.user_id),

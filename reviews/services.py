@@ -17,7 +17,7 @@ from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
 from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentsite.core.text import canonical, storable
-from reviews import arguments, audit, claims, rights
+from reviews import arguments, audit, claims, rights, signals
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
@@ -130,6 +130,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         audit.decided(review, answer, principal, reason)
         claims.end(review)
         agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
     return Review.objects.select_related("task__session").get(pk=review.pk)
@@ -167,6 +168,7 @@ def _expire(found: tuple[Any, Any]) -> bool:
         audit.decided(review, answer, None)
         claims.end(review)
         agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
     logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
     return True
 

@@ -21,7 +21,7 @@ from agentsite.core.errors import AgentsiteError  # noqa: E402
 from reviews.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
-WINDOW = 12  # tasks under way at once: few enough that a worker is free for one that was lost
+WINDOW = 5  # tasks under way at once: few enough that a child is free for one that was lost, where one worker is away
 AWAY = (OperationalError, InterfaceError)
 QUERY = (
     'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
@@ -87,14 +87,18 @@ class Story:
             time.sleep(0.2)
 
     def wait_for_end(self, seconds: float) -> None:
-        """Until every task has ended, but no longer than this after the last one was submitted."""
+        """Until every task has ended, but no longer than this after the last fault and the last submission."""
+        # No sooner, or a fault would meet the judge.
+        while self.submitted < self.runs or self.allowed() < 1:
+            time.sleep(0.2)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline or self.submitted < self.runs:
-            if self.submitted == self.runs and not persistent(lambda: Task.objects.exclude(status__in=FINAL).exists()):
-                break
+        while time.monotonic() < deadline and persistent(self._unfinished):
             time.sleep(0.2)
         self.over.set()
         time.sleep(1)
+
+    def _unfinished(self) -> bool:
+        return Task.objects.exclude(status__in=FINAL).exists()
 
     def _decide(self, pk: Any, choice: Choice) -> None:
         try:

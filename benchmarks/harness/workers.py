@@ -12,13 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
+START_SECONDS = 60.0  # for a worker to have its children; some seconds on an idle machine
 
 
 class Workers:
-    """So many prefork workers, each with its children; one that dies is started again at once."""
+    """So many workers, each with its children where the pool is prefork; one that dies is started again at once."""
 
-    def __init__(self, count: int, children: int, folder: Path) -> None:
-        self.children, self.folder = children, folder
+    def __init__(self, count: int, pool: str, size: int, folder: Path) -> None:
+        self.pool, self.size, self.folder = pool, size, folder
         self.killed: dict[int, float] = {}  # by process id: when
         self._number = 0
         self._quit = threading.Event()
@@ -27,14 +28,13 @@ class Workers:
         self._keeper.start()
 
     def kill(self, chance: random.Random) -> None:
-        """kill -9: mostly of one child, sometimes of a whole worker, or of the parent alone."""
-        worker = chance.choice(self.running)
+        """kill -9: mostly of one child, sometimes of a whole worker, or of the parent alone; of threads all at once."""
+        worker, children = self._at_work(chance)
         kind = chance.choices(("child", "worker", "parent"), (8, 1, 1))[0]
-        victims = [worker.pid] if kind == "parent" else _children(worker.pid)
-        if kind == "child":
-            victims = [chance.choice(victims)] if victims else []
-        elif kind == "worker":
-            victims.append(worker.pid)
+        if kind == "parent" or not children:
+            victims = [worker]
+        else:
+            victims = [chance.choice(children)] if kind == "child" else [*children, worker]
         for pid in victims:
             self.killed[pid] = time.time()
             with suppress(ProcessLookupError):
@@ -42,12 +42,8 @@ class Workers:
 
     def stall(self, chance: random.Random, seconds: float) -> None:
         """SIGSTOP of one child or of a whole worker for longer than its lease, then SIGCONT."""
-        worker = chance.choice(self.running)
-        victims = _children(worker.pid)
-        if chance.random() < 0.7 and victims:
-            victims = [chance.choice(victims)]
-        else:
-            victims.append(worker.pid)
+        worker, children = self._at_work(chance)
+        victims = [chance.choice(children)] if children and chance.random() < 0.7 else [*children, worker]
         _signal(victims, signal.SIGSTOP)
         for pid in victims:
             self.killed.setdefault(pid, time.time())
@@ -63,6 +59,31 @@ class Workers:
                 os.killpg(worker.pid, signal.SIGKILL)
             worker.wait()
 
+    def _at_work(self, chance: random.Random) -> tuple[int, list[int]]:
+        """A worker that is up, and its children; another one is up as well.
+
+        A fault that met nobody would count for nothing, and tasks are promised to go on only while some worker lives.
+        """
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline:
+            up = [worker.pid for worker in self.running if worker.poll() is None and self._is_up(worker.pid)]
+            if len(up) > 1:
+                chosen = chance.choice(up)
+                return chosen, _children(chosen)
+            time.sleep(0.1)
+        raise SystemExit("the workers do not come up: see workers.log")
+
+    def _is_up(self, pid: int) -> bool:
+        """Whether the worker has all its children, or else its threads (till then it imports), and none is stopped."""
+        children = _children(pid)
+        if any(map(_is_stopped, [pid, *children])):
+            return False
+        if self.pool == "prefork":
+            return len(children) == self.size
+        with suppress(OSError):
+            return len(os.listdir(f"/proc/{pid}/task")) > 1
+        return False
+
     def _keep(self) -> None:
         while not self._quit.wait(0.1):
             for place, worker in enumerate(self.running):
@@ -71,10 +92,18 @@ class Workers:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         self._number += 1
-        command = [sys.executable, "-m", "celery", "--quiet", "-A", "agentsite", "worker", "-P", "prefork"]
-        command += ["-c", str(self.children), "-n", f"chaos{self._number}@%h", "--without-gossip", "--without-mingle"]
+        command = [sys.executable, "-m", "celery", "--quiet", "-A", "agentsite", "worker"]
+        command += ["-c", str(self.size), "-n", f"chaos{self._number}@%h", "--without-gossip", "--without-mingle"]
+        # By the setting: Celery's own `-P prefork` does not override one.
+        environment = os.environ | {"WORKER_POOL": self.pool}
         with open(self.folder / "workers.log", "ab") as log:
-            return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+            return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True)
+
+
+def _is_stopped(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+    return False
 
 
 def _children(pid: int) -> list[int]:

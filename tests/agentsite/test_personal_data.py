@@ -21,7 +21,7 @@ from agentsite.core.models import ApiKey
 from agentsite.personal_data import _cascades
 from memory import writing
 from memory.models import Memory
-from reviews.models import Decision, Review
+from reviews.models import Decision, PolicyRule, Review
 from tests.conftest import client_of
 from tests.helpers import again, answer_of, open_review, resume
 
@@ -99,10 +99,9 @@ def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
 
 
 def test_of_an_unknown_user_it_is_empty() -> None:
-    assert exported("nobody") == {
-        "user_id": "nobody",
-        **{name: [] for name in ("account", "api_keys", "idempotency_keys", "sessions", "memories", "decisions")},
-    }
+    mine = ("account", "api_keys", "idempotency_keys", "preferences", "email_subscriptions")
+    about_me = ("sessions", "memories", "policy_rules", "decisions")
+    assert exported("nobody") == {"user_id": "nobody", **{name: [] for name in mine + about_me}}
 
 
 def test_whatever_goes_with_a_session_is_in_it(task: Task) -> None:
@@ -154,6 +153,16 @@ def test_with_the_account_it_leaves_nothing(task: Task) -> None:
     assert not User.objects.filter(username="ann").exists()
     assert not ApiKey.objects.exists()
     assert not any(value for name, value in exported().items() if name != "user_id")
+
+
+def test_what_is_always_allowed_the_user_goes_too(task: Task, bob: User) -> None:
+    made_from = Review.objects.get().pk
+    for user in ("ann", "a*"):
+        PolicyRule.objects.create(name="always", user=user, effect="allow", made_from=made_from, conditions=[])
+    PolicyRule.objects.create(name="by hand", user="ann", effect="deny")
+    assert [one["user"] for one in exported()["policy_rules"]] == ["ann"]
+    run("erase_user", "ann", "--yes")
+    assert set(PolicyRule.objects.values_list("user", "name")) == {("a*", "always"), ("ann", "by hand")}
 
 
 def test_others_keep_what_is_theirs(task: Task, invoke: Any, work: Any, bob: User) -> None:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
+from django.db.models import Q
 
 from agents.models import WorkerProcess
 
@@ -63,6 +64,19 @@ def published() -> list[Any]:
     return []
 
 
+def children_of(pid: int) -> list[int]:
+    """The processes that a prefork worker has forked."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_ready(pid: int) -> bool:
+    """Whether this worker, or a child of it, has reported itself."""
+    names = Q(name__endswith=f":{pid}")
+    for child in children_of(pid):
+        names |= Q(name__endswith=f":{child}")
+    return WorkerProcess.objects.filter(names).exists()
+
+
 class Workers:
     """Worker processes that a test starts, stops and kills by their ids."""
 
@@ -78,7 +92,7 @@ class Workers:
         with open(self.folder / f"worker{number}.log", "wb") as log:
             worker = subprocess.Popen(command, cwd=ROOT, env={**self.env, **env}, stdout=log, stderr=log)
         self.started.append(worker)
-        until(lambda: WorkerProcess.objects.filter(name__endswith=f":{worker.pid}").exists() or worker.poll())
+        until(lambda: is_ready(worker.pid) or worker.poll())
         assert worker.poll() is None, self.log(number)
         return worker
 

@@ -132,3 +132,10 @@ def test_a_decision_taken_while_no_worker_lives_takes_effect_later(invoke: Any, 
     workers.start()
     becomes(task, "completed")
     assert calls() == ["charge 3"]
+
+
+def test_a_prefork_worker_outlives_the_children_that_a_task_kills(invoke: Any, workers: Any) -> None:
+    worker = workers.start(WORKER_POOL="prefork", WORKER_CONCURRENCY="2")
+    assert "3 times in a row" in becomes(invoke("call suicide with {}"), "error").message
+    assert "42" in answer_of(becomes(invoke("multiply 6 by 7", session="other"), "completed"))
+    assert worker.poll() is None

@@ -12,7 +12,7 @@ from agentsite.core.identifiers import identifier
 class Command(BaseCommand):
     """Asks before it deletes."""
 
-    help = "Delete a user's sessions with everything that belongs to them, memories and idempotency keys."
+    help = "Delete a user's sessions with everything that belongs to them, memories, rules and idempotency keys."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Source: django.core.management."""
