@@ -23,7 +23,7 @@ from django_celery_results.models import TaskResult
 
 from agents import services
 from agents.models import FINAL, IdempotencyKey, Session, Task
-from agentsite.core.models import ApiKey
+from agentsite.core.models import ApiKey, Preferences
 from agentsite.notices.models import Delivery, Subscription
 from memory import writing
 from memory.models import Memory
@@ -100,6 +100,7 @@ def _roots(user_id: str) -> dict[str, Rows]:
         "account": User.objects.filter(username=user_id),
         "api_keys": ApiKey.objects.filter(user__username=user_id),
         "idempotency_keys": IdempotencyKey.objects.filter(principal__username=user_id),
+        "preferences": Preferences.objects.filter(user__username=user_id),
         "email_subscriptions": Subscription.objects.filter(user__username=user_id),
         **_owned(user_id),
         "decisions": Decision.objects.filter(by_name=user_id),

@@ -149,9 +149,10 @@ def made_for(user_id: str) -> QuerySet[PolicyRule]:
 def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> PolicyRule:
     session = review.task.session
     same = conditions.Condition(conditions.ALL, conditions.EQUALS, _agreed_arguments(review))
+    named = {"tool": review.tool, "user": session.user_id}
     return PolicyRule(
         position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
-        name=shortened(f"always {review.tool} for {session.user_id}", NAME_LENGTH),
+        name=shortened(_("always %(tool)s for %(user)s") % named, NAME_LENGTH),
         effect=PolicyRule.Effect.ALLOW,
         tool=glob.escape(review.tool),
         user=glob.escape(session.user_id),

@@ -18,9 +18,11 @@ from agents.terms import Terms, Verdict
 from agentsite import dashboard
 from agentsite.accounts import create_key, create_second_factor
 from agentsite.core.models import ApiKey
+from agentsite.notices.models import Delivery, Endpoint, Subscription
+from agentsite.notices.webhooks import GONE_NOTE
 from memory import writing
 from memory.models import Memory
-from reviews import services
+from reviews import claims, services
 from reviews.conditions import OPERATORS
 from reviews.models import PolicyRule
 from tests.chinese import english
@@ -86,6 +88,11 @@ def everything(story: Any, reviewer: User) -> None:
     TaskResult.objects.create(task_id="1", status="FAILURE", content_type="1", content_encoding="1", **texts)
     PolicyRule.objects.create(name="1", effect="deny")
     WorkerProcess.objects.create(name="1")
+    endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)
+    Subscription.objects.create(user=reviewer)
+    Delivery.objects.create(
+        event="review.new", object_id=story["open"].pk, task=story["open"].task, endpoint=endpoint, body="{}"
+    )
 
 
 @pytest.fixture
@@ -158,6 +165,28 @@ def test_15_a_review_that_the_reader_may_not_decide(desk: Client, story: dict[st
     barred = Verdict("review", "declared by the tool", Terms(deciders=("group:Finance",))).to_text()
     Interrupt.objects.filter(pk=story["open"].pk).update(verdict_text=barred)
     assert walked(desk, [page_of(story["open"])]) == {}
+
+
+def test_15_a_request_of_ones_own_and_one_that_is_looked_at(
+    desk: Client, story: dict[str, Interrupt], reviewer: User
+) -> None:
+    own = Verdict("review", "declared by the tool", Terms(distinct=True)).to_text()
+    Interrupt.objects.filter(pk=story["open"].pk).update(verdict_text=own)
+    Task.objects.filter(pk=story["open"].task_id).update(submitted_by=User.objects.get(username="root"))
+    claims.claim(story["mail"].pk, reviewer)
+    assert walked(desk, [page_of(story["open"]), page_of(story["mail"]), QUEUE]) == {}
+    assert "您是超级用户" in desk.get(page_of(story["open"])).content.decode()
+    assert "接管" in desk.get(page_of(story["mail"])).content.decode()
+    assert seen(decided(desk, story["open"], "accept")) == []
+
+
+def test_15_what_is_always_allowed(desk: Client, story: dict[str, Interrupt]) -> None:
+    page, address = page_of(story["approved"]), f"{QUEUE}{story['approved'].pk}/always/"
+    assert "始终允许这一调用" in desk.get(page).content.decode()
+    assert seen(desk.post(address, {"scope": "x", "days": "99", "uses": "0"}, follow=True)) == []
+    assert seen(desk.post(address, {"scope": "user", "days": "1", "uses": "1"}, follow=True)) == []
+    assert PolicyRule.objects.get().name == "始终允许 book_hotel（ann）"
+    assert walked(desk, [page, f"{RULES}{PolicyRule.objects.get().pk}/change/"]) == {}
 
 
 def decided(desk: Client, review: Interrupt, kind: str, **more: Any) -> Any:

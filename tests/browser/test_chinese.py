@@ -13,7 +13,7 @@ from tests.chinese import english
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
-DATA = (
+DATA: tuple[str, ...] = (
     "book_hotel hotel_name nights send_email to subject body",
     "Books Savoy Ritz for nights",
     "rita ann root service",
