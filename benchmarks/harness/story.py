@@ -87,12 +87,11 @@ class Story:
             time.sleep(0.2)
 
     def wait_for_end(self, seconds: float) -> None:
-        """Until every task has ended, but no longer than this after the last fault and the last submission."""
-        # No sooner, or a fault would meet the judge.
-        while self.submitted < self.runs or self.allowed() < 1:
+        """Until every task was submitted and has ended, but no longer than this after the last fault."""
+        while self.allowed() < 1:  # a fault would meet the judge
             time.sleep(0.2)
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline and persistent(self._unfinished):
+        while time.monotonic() < deadline and (self.submitted < self.runs or persistent(self._unfinished)):
             time.sleep(0.2)
         self.over.set()
         time.sleep(1)
