@@ -15,6 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from agentsite import logs
 from agentsite.login_protection import login_protection
 from agentsite.notice_settings import *  # noqa: F403
+from agentsite.rest_settings import rest_framework
 from agentsite.spectacular import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
@@ -178,6 +179,7 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    CELERY_WORKER_DISABLE_PREFETCH = True  # a job that a busy worker has reserved waits there while others are free
     CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
     CACHES: dict[str, Any] = {
         "default": {
@@ -262,23 +264,7 @@ vars().update(login_protection(env))
 
 # REST
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "agentsite.core.authentication.ApiKeyAuthentication",
-        "agentsite.core.authentication.AdminSessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["agentsite.core.throttles.PrincipalRate"],
-    "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if BEHIND_PROXY else 0,
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["agentsite.core.parsers.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "agentsite.errors.exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "agentsite.core.negotiation.StrictContentNegotiation",
-    "URL_FORMAT_OVERRIDE": None,
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
+REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
 # Pages of other origins that may call the API from a browser; the admin is never among what they reach.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(agent|reviews|system|health|schema)"

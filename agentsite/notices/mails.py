@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 
 from agents.models import Interrupt, Task
+from agentsite.core import zones
 from agentsite.core.principals import may_act_for
 from agentsite.core.text import shortened, visible
 from agentsite.notices.events import Event
@@ -65,7 +66,8 @@ def _may_see(user: User, task: Task) -> bool:
 
 
 def _message(user: User, event: Event, delivery: Delivery) -> EmailMessage:
-    with override(user.notices.language):
+    chosen = getattr(user, "preferences", None)
+    with override(user.notices.language), timezone.override(zones.zone(chosen.time_zone) if chosen else None):
         data = delivery.data
         subject = f"[Agentsite] {': '.join(filter(None, (_first_line(event), _word(data.get('tool')))))}"
         text = "\n".join((f"{_first_line(event)}.", "", *_lines(data), "", *_link(user, data)))
