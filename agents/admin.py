@@ -68,7 +68,7 @@ class ToolCallInline(ReadOnly, admin.TabularInline):
 
 class InterruptInline(ReadOnly, admin.TabularInline):
     model = Interrupt
-    fields = ("review", "kind", "status", "answered_by", "created_at", "answered_at", "expires_at")
+    fields = ("review", "kind", "status", "decider", "created_at", "answered_at", "expires_at")
     readonly_fields = fields
     verbose_name_plural = _("reviews")
     ordering = ("created_at",)
@@ -78,6 +78,11 @@ class InterruptInline(ReadOnly, admin.TabularInline):
     def review(self, row: Interrupt) -> SafeString:
         """What is asked, as a link to the review."""
         return link("reviews_review_change", row.tool or row.get_kind_display(), row.pk)
+
+    @admin.display(description=_("decided by"))
+    def decider(self, row: Interrupt) -> Any:
+        """Who decided it; the system, where its time was up or the call ended by itself."""
+        return _("system") if row.answered_by == "system" else visible(row.answered_by) or "-"
 
 
 @admin.register(Session)

@@ -6,8 +6,8 @@ from typing import Any
 from django.apps import apps
 from django.utils.translation import gettext_lazy
 
-# Whose fields are shown. Of the last one a package's abstract model has the fields.
-SHOWN = ("otp_static.StaticDevice", "otp_totp.TOTPDevice", "core.ApiKey")
+# Whose fields are shown. Of API keys a package's abstract model has the fields; of deliveries Django names the id.
+SHOWN = ("otp_static.StaticDevice", "otp_totp.TOTPDevice", "core.ApiKey", "notices.Delivery")
 
 
 def translate() -> None:

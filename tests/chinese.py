@@ -24,7 +24,7 @@ HEX = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32
 # What a program, a standard or a person calls something in every language.
 NAMES = {
     *("Agentsite", "API", "CSV", "JSON", "Lines", "ID", "UTC", "Celery", "Unix", "NUL", "LDAP", "Mac", "Control"),
-    *("Command", "Ctrl", "Enter", "English", "id"),
+    *("Command", "Ctrl", "Enter", "English", "Webhook", "id"),
     *("False", "True"),  # Django's pictures of yes and no have these names in every language
     # Words of the policy's own little language, which is written as it is read (reviews.conditions).
     *("requester", "reviewers", "group", "user", "session", "Finance", "ab", "example", "com"),

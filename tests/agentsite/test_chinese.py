@@ -41,6 +41,7 @@ DATA: tuple[str, ...] = (
     "rita ann root mail",
 )
 DATA += ("service default", "vm", "Authenticator", "Backup codes", "<Task: (FAILURE)>", "Ritz")
+DATA += ("Gone https Webhook webhook WEBHOOK_ALLOW_NETWORKS review.new",)
 DATA += ("amount content null address.city md", *OPERATORS)
 ANSWERS = ("approved", "edited", "rejected", "expired", "open")
 
@@ -73,7 +74,7 @@ def _make_the_data_chinese() -> None:
         Task.objects.filter(pk=task.pk).update(result={"messages": said})
     booked = '{"hotel_name": "丽思", "nights": 2}'
     ToolCall.objects.update(result_text='{"content": "好"}', args_text=booked)
-    Interrupt.objects.update(description="预览", args_text=booked)
+    Interrupt.objects.update(description="预览", said="想订酒店", args_text=booked)
 
 
 @pytest.fixture
@@ -89,6 +90,7 @@ def everything(story: Any, reviewer: User) -> None:
     PolicyRule.objects.create(name="1", effect="deny")
     WorkerProcess.objects.create(name="1")
     endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)
+    Endpoint.objects.update(secret="1")
     Subscription.objects.create(user=reviewer)
     Delivery.objects.create(
         event="review.new", object_id=story["open"].pk, task=story["open"].task, endpoint=endpoint, body="{}"

@@ -18,7 +18,16 @@ DATA: tuple[str, ...] = (
     "Books Savoy Ritz for nights",
     "rita ann root service",
 )
-DATA += ("book the", "Sends an e-mail to bob", "bob", "hello", "email bob", "saying", "One e-mail address", "EDT EST")
+DATA += (
+    "book the",
+    "Sends an e-mail to bob",
+    "bob",
+    "hello",
+    "email bob",
+    "saying",
+    "One e-mail address",
+    "[demo model] I would like to use",
+)
 
 
 @pytest.fixture
