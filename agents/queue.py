@@ -3,6 +3,9 @@
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +15,23 @@ logger = logging.getLogger(__name__)
 
 RUN = "agents.jobs.run"
 
+_is_silent: ContextVar[bool] = ContextVar("agentsite_queue_is_silent", default=False)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Publish nothing meanwhile: whoever asks for it claims and runs the tasks itself."""
+    reset = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(reset)
+
 
 def publish(task_pk: uuid.UUID) -> None:
     """Wake a worker up for this task. Never raises: with the broker away the sweeper publishes again later."""
+    if _is_silent.get():
+        return
     try:
         current_app.send_task(RUN, args=[str(task_pk)], retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
