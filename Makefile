@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test services-test chaos lint format api-docs screenshots lock
+.PHONY: help run demo test services-test chaos lint format api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -48,6 +48,9 @@ format: $(VENV)/.installed-dev ## Put imports and layout in order
 
 api-docs: $(VENV)/.installed ## Write docs/api.md from the schema, its introduction and its examples
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python manage.py api_docs
+
+messages: $(VENV)/.installed-dev ## Bring the translations up to date with the code, compile them, say what is left to translate
+	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m tools.messages
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the documentation anew (ARGS="--only queue"; needs Chromium)
 	$(BIN)/python tools/screenshots.py $(ARGS)

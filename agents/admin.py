@@ -12,10 +12,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from agents import services
-from agents.models import ACTIVE, Attempt, Interrupt, Session, Task, ToolCall, WorkerProcess
+from agents.models import ACTIVE, Attempt, Interrupt, Session, Status, Task, ToolCall, WorkerProcess
 from agentsite.core.text import shortened, visible
 
 LINE = 80  # characters of a text in a list
+SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool")}  # of the messages
 
 
 def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
@@ -107,9 +108,9 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
         return link("agents_session_changelist", row.user_id, query=f"?q={row.user_id}")
 
     @admin.display(description=_("status"))
-    def active(self, row: Any) -> str:
+    def active(self, row: Any) -> Any:
         """Idle, or the status of the active task."""
-        return row.active_ or "idle"
+        return Status(row.active_).label if row.active_ else _("Idle")
 
     @admin.display(description=_("tasks"), ordering="tasks_")
     def task_count(self, row: Any) -> SafeString:
@@ -138,7 +139,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     inlines = (InterruptInline, ToolCallInline, AttemptInline)
     fields = (
         *("task_id", "user", "in_session", "agent", "status", "message", "asked", "system_message"),
-        *("conversation", "remembered", "submitted_by", "request_id", "run_seconds", "lapses"),
+        *("conversation", "remembered", "submitted_by", "request_id", "ran_for", "lapsed"),
         *("created_at", "updated_at"),
     )
     readonly_fields = fields
@@ -181,13 +182,23 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
         """The messages of a completed task, one paragraph each."""
         if row.result is None:
             return "-"
-        lines = ((one["type"], visible(_text_of(one))) for one in row.result["messages"])
+        lines = ((SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in row.result["messages"])
         return format_html_join("", "<p><strong>{}</strong> {}</p>", lines)
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:
         """What the task was told about the user."""
         return visible("; ".join(fact["text"] for fact in row.recalled or [])) or "-"
+
+    @admin.display(description=_("seconds run"))
+    def ran_for(self, row: Task) -> float:
+        """In attempts that have ended: waiting for people does not count."""
+        return round(row.run_seconds, 1)
+
+    @admin.display(description=_("lapses in a row"))
+    def lapsed(self, row: Task) -> int:
+        """Leases that ran out since the last new checkpoint."""
+        return row.lapses
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
         """Whether the action `cancel` is offered."""
@@ -210,7 +221,7 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
     ordering = ("-started_at",)
     fields = (
         *("tool", "of_task", "user", "status", "doubtful", "reviewed", "runs", "arguments", "result"),
-        *("attempt", "id", "started_at", "finished_at"),
+        *("attempt", "key", "started_at", "finished_at"),
     )
     readonly_fields = fields
 
@@ -223,6 +234,11 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
     def of_task(self, row: ToolCall) -> SafeString:
         """The task, as a link to it."""
         return link("agents_task_change", row.task.task_id, row.task_id)
+
+    @admin.display(description=_("idempotency key"))
+    def key(self, row: ToolCall) -> str:
+        """Our own id of the call, which its tool gets."""
+        return str(row.pk)
 
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:

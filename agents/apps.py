@@ -4,18 +4,20 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
 
 from agents import checks
 
 
 class AgentsConfig(AppConfig):
     name = "agents"
-    verbose_name = "Agents"
+    verbose_name = _("Agents")
 
     def ready(self) -> None:
         """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
         register(checks.timing)
         register(checks.retention)
+        register(checks.duties, "agents", deploy=True)
         register(checks.agents, "agents", deploy=True)
         post_migrate.connect(_create_checkpoint_tables, sender=self)
 

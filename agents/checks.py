@@ -31,6 +31,18 @@ def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     ]
 
 
+def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """What is plugged into the workers' duties. Imports it."""
+    found: list[CheckMessage] = []
+    for name in ("SWEEPER_DUTIES", "HOUSEKEEPING_DUTIES"):
+        for path in getattr(settings, name):
+            try:
+                import_string(path)
+            except ImportError as error:
+                found.append(Error(f"{name}: {error}", hint="Correct the dotted path.", id="agents.E007"))
+    return found
+
+
 def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """The entries of AGENTS. Imports what they name, LangChain with it, so it runs only when it is asked for."""
     found: list[CheckMessage] = []

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.db import connections, reset_queries
@@ -47,16 +48,16 @@ def run(stop: threading.Event) -> None:
 def keep_house(stop: threading.Event) -> Counter[str]:
     """Do all of it, or as much as there is time for until the event. Returns how many rows each duty deleted."""
     done: Counter[str] = Counter()
-    for duty in DUTIES:
+    for name, duty in _duties():
         try:
             for count in duty():
-                done[duty.__name__] += count
+                done[name] += count
                 _hold(HELD)
                 reset_queries()  # with DEBUG Django remembers them
                 if stop.wait(PAUSE):
                     return done
         except Exception:  # what one duty stumbles over must not keep the others from being done
-            logger.exception("the housekeeping's duty %s failed", duty.__name__)
+            logger.exception("the housekeeping's duty %s failed", name)
     _hold(DAY)
     logger.info("housekeeping: %s", ", ".join(f"{name} {count}" for name, count in done.items() if count) or "nothing")
     return done
@@ -108,6 +109,19 @@ DUTIES: tuple[Callable[[], Iterator[int]], ...] = (
     expired_logins,
     orphaned_checkpoints,
 )
+
+
+def _duties() -> Iterator[tuple[str, Callable[[], Iterator[int]]]]:
+    """Ours, then those that HOUSEKEEPING_DUTIES plugs in by their paths: what they are for stands above agents."""
+    for duty in DUTIES:
+        yield duty.__name__, duty
+    for path in settings.HOUSEKEEPING_DUTIES:
+        yield path.rpartition(".")[2], partial(_plugged_in, path)
+
+
+def _plugged_in(path: str) -> Iterator[int]:
+    duty: Callable[[], Iterator[int]] = import_string(path)
+    yield from duty()
 
 
 def _hold(seconds: float) -> None:

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Max, QuerySet
 
-from agents import failpoints, metrics, questions, queue, threads
+from agents import failpoints, metrics, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.errors import Conflict
@@ -77,7 +77,8 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
     failpoints.here("before-pause")
     with transaction.atomic():
         task = _held(attempt)
-        asked = [_stored(question) for question in asking]
+        stored = [_stored(question) for question in asking]
+        asked = [row for row, _ in stored]
         unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
         # An answer to a question that is not asked any more would wake the task for ever.
         unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
@@ -85,6 +86,8 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
         status = Status.PENDING if answered else Status.INTERRUPTED
         _move(task, status, lapses=0)
         _end(attempt, Attempt.Outcome.PAUSED)
+        if new := [row for row, made in stored if made and row.status == Interrupt.Status.PENDING]:
+            signals.reviews_asked.send_robust(sender=Interrupt, reviews=new)
     failpoints.here("after-pause")
     logger.info("task %s: %s, %d open question(s)", task.pk, status, sum(not row.answered_at for row in asked))
     return status
@@ -258,11 +261,12 @@ def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> Non
 
 
 def _settle(task: Task) -> None:
-    """What follows from a task's end: its open questions close and the next task of the session starts."""
+    """What follows from a task's end: its open questions close, the session's next task starts, the world is told."""
     Interrupt.objects.filter(task=task, status=Interrupt.Status.PENDING).update(
         status=Interrupt.Status.CANCELLED, version=F("version") + 1
     )
     promote(task.session_id)
+    signals.task_finished.send_robust(sender=Task, task=task)
 
 
 def _lock_session(pk: uuid.UUID) -> None:
@@ -288,7 +292,8 @@ def _end(attempt: Attempt, outcome: str) -> None:
     Task.objects.filter(pk=attempt.task_id).update(run_seconds=F("run_seconds") + seconds)
 
 
-def _stored(question: Interrupt) -> Interrupt:
+def _stored(question: Interrupt) -> tuple[Interrupt, bool]:
+    """Its row, and whether it is new."""
     key = ("task", "message_id", "tool_call_id", "kind", "round")
     if question.kind == Interrupt.Kind.IN_DOUBT and not _is_in_doubt(question):
         for name, value in questions.closed_by_itself().items():
@@ -303,7 +308,7 @@ def _stored(question: Interrupt) -> Interrupt:
     )
     if not made and row.graph_id != question.graph_id:
         Interrupt.objects.filter(pk=row.pk).update(graph_id=question.graph_id)
-    return row
+    return row, made
 
 
 def _is_in_doubt(question: Interrupt) -> bool:

@@ -9,6 +9,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from agentsite.core.clock import Now
 
@@ -46,8 +47,8 @@ class Session(models.Model):
         verbose_name = _("session")
         verbose_name_plural = _("sessions")
         permissions = (
-            ("act_for_any_user", "Can act for any user (service account)"),
-            ("view_system", "Can see the whole system"),
+            ("act_for_any_user", gettext_noop("Can act for any user (service account)")),
+            ("view_system", gettext_noop("Can see the whole system")),
         )
         constraints = (models.UniqueConstraint(fields=("user_id", "session_id"), name="one_session_per_id_and_user"),)
         indexes = (
@@ -217,6 +218,7 @@ class Interrupt(models.Model):
     args_digest = models.CharField(max_length=64)  # over task, tool, arguments and verdict
     args_schema = models.JSONField(default=dict)
     description = models.TextField(_("description"), blank=True)
+    said = models.TextField(_("the agent's words"), blank=True)  # what the model wrote beside the call
     risk = models.CharField(_("risk"), max_length=10, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
     on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": it is overdue, and stays open
@@ -251,7 +253,7 @@ class Interrupt(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.tool or self.kind} ({self.task})"
+        return f"{self.tool or self.get_kind_display()} ({self.task})"
 
     @property
     def args(self) -> Any:

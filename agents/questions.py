@@ -9,6 +9,7 @@ from agentsite.core.text import canonical, digest, storable
 
 MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
 OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
+OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
 CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
@@ -20,7 +21,7 @@ def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str
 def payload(interrupt: Interrupt) -> dict[str, Any]:
     """What the gate hands to LangGraph: all that `from_payload` needs, and JSON only."""
     names = ("kind", "message_id", "tool_call_id", "round", "tool", "args_text", "verdict_text", "args_digest")
-    return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "risk")}}
+    return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "said", "risk")}}
 
 
 def graph_id(interrupt: Interrupt) -> str:
@@ -38,7 +39,7 @@ def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interru
         fields = value[MARK]
     else:
         args_text = _text_of(value)
-        verdict_text = Verdict("review", "the graph asks", OWN_TERMS).to_text()
+        verdict_text = Verdict("review", OWN, OWN_TERMS).to_text()
         fields = {
             "kind": Interrupt.Kind.QUESTION,
             "message_id": node_id,

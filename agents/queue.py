@@ -30,12 +30,21 @@ def silence() -> Iterator[None]:
 
 def publish(task_pk: uuid.UUID) -> None:
     """Wake a worker up for this task. Never raises: with the broker away the sweeper publishes again later."""
+    _send(RUN, str(task_pk), about=f"task {task_pk}")
+
+
+def nudge(name: str) -> None:
+    """Wake a worker up for the job of this name, which finds out for itself what is due. Never raises, as `publish`."""
+    _send(name, about=name)
+
+
+def _send(name: str, *args: str, about: str) -> None:
     if _is_silent.get():
         return
     try:
-        current_app.send_task(RUN, args=[str(task_pk)], retry=False)
+        current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
-        logger.warning("task %s: the broker takes no job now, the sweeper will try again (%s)", task_pk, error)
+        logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
 
 
 def clear(folder: str, older_than: timedelta) -> int:

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 
 from agents import failpoints, lifecycle, tracing
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
@@ -184,7 +185,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
         answered_by=given.by,
         answered_at=Now(),
     ):
-        raise Conflict("This review is not open any more.", code="not_open")
+        raise Conflict(gettext("This review is not open any more."), code="not_open")
     lifecycle.wake(interrupt.task)
     failpoints.here("after-answer")
 

@@ -2,8 +2,9 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -36,18 +37,31 @@ def sweep_if_due() -> None:
 def sweep() -> Counter[str]:
     """Do all of it now. Returns how many rows each duty mended."""
     done: Counter[str] = Counter()
-    for duty in DUTIES:
+    for name, duty in _duties():
         try:
-            done[duty.__name__] = duty()
-            metrics.count(metrics.SWEEPER_ACTIONS, duty.__name__, by=done[duty.__name__])
+            done[name] = duty()
+            metrics.count(metrics.SWEEPER_ACTIONS, name, by=done[name])
         except (OperationalError, InterfaceError):
             raise  # the database is away: the next sweep does it
         except Exception:
-            metrics.count(metrics.SWEEPER_FAILURES, duty.__name__)
-            logger.exception("the sweeper's duty %s failed", duty.__name__)
+            metrics.count(metrics.SWEEPER_FAILURES, name)
+            logger.exception("the sweeper's duty %s failed", name)
     if told := {name: count for name, count in done.items() if count}:
         logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))
     return done
+
+
+def _duties() -> Iterator[tuple[str, Callable[[], int]]]:
+    """Ours, then those that SWEEPER_DUTIES plugs in by their paths: what they are for stands above agents."""
+    for duty in DUTIES:
+        yield duty.__name__, duty
+    for path in settings.SWEEPER_DUTIES:
+        yield path.rpartition(".")[2], partial(_plugged_in, path)
+
+
+def _plugged_in(path: str) -> int:
+    duty: Callable[[], int] = import_string(path)
+    return duty()
 
 
 def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.contrib.auth.models import Group, Permission, User
 from django.db import transaction
+from django.utils.translation import gettext_noop
 from django_otp import devices_for_user
 from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -78,8 +79,8 @@ def create_second_factor(user: User, *, replace: bool = False) -> SecondFactor:
             raise Conflict(f"{user.username} has a second factor already.")
         for device in devices:
             device.delete()
-        authenticator = TOTPDevice.objects.create(user=user, name="Authenticator")
-        backup = StaticDevice.objects.create(user=user, name="Backup codes")
+        authenticator = TOTPDevice.objects.create(user=user, name=gettext_noop("Authenticator"))
+        backup = StaticDevice.objects.create(user=user, name=gettext_noop("Backup codes"))
         codes = [StaticToken.random_token() for _ in range(BACKUP_CODES)]
         StaticToken.objects.bulk_create([StaticToken(device=backup, token=code) for code in codes])
     return SecondFactor(url=authenticator.config_url, backup_codes=codes)

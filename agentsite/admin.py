@@ -2,8 +2,13 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, Permission, User
 from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django_celery_results.admin import TaskResultAdmin
 from django_celery_results.models import GroupResult, TaskResult
 from django_otp.plugins.otp_static.admin import StaticDeviceAdmin
@@ -20,6 +25,47 @@ admin.site.unregister(GroupResult)
 admin.site.unregister(TaskResult)
 admin.site.unregister(TOTPDevice)
 admin.site.unregister(StaticDevice)
+admin.site.unregister(User)
+admin.site.unregister(Group)
+
+RIGHTS = {
+    "add": _("Can add %(model)s"),
+    "change": _("Can change %(model)s"),
+    "delete": _("Can delete %(model)s"),
+    "view": _("Can view %(model)s"),
+}
+
+
+class PermissionsField(forms.ModelMultipleChoiceField):
+    """Permissions in the reader's language: Django keeps their names in the database, in English."""
+
+    def label_from_instance(self, obj: Permission) -> str:
+        """Source: django.forms."""
+        action, _sep, model = obj.codename.partition("_")
+        kind = obj.content_type
+        if action in RIGHTS and model == kind.model:
+            return f"{kind} | {RIGHTS[action] % {'model': kind.name}}"
+        return f"{kind} | {gettext(obj.name)}"
+
+
+class WithPermissions:
+    """For the admins whose forms list permissions."""
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        """Source: django.contrib.admin."""
+        if db_field.related_model is Permission:
+            kwargs["form_class"] = PermissionsField
+        return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
+
+
+@admin.register(User)
+class PeopleAdmin(WithPermissions, UserAdmin):
+    """Accounts, of people and of services."""
+
+
+@admin.register(Group)
+class GroupsAdmin(WithPermissions, GroupAdmin):  # type: ignore[misc]
+    """Groups of accounts."""
 
 
 @admin.register(TaskResult)
@@ -29,6 +75,13 @@ class FailedJobAdmin(ReadOnly, TaskResultAdmin):
 
 class DeviceAdmin(ReadOnly):
     """Second factors are made by a command and shown to nobody: here a lost one is only taken away."""
+
+    search_help_text = _("The username or e-mail address of the user.")
+
+    def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        """Source: django.contrib.admin. django-otp does not mark its headings for translation."""
+        found = super().get_fieldsets(request, obj)  # type: ignore[misc]
+        return [(name and gettext(name), options) for name, options in found]
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Source: django.contrib.admin. That of Django, not of ReadOnly."""
@@ -43,3 +96,8 @@ class AuthenticatorAdmin(DeviceAdmin, TOTPDeviceAdmin):
 @admin.register(StaticDevice)
 class BackupCodesAdmin(DeviceAdmin, StaticDeviceAdmin):
     """Backup codes. The codes are hidden."""
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """Source: django.contrib.admin. The codes go with their device: their numbers tell nobody anything."""
+        _all, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return [str(device) for device in objs], counts, needed, protected

@@ -12,12 +12,15 @@ from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.response import TemplateResponse
+from django.urls import path
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.i18n import set_language
 from django_otp import devices_for_user, user_has_device
 from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
 
-from agentsite import dashboard
+from agentsite import dashboard, preferences
 from agentsite.core import second_factor
 from reviews import queue, rights
 
@@ -65,7 +68,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
     @staticmethod
     def device_choices(user: Any) -> list[tuple[str, str]]:
         """Source: django_otp, which puts an empty choice first."""
-        return [(device.persistent_id, device.name) for device in devices_for_user(user)]
+        return [(device.persistent_id, gettext(device.name)) for device in devices_for_user(user)]
 
 
 class AgentsiteAdminSite(admin.AdminSite):
@@ -79,6 +82,14 @@ class AgentsiteAdminSite(admin.AdminSite):
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Source: django.contrib.admin. With the number of open reviews, for those who may decide some; else None."""
         return {**super().each_context(request), "pending_reviews": pending_reviews(request)}
+
+    def get_urls(self) -> list[Any]:
+        """Source: django.contrib.admin. With what readers choose: the language also before they have logged in."""
+        return [
+            path("language/", set_language, name="language"),
+            path("preferences/", self.admin_view(preferences.page), name="preferences"),
+            *super().get_urls(),
+        ]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         """Source: django.contrib.admin. With the dashboard."""

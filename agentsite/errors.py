@@ -1,18 +1,21 @@
-"""One map from exceptions to HTTP answers: always `{detail, code, errors?}`."""
+"""One map from exceptions to HTTP answers: `{detail, code, errors?}`, or a page where people read it."""
 
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from django.contrib import admin
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.settings import api_settings
 from rest_framework.views import set_rollback
 
+from agentsite import readers
 from agentsite.core import throttles
 from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
 
@@ -20,6 +23,21 @@ logger = logging.getLogger(__name__)
 
 STATUS: dict[type[AgentsiteError], int] = {Invalid: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, TooMany: 429}
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
+CSRF = "csrf"
+PAGES: dict[str, tuple[Any, Any]] = {
+    Invalid.code: (_("This request is not valid"), _("Nothing was changed. Go back and try it once more.")),
+    "too_large": (_("This is too large"), _("Nothing was changed. Go back and send less at once.")),
+    NotAllowed.code: (
+        _("You are not allowed to do this"),
+        _("Nothing was changed. An administrator can give you the right."),
+    ),
+    CSRF: (
+        _("This page was too old"),
+        _("Nothing was changed. You have logged in anew since it was loaded. Go back, load it again, then send it."),
+    ),
+    NotFound.code: (_("Page not found"), _("What it was about may have been deleted, or the address is wrong.")),
+    "server_error": (_("An error on our side"), _("It has been logged. Try it again in a moment.")),
+}
 UNAVAILABLE = {"detail": "The database is not reachable. Nothing was changed; try again.", "code": "unavailable"}
 
 
@@ -71,25 +89,40 @@ def by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
     return {name: texts for inner, value in items for name, texts in by_field(value, inner).items()}
 
 
-def _plain(status: int, detail: str, code: str) -> JsonResponse:
+def _plain(request: HttpRequest, status: int, detail: str, code: str) -> HttpResponse:
+    if readers.is_for_people(request):
+        return _page(status, *PAGES[code])
     return JsonResponse({"detail": detail, "code": code}, status=status)
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+def _page(status: int, title: str, text: str) -> HttpResponse:
+    # Without the request: who reads it would have to be asked of the database, which may be what is broken.
+    site = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
+    return HttpResponse(render_to_string("agentsite/error.html", {**site, "title": title, "text": text}), status=status)
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: what is refused before a view is found."""
     if isinstance(exception, RequestDataTooBig):
-        return _plain(413, "The body is larger than 1 MiB.", "too_large")
-    return _plain(400, "The request is not valid.", Invalid.code)
+        return _plain(request, 413, "The body is larger than 1 MiB.", "too_large")
+    return _plain(request, 400, "The request is not valid.", Invalid.code)
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> JsonResponse:
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler403."""
-    return _plain(403, NotAllowed().detail, NotAllowed.code)
+    return _plain(request, 403, NotAllowed().detail, NotAllowed.code)
 
 
-def not_found(request: HttpRequest, exception: Exception) -> JsonResponse:
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler404."""
-    return _plain(404, NotFound().detail, NotFound.code)
+    return _plain(request, 404, NotFound().detail, NotFound.code)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form without a valid token (setting CSRF_FAILURE_VIEW)."""
+    if readers.is_for_people(request):
+        return _page(403, *PAGES[CSRF])
+    return permission_denied(request, PermissionDenied())
 
 
 def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -102,7 +135,7 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
         except SuspiciousOperation as error:  # Django's page about it looks at the query that it is about
             return bad_request(request, error)
         is_page = not response.streaming and response.get("Content-Type", "").startswith("text/")
-        if response.status_code < 400 or not is_page or request.path_info.startswith(reverse("admin:index")):
+        if response.status_code < 400 or not is_page or readers.is_for_people(request):
             return response
         page = pages.get(response.status_code)
         body = page(request, Exception()) if page else server_error(request)
@@ -113,6 +146,6 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
     return answer
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """Django's handler500: says nothing of the inside; the log does."""
-    return _plain(500, "An error on our side. It has been logged.", "server_error")
+    return _plain(request, 500, "An error on our side. It has been logged.", "server_error")

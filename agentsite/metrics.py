@@ -33,6 +33,7 @@ from agents.models import ACTIVE, FINAL, Interrupt, Measure, Status, Task, Worke
 from agentsite.core.clock import seconds_from_now
 from agentsite.core.errors import NotAllowed
 from agentsite.core.principals import VIEW_SYSTEM
+from agentsite.notices.events import NOTICES
 from agentsite.system import ALIVE, VERSION
 
 UNFINISHED = (Status.QUEUED, *ACTIVE)
@@ -112,7 +113,7 @@ def _counted() -> Iterator[Metric]:
     rows: Rows = defaultdict(list)
     for name, labels, value in Measure.objects.order_by("name", "labels").values_list("name", "labels", "value"):
         rows[name].append((tuple(json.loads(labels)), value))
-    for counter in COUNTERS:
+    for counter in (*COUNTERS, NOTICES):
         yield _counter(counter, dict(rows[counter.name]))
     for histogram in HISTOGRAMS:
         yield _histogram(histogram, rows[histogram.name])

@@ -23,7 +23,8 @@ from django_celery_results.models import TaskResult
 
 from agents import services
 from agents.models import FINAL, IdempotencyKey, Session, Task
-from agentsite.core.models import ApiKey
+from agentsite.core.models import ApiKey, Preferences
+from agentsite.notices.models import Delivery, Subscription
 from memory import writing
 from memory.models import Memory
 from reviews import rules
@@ -80,6 +81,7 @@ def erase(user_id: str, *, account: bool = False) -> None:
     writing.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
     rules.made_for(user_id).delete()  # the audit log keeps their ids
     IdempotencyKey.objects.filter(principal__username=user_id).delete()
+    Delivery.objects.filter(user__username=user_id).delete()  # those about their tasks went with the sessions
     _forget_failed_jobs()
     if account:
         User.objects.filter(username=user_id).delete()
@@ -98,6 +100,8 @@ def _roots(user_id: str) -> dict[str, Rows]:
         "account": User.objects.filter(username=user_id),
         "api_keys": ApiKey.objects.filter(user__username=user_id),
         "idempotency_keys": IdempotencyKey.objects.filter(principal__username=user_id),
+        "preferences": Preferences.objects.filter(user__username=user_id),
+        "email_subscriptions": Subscription.objects.filter(user__username=user_id),
         **_owned(user_id),
         "decisions": Decision.objects.filter(by_name=user_id),
     }

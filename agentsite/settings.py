@@ -14,6 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
 from agentsite.login_protection import login_protection
+from agentsite.notice_settings import *  # noqa: F403
+from agentsite.rest_settings import rest_framework
 from agentsite.spectacular import SPECTACULAR_SETTINGS as SPECTACULAR_SETTINGS
 
 # A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
@@ -66,6 +68,7 @@ INSTALLED_APPS = [
     "memory",
     "agents",
     "reviews",
+    "agentsite.notices",
     "agentsite",
 ]
 
@@ -77,12 +80,13 @@ MIDDLEWARE = [
     "corsheaders.middleware.CorsMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
-    "django.middleware.locale.LocaleMiddleware",
+    "agentsite.readers.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "agentsite.readers.time_zone",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -175,6 +179,7 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
+    CELERY_WORKER_DISABLE_PREFETCH = True  # a job that a busy worker has reserved waits there while others are free
     CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
     CACHES: dict[str, Any] = {
         "default": {
@@ -259,23 +264,7 @@ vars().update(login_protection(env))
 
 # REST
 
-REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": [
-        "agentsite.core.authentication.ApiKeyAuthentication",
-        "agentsite.core.authentication.AdminSessionAuthentication",
-    ],
-    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-    "DEFAULT_THROTTLE_CLASSES": ["agentsite.core.throttles.PrincipalRate"],
-    "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if BEHIND_PROXY else 0,
-    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["agentsite.core.parsers.StrictJSONParser"],
-    "EXCEPTION_HANDLER": "agentsite.errors.exception_handler",
-    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "agentsite.core.negotiation.StrictContentNegotiation",
-    "URL_FORMAT_OVERRIDE": None,
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
-}
+REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
 # Pages of other origins that may call the API from a browser; the admin is never among what they reach.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(agent|reviews|system|health|schema)"
@@ -290,6 +279,7 @@ AUTH_PASSWORD_VALIDATORS = [
     for name in ("UserAttributeSimilarity", "MinimumLength", "CommonPassword", "NumericPassword")
 ]
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "agentsite.errors.csrf_failure"
 SESSION_ENGINE = "agentsite.core.sessions"
 X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
@@ -305,6 +295,7 @@ CONTENT_SECURITY_POLICY = {
 if not DEBUG:
     SESSION_COOKIE_SECURE = True
     CSRF_COOKIE_SECURE = True
+    LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
     SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]  # a load balancer asks over plain HTTP
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
@@ -325,6 +316,9 @@ DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="agentsite@localhost"
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LANGUAGE_COOKIE_AGE = 365 * 86_400  # seconds
+LANGUAGE_COOKIE_SAMESITE = "Lax"
+LOCALE_PATHS = [BASE_DIR / "agentsite" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Q
+from django.utils.translation import gettext as _
 
 from agentsite.core.clock import Now
 from agentsite.core.errors import Conflict, Invalid, NotFound
@@ -94,7 +95,7 @@ def supersede(
     if memory.status in OPEN and text_key(text) == memory.text_key and kind == memory.kind:
         return approve(memory) if trusted else memory
     if memory.status not in OPEN or (trusted and not _move(memory, Status.SUPERSEDED, valid_until=Now())):
-        raise Conflict(f"This memory is {memory.status}.", code=memory.status)
+        raise _history(memory)
     place = {name: getattr(memory, name) for name in ("user_id", "scope", "scope_ref", "key")}
     values = {"source": source, "kind": kind, "source_task_id": source_task_id, "supersedes": memory}
     return _written(place, text, values, trusted)
@@ -114,7 +115,7 @@ def approve(memory: Memory) -> Memory:
         rows = Memory.objects.filter(replaced, user_id=memory.user_id).exclude(pk=memory.pk)
         rows.update(status=Status.SUPERSEDED, valid_until=Now(), updated_at=Now())
     if not _move(memory, Status.ACTIVE, valid_from=Now()) and memory.status != Status.ACTIVE:
-        raise Conflict(f"This memory is {memory.status}.", code=memory.status)
+        raise _history(memory)
     return memory
 
 
@@ -127,7 +128,7 @@ def reject(memory: Memory) -> Memory:
     """
     changed = _move(memory, Status.FORGOTTEN, only_from=(Status.PENDING,), valid_until=Now())
     if not changed and memory.status != Status.FORGOTTEN:
-        raise Conflict(f"This memory is {memory.status}.", code=memory.status)
+        raise _history(memory)
     return memory
 
 
@@ -171,6 +172,15 @@ def _move(memory: Memory, to: Status, *, only_from: tuple[Status, ...] | None = 
     return bool(changed)
 
 
+def _history(memory: Memory) -> Conflict:
+    texts = {
+        Status.ACTIVE.value: _("This memory is active."),
+        Status.SUPERSEDED.value: _("This memory is superseded."),
+        Status.FORGOTTEN.value: _("This memory is forgotten."),
+    }
+    return Conflict(texts.get(memory.status, ""), code=memory.status)
+
+
 def _refresh(memory: Memory) -> None:
     try:
         memory.refresh_from_db()
@@ -181,5 +191,7 @@ def _refresh(memory: Memory) -> None:
 def _checked(text: str) -> str:
     text = str(storable(text))
     if not text.strip() or len(text) > TEXT_LIMIT:
-        raise Invalid(errors={"text": [f"A memory has 1 to {TEXT_LIMIT} characters, and not only blanks."]})
+        raise Invalid(
+            errors={"text": [_("A memory has 1 to %(limit)s characters, and not only blanks.") % {"limit": TEXT_LIMIT}]}
+        )
     return text

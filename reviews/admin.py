@@ -7,11 +7,11 @@ from django.contrib import admin, messages
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
-from django.utils import timezone
+from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
@@ -19,17 +19,17 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.admin import ReadOnly, link
 from agents.models import Interrupt
-from agentsite.core.errors import AgentsiteError, Invalid
 from agentsite.core.text import shortened, visible
-from reviews import bulk, differences, page, queue, rights, services
-from reviews.forms import PREVIEW, BulkForm, DecisionForm
+from reviews import bulk, page, queue, rights, services
+from reviews.forms import BulkForm
 from reviews.models import Review
+from reviews.page_admin import ReviewPage
 
 LINE = 80  # characters of the arguments in the list
 
 
 @admin.register(Review)
-class ReviewAdmin(ReadOnly, admin.ModelAdmin):
+class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     list_display = (
         *("call", "risk_badge", "arguments", "requester", "in_session", "waiting", "time_left", "claimed_by", "state"),
     )
@@ -54,8 +54,7 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         return [
             path("rows/", view(self.rows_view), name="reviews_review_rows"),
             path("bulk/", view(self.bulk_view), name="reviews_review_bulk"),
-            path("first/", view(self.first_view), name="reviews_review_first"),
-            path("<path:object_id>/next/", view(self.next_view), name="reviews_review_next"),
+            *self.page_urls(),
             *super().get_urls(),
         ]
 
@@ -129,7 +128,8 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
             return "–"
         if row.expires_at > timezone.now():
-            return timeuntil(row.expires_at, depth=1)
+            at = f"{formats.localize(timezone.localtime(row.expires_at))} {timezone.localtime(row.expires_at):%Z}"
+            return format_html('<span title="{}">{}</span>', at, timeuntil(row.expires_at, depth=1))
         return format_html('<span class="badge overdue">{}</span>', _("overdue"))
 
     @admin.display(description=_("claimed by"), empty_value="–")
@@ -195,69 +195,9 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         self.message_user(request, _told(text, outcome.skipped), level)
         return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
 
-    def first_view(self, request: HttpRequest) -> HttpResponse:
-        """To the first review that this person may decide, or to the queue."""
-        if not self.has_view_permission(request):
-            raise PermissionDenied
-        return self._to(queue.first(request.user))
-
-    def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Past this review to the next one, or to the queue. Changes nothing."""
-        review = self.get_object(request, object_id)
-        if review is None or not rights.may_see(request.user, review):
-            raise Http404
-        found = queue.after(request.user, review, wrap=False)
-        if found is None:
-            messages.info(request, _("That was the last one of the queue."))
-        return self._to(found)
-
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Source: django.contrib.admin."""
         return super().changelist_view(request, {"title": _("Reviews"), **(extra_context or {})})
-
-    def change_view(
-        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
-    ) -> HttpResponse:
-        """Source: django.contrib.admin. The review page; a POST is a decision."""
-        review = self.get_object(request, object_id)
-        if review is None or not rights.may_see(request.user, review):
-            raise Http404
-        if request.method != "POST":
-            return self._page(request, review, DecisionForm(review))
-        if not rights.may_decide(request.user, review):
-            raise PermissionDenied
-        form = DecisionForm(review, request.POST)
-        if not form.is_valid() or form.cleaned_data["response_type"] == PREVIEW:
-            return self._page(request, review, form)
-        try:
-            self._decide(request, review, form)
-        except AgentsiteError as error:
-            _explain(form, error)
-            return self._page(request, Review.objects.select_related("task__session").get(pk=review.pk), form)
-        return self._to(queue.after(request.user, review, wrap=True))
-
-    def _decide(self, request: HttpRequest, review: Review, form: DecisionForm) -> None:
-        if review.status == Interrupt.Status.PENDING and not form.is_seen:
-            raise services.Stale
-        decided = services.decide(review.pk, request.user, form.choice())  # type: ignore[arg-type]
-        address = reverse("admin:reviews_review_change", args=[review.pk])
-        text = _('{}: {} (<a href="{}">look back</a>)')
-        messages.success(request, format_html(str(text), decided.get_status_display(), visible(str(review)), address))
-
-    def _page(self, request: HttpRequest, review: Review, form: DecisionForm) -> HttpResponse:
-        allowed = services.allowed_for(request.user, review)
-        context = {
-            **self.admin_site.each_context(request),
-            **page.context(review, request.user),
-            "opts": self.opts,
-            "title": visible(str(review)),
-            "form": form,
-            "allowed": allowed,
-            "can_approve": "accept" in allowed or "edit" in allowed,
-            "typed_texts": [form["message"].value(), form["answer"].value()] if form.is_bound else [],
-            "typed": differences.between(form.arguments.asked, form.arguments.args) if form.is_bound else [],
-        }
-        return TemplateResponse(request, "admin/reviews/review/page.html", context)
 
     def _confirm(self, request: HttpRequest, kind: str, queryset: QuerySet[Review]) -> HttpResponse | None:
         """The page of several decisions, or a message why there is none."""
@@ -267,7 +207,7 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
         elif not selection.rows:
-            self.message_user(request, _told(_("Nothing to decide here."), selection.left_out), messages.WARNING)
+            self.message_user(request, _told(_("Nothing to decide here"), selection.left_out), messages.WARNING)
         else:
             return self._bulk_page(request, BulkForm(initial={"kind": kind}), kind, selection)
         return None
@@ -286,30 +226,12 @@ class ReviewAdmin(ReadOnly, admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/reviews/review/bulk.html", context)
 
-    def _to(self, review: Review | None) -> HttpResponse:
-        """To this review, or to the queue."""
-        if review is None:
-            return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
-        return HttpResponseRedirect(reverse("admin:reviews_review_change", args=[review.pk]))
-
 
 def _told(text: Any, reasons: Any) -> str:
     """The text, with why some were left out."""
-    told = "; ".join(f"{count} {visible(reason)}" for reason, count in reasons.items())
-    return f"{text} ({told})." if told else f"{str(text).rstrip('.')}."
-
-
-def _explain(form: DecisionForm, error: AgentsiteError) -> None:
-    """Put the error where the reviewer looks; what they typed stays in the form."""
-    if isinstance(error, Invalid) and "errors" in error.extra:
-        for field, texts in error.extra["errors"].items():
-            for text in texts:
-                form.arguments.add_error(field, text)
-        form.add_error(None, error.detail)
-        return
-    detail = error.detail
-    if decision := error.extra.get("decision"):
-        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M")
-        said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
-        detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
-    form.add_error(None, detail)
+    each = (
+        _("%(count)s %(reason)s") % {"count": count, "reason": visible(reason)} for reason, count in reasons.items()
+    )
+    if told := "; ".join(map(str, each)):
+        return str(_("%(text)s (%(reasons)s).") % {"text": text, "reasons": told})
+    return str(_("%(text)s.") % {"text": text})

@@ -3,6 +3,7 @@
 from typing import Any
 
 import jsonschema
+from django.utils.translation import gettext as _
 from referencing import Registry
 
 from agents.models import Interrupt
@@ -25,16 +26,16 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if isinstance(given, dict) and set(given) == {"args"} and "args" not in known and isinstance(given["args"], dict):
         given = given["args"]
     if not isinstance(given, dict):
-        raise Invalid(errors={"args": ["An edit needs the full arguments as an object."]})
+        raise Invalid(errors={"args": [_("An edit needs the full arguments as an object.")]})
     errors: dict[str, list[str]] = {}
     if not schema.get("additionalProperties", "properties" not in schema):
         for name in sorted(set(given) - set(known)):
-            errors.setdefault(name, []).append("The tool has no such argument.")
+            errors.setdefault(name, []).append(_("The tool has no such argument."))
     for error in jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).iter_errors(given):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:
-        raise Invalid("The arguments do not fit the tool.", errors=errors)
+        raise Invalid(_("The arguments do not fit the tool."), errors=errors)
     return dict(_completed(schema, given, schema.get("$defs", {})))
 
 

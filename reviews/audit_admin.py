@@ -11,25 +11,37 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext_lazy as _
 
 from agents.admin import ReadOnly
+from agents.models import Interrupt
 from agentsite.core.text import visible
 from reviews import audit
 from reviews.models import AuditEntry
+from reviews.templatetags.told import told
 
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+OUTCOMES: dict[str, Any] = dict(Interrupt.Status.choices)
 LARGEST = 2**63 - 1  # id of a rule or an entry
+
+
+class OutcomeFilter(admin.AllValuesFieldListFilter):
+    """The outcomes that there are, in the reader's words."""
+
+    def choices(self, changelist: Any) -> Any:
+        """Source: django.contrib.admin."""
+        for choice in super().choices(changelist):
+            yield {**choice, "display": OUTCOMES.get(str(choice["display"]), choice["display"])}
 
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("at", "who", "verb", "outcome", "tool_", "kind", "object_id", "task", "rule")
-    list_filter = ("verb", "outcome", "kind", "at")
+    list_display = ("at", "who", "verb", "became", "tool_", "kind", "object_id", "task", "rule")
+    list_filter = ("verb", ("outcome", OutcomeFilter), "kind", "at")
     search_fields = ("actor",)
     search_help_text = _("The id of a review, a tool call, a task, a rule or an entry, or a username.")
     ordering = ("-pk",)
     list_per_page = 100
     show_full_result_count = False
     fields = (
-        *("id", "at", "verb", "outcome", "who", "actor_id", "kind", "object_id", "version", "task", "rule", "tool_"),
+        *("id", "at", "verb", "became", "who", "actor_id", "kind", "object_id", "version", "task", "rule", "tool_"),
         *("args_digest", "text_digest"),
     )
     readonly_fields = fields
@@ -66,7 +78,12 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("who"), ordering="actor")
     def who(self, row: AuditEntry) -> str:
         """The actor's username."""
-        return visible(row.actor)
+        return visible(told(row.actor))
+
+    @admin.display(description=_("outcome"), ordering="outcome", empty_value="-")
+    def became(self, row: AuditEntry) -> Any:
+        """What a decided review became."""
+        return OUTCOMES.get(row.outcome, row.outcome)
 
     @admin.display(description=_("tool"), ordering="tool")
     def tool_(self, row: AuditEntry) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext as _
 
 from agents.models import Interrupt
 from agentsite.core.clock import Now, seconds_from_now
@@ -104,7 +105,7 @@ def _store(review: Review, principal: User) -> None:
 def _open(review_pk: Any, principal: User) -> Review:
     review = _locked(review_pk, principal)
     if not rights.may_decide(principal, review):
-        raise NotAllowed("The terms of this review don't let you decide it, so there is nothing to claim.")
+        raise NotAllowed(_("The terms of this review don't let you decide it, so there is nothing to claim."))
     if review.status != Interrupt.Status.PENDING:
         raise Closed(status=review.status)
     return review

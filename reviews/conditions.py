@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import jsonschema
+from django.utils.translation import gettext as _
 
 from agentsite.core.text import canonical, storable, visible
 
@@ -61,20 +62,23 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not isinstance(self.argument, str) or len(self.argument) > MAX_PATH or not _PATH.fullmatch(self.argument):
-            raise ValueError(f"{self.argument!r} is no path to an argument, such as amount, address.city or to[].")
+            text = _("%(path)r is no path to an argument, such as amount, address.city or to[].")
+            raise ValueError(text % {"path": self.argument})
         if self.operator not in OPERATORS:
-            raise ValueError(f"There is no operator {self.operator!r}; there are: {', '.join(OPERATORS)}.")
+            text = _("There is no operator %(operator)r; there are: %(operators)s.")
+            raise ValueError(text % {"operator": self.operator, "operators": ", ".join(OPERATORS)})
         if self.argument == ALL and (self.operator != EQUALS or not isinstance(self.value, dict)):
-            raise ValueError("* stands for all arguments and only equals an object.")
+            raise ValueError(_("* stands for all arguments and only equals an object."))
         if self.operator in WITHOUT_VALUE and (self.value is not None or self.argument.endswith("[]")):
-            raise ValueError(f"{self.operator!r} takes no value and looks at no item of a list.")
+            text = _("%(operator)r takes no value and looks at no item of a list.")
+            raise ValueError(text % {"operator": self.operator})
         _require_value(self.operator, self.value)
 
     @classmethod
     def of(cls, data: Any) -> "Condition":
         """From the stored form. Raises ValueError."""
         if not isinstance(data, dict) or not {"argument", "is"} <= data.keys() <= {"argument", "is", "value"}:
-            raise ValueError('A condition is {"argument": …, "is": …, "value": …}.')
+            raise ValueError(_('A condition is {"argument": …, "is": …, "value": …}.'))
         return cls(data["argument"], data["is"], data.get("value"))
 
     def data(self) -> dict[str, Any]:
@@ -86,7 +90,7 @@ class Condition:
 def checked(data: Any) -> list[Condition]:
     """The conditions of a rule from their stored form. Raises ValueError."""
     if not isinstance(data, list) or len(data) > MAX_CONDITIONS:
-        raise ValueError(f"Conditions are a list of at most {MAX_CONDITIONS}.")
+        raise ValueError(_("Conditions are a list of at most %(limit)s.") % {"limit": MAX_CONDITIONS})
     return [Condition.of(one) for one in data]
 
 
@@ -108,7 +112,7 @@ def read(text: str) -> list[Condition]:
             try:
                 found.append(_read(line.strip()))
             except ValueError as error:
-                raise ValueError(f"Line {number}: {error}") from error
+                raise ValueError(_("Line %(number)s: %(error)s") % {"number": number, "error": error}) from error
     return checked([one.data() for one in found])
 
 
@@ -181,28 +185,29 @@ def _require_value(operator: str, value: Any) -> None:
     """Raises ValueError unless the operator can take this value."""
     number = _kind(value) == "number" and math.isfinite(value)
     if operator in NUMBERS and not number:
-        raise ValueError(f"{operator} needs a number.")
+        raise ValueError(_("%(operator)s needs a number.") % {"operator": operator})
     if (operator in TEXTS or operator in NOT_TEXTS) and not (isinstance(value, str) and value):
-        raise ValueError(f"{operator!r} needs a text.")
+        raise ValueError(_("%(operator)r needs a text.") % {"operator": operator})
     if operator in (EQUALS, NOT_EQUALS) and value is None:
-        raise ValueError(f"{operator!r} needs a value; {IS_MISSING!r} is for null.")
+        text = _("%(operator)r needs a value; %(missing)r is for null.")
+        raise ValueError(text % {"operator": operator, "missing": IS_MISSING})
     if operator in (ONE_OF, NOT_ONE_OF):
         kinds = {_kind(one) for one in value} if isinstance(value, list) else set()
         if len(kinds) != 1 or "null" in kinds:
-            raise ValueError(f"{operator!r} needs a list of values of one type.")
+            raise ValueError(_("%(operator)r needs a list of values of one type.") % {"operator": operator})
     text = canonical(value)  # NaN and infinities are a ValueError of its own
     if len(text) > MAX_VALUE:
-        raise ValueError(f"A value has at most {MAX_VALUE} characters.")
+        raise ValueError(_("A value has at most %(limit)s characters.") % {"limit": MAX_VALUE})
     if storable(value) != value:
-        raise ValueError("A value can hold no NUL and no lone surrogates.")
+        raise ValueError(_("A value can hold no NUL and no lone surrogates."))
 
 
 def _read(line: str) -> Condition:
-    path, _, rest = line.partition(" ")
+    path, _space, rest = line.partition(" ")
     rest = rest.strip()
     operator = max((one for one in OPERATORS if f"{rest} ".startswith(f"{one} ")), key=len, default="")
     if not operator:
-        raise ValueError(f"after the argument comes one of: {', '.join(OPERATORS)}.")
+        raise ValueError(_("after the argument comes one of: %(operators)s.") % {"operators": ", ".join(OPERATORS)})
     text = rest.removeprefix(operator).strip()
     if operator in WITHOUT_VALUE and not text:
         return Condition(path, operator)
@@ -216,7 +221,7 @@ def _read(line: str) -> Condition:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(_("%(name)s is no JSON.") % {"name": name})
 
 
 def _written(condition: Condition) -> str:

@@ -7,6 +7,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.terms import RESPONSE_TYPES
 from reviews.models import Review
+from reviews.rules import LONGEST, MOST_USES
 from reviews.schema_fields import unix
 from reviews.schema_form import ArgumentsForm
 from reviews.services import MESSAGE_LIMIT, Choice, allowed
@@ -36,10 +37,12 @@ class DecisionForm(forms.Form):
     message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
     answer = UnstrippedText(3, label=_("Answer in place of the tool"), max_length=MESSAGE_LIMIT)
     confirmed = forms.BooleanField(required=False)
+    override_reason = UnstrippedText(2, label=_("Why you decide your own request"), max_length=MESSAGE_LIMIT)
 
-    def __init__(self, review: Review, data: Any = None) -> None:
+    def __init__(self, review: Review, data: Any = None, *, overrides: bool = False) -> None:
         super().__init__(data, initial={"version": review.version, "digest": review.args_digest})
         self.review = review
+        self.overrides = overrides  # separation of duties, which takes a reason
         self.can_edit = "edit" in allowed(review)
         self.arguments = ArgumentsForm(review.args_schema, review.args, data if self.can_edit else None)
         self.asks_once_more = False
@@ -54,6 +57,8 @@ class DecisionForm(forms.Form):
             self.add_error("message", _("Say why: the agent tells its user."))
         elif kind == "response" and not data.get("answer", "").strip():
             self.add_error("answer", _("Write what the agent is to get in place of the tool's result."))
+        if self.overrides and kind != PREVIEW and not data.get("override_reason", "").strip():
+            self.add_error("override_reason", _("Say why: the reason is kept with the decision."))
         return data
 
     @property
@@ -67,7 +72,9 @@ class DecisionForm(forms.Form):
         data = self.cleaned_data
         kind = data["response_type"]
         args = {"edit": self.arguments.args, "response": data["answer"]}.get(kind)
-        return Choice(kind, args, data["message"] if kind == "reject" else "", data["version"])
+        message = data["message"] if kind == "reject" else ""
+        reason = data["override_reason"] if self.overrides else ""
+        return Choice(kind, args, message, data["version"], data["digest"], reason)
 
     def _clean_approval(self, data: dict[str, Any], *, is_confirmed: bool) -> None:
         if not self.arguments.validate():
@@ -76,6 +83,16 @@ class DecisionForm(forms.Form):
             self.asks_once_more = True
             self.add_error("confirmed", _("This is a high-risk call. Check it once more."))
         data["response_type"] = "edit" if self.arguments.is_changed else "accept"
+
+
+class AlwaysForm(forms.Form):
+    """How far an *always allow* goes. `reviews.rules` has the last word on all of it."""
+
+    scope = forms.ChoiceField(
+        label=_("Where"), choices=[("session", _("in this session")), ("user", _("in every session of this user"))]
+    )
+    days = forms.IntegerField(label=_("for how many days"), min_value=1, max_value=LONGEST.days, initial=7)
+    uses = forms.IntegerField(label=_("how often at most"), min_value=1, max_value=MOST_USES, initial=10)
 
 
 class BulkForm(forms.Form):

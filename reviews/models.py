@@ -11,6 +11,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext_noop
 
 from agents.models import ID_LENGTH, Interrupt, Session
 from agents.terms import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
@@ -27,7 +28,7 @@ class Review(Interrupt):
         proxy = True
         verbose_name = _("review")
         verbose_name_plural = _("reviews")
-        permissions = (("decide_review", "Can decide reviews"),)
+        permissions = (("decide_review", gettext_noop("Can decide reviews")),)
 
     def __str__(self) -> str:
         return f"{self.tool or self.get_kind_display()} · {self.task.session.user_id}"
@@ -144,7 +145,8 @@ class PolicyRule(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"rule {self.pk or 'new'}: {visible(self.name)}"
+        # Without a word of any language: it is stored with each verdict, and covered by its digest.
+        return f"#{self.pk}: {visible(self.name)}" if self.pk else visible(self.name)
 
     def terms(self) -> Terms:
         """On which a call is reviewed by this rule."""
@@ -229,7 +231,7 @@ class AuditEntry(models.Model):
         )
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.verb} by {self.actor}"
+        return f"{self.pk}: {self.get_verb_display()}"
 
 
 class Claim(models.Model):

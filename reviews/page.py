@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from agents.models import Interrupt, Status, Task, ToolCall
 from agents.terms import Verdict
-from reviews import differences, rights
+from reviews import differences, rights, rules
 from reviews.claims import held
 from reviews.models import Decision, Review
 
@@ -52,13 +52,18 @@ def written(value: Any) -> str:
 
 
 def conversation(review: Interrupt) -> list[tuple[str, str]]:
-    """Who said what in the session: its last completed tasks, then the query of the task that asks."""
+    """Who said what in the session: its last completed tasks, then the task that asks, up to its question."""
     task = review.task
     tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
     said: list[tuple[str, str]] = []
-    for result in reversed(tasks.order_by("-position").values_list("result", flat=True)[:EARLIER]):
-        said += [(one["type"], _said(one)) for one in (result or {}).get("messages", [])]
-    return [*said, ("human", task.query)]
+    for kept in reversed(tasks.order_by("-position").values_list("result", flat=True)[:EARLIER]):
+        said += [(one["type"], _said(one)) for one in (kept or {}).get("messages", [])]
+    said.append(("human", task.query))
+    for call in ToolCall.objects.filter(task=task, started_at__lt=review.created_at).order_by("started_at"):
+        if call.tool_call_id != review.tool_call_id:
+            said += [("ai", f"{call.tool}({call.args_text})"), ("tool", result(call))]
+    said.append(("ai", review.said))
+    return [(who, text) for who, text in said if text]
 
 
 def changes(review: Interrupt) -> list[differences.Difference]:
@@ -133,6 +138,8 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "decision": Decision.objects.filter(review=review).first(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
         "claimed_by": claimed_by,
+        "is_mine": holder is not None and not claimed_by,
+        "always_rule": rules.rule_of(review) if review.status != Interrupt.Status.PENDING else None,
         "claim_address": "" if claimed_by else claim_address(review),
         "past": past(review, principal),
         "timeline": timeline(review, call, claimed_by),

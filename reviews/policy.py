@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 DECLARED_FREE = "declared free"
 DECLARED = "declared by the tool"
 FAILED = "the policy could not be evaluated"
+UNCLEAR = " (unclear)"  # after a rule that could not be judged
 RISKS = ("low", "medium", "high")
 
 Effect = PolicyRule.Effect
@@ -111,4 +112,4 @@ def strict(*known: Terms | None) -> Terms:
 
 
 def _to_reviewers(call: Call, rule: PolicyRule, *known: Terms | None) -> Verdict:
-    return Verdict("review", f"{rule} (unclear)", strict(*known), call.declared, rule_id=rule.pk)
+    return Verdict("review", f"{rule}{UNCLEAR}", strict(*known), call.declared, rule_id=rule.pk)

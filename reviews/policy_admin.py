@@ -20,6 +20,12 @@ from reviews.models import PolicyRule
 from reviews.policy import Match
 
 LINE = 80  # characters of a text in a list
+RESPONSES = {
+    "accept": _("Approve"),
+    "edit": _("Approve with changes"),
+    "response": _("Answer instead"),
+    "reject": _("Reject"),
+}
 MATCHES = {
     Match.YES: _("Yes"),
     Match.NO: _("No"),
@@ -87,7 +93,7 @@ class PolicyRuleForm(forms.ModelForm):
         help_text=_("requester, reviewers, group:Finance; separated by commas."),
     )
     allowed = forms.MultipleChoiceField(
-        choices=[(kind, kind) for kind in RESPONSE_TYPES],
+        choices=[(kind, RESPONSES[kind]) for kind in RESPONSE_TYPES],
         initial=RESPONSE_TYPES,
         widget=forms.CheckboxSelectMultiple,
         label=_("allowed decisions"),
@@ -212,7 +218,13 @@ def _results(rule: PolicyRule) -> dict[str, Any]:
     return {
         "last": trial.LAST,
         "results": [
-            (one, MATCHES[one.match], shortened(json.dumps(one.past.call.args, ensure_ascii=False), LINE))
+            (
+                one,
+                MATCHES[one.match],
+                shortened(json.dumps(one.past.call.args, ensure_ascii=False), LINE),
+                PolicyRule.Effect(one.before.action).label,
+                PolicyRule.Effect(one.after.action).label,
+            )
             for one in results
         ],
         "matching": sum(one.match is not Match.NO for one in results),

@@ -14,7 +14,7 @@ from agents.models import UNFINISHED, Interrupt, Task
 from agentsite.core.clock import Now
 from agentsite.core.text import visible
 from reviews import page, rights
-from reviews.models import Review
+from reviews.models import Claim, Review
 
 PENDING = Q(status=Interrupt.Status.PENDING)
 ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
@@ -59,10 +59,11 @@ def _behind(review: Interrupt) -> Q:
 
 
 def mine(principal: Any) -> Q:
-    """The reviews of the principal's own tasks: what a requester is asked to confirm."""
-    # From the tasks, of which one person has few open ones, and not from all that is pending.
+    """What the principal has claimed, and the reviews of their own tasks, which a requester is asked to confirm."""
+    # From the tasks and claims, of which one person has few, and not from all that is pending.
     own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
-    return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED))
+    claimed = Claim.objects.filter(by=principal.pk, until__gt=Now())
+    return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED)) | Q(pk__in=claimed.values("review"))
 
 
 def tabs(principal: Any) -> list[tuple[str, Any, Q]]:

@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from agents import questions
 from agents.models import Interrupt, ToolCall
@@ -88,6 +89,18 @@ def may_allow_always(review: Interrupt, principal: User) -> bool:
     return may and "high" not in _risks(review)
 
 
+def can_allow_always(review: Interrupt, principal: User) -> bool:
+    """Whether `allow_always` would do it now: the call was approved and no rule was made from it that is in force."""
+    decided = review.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED)
+    return decided and may_allow_always(review, principal) and rule_of(review) is None
+
+
+def rule_of(review: Interrupt) -> PolicyRule | None:
+    """The *always allow* in force that was made from this review."""
+    found: PolicyRule | None = PolicyRule.objects.in_force().filter(made_from=review.pk).first()
+    return found
+
+
 def _risks(review: Interrupt) -> set[str]:
     """Every risk that was said of the call: as asked and as edited, by a rule and by the tool itself."""
     texts = [text for text in (review.verdict_text, review.answer_verdict_text) if text]
@@ -113,7 +126,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     """
     if not may_allow_always(review, principal):
         raise NotAllowed(
-            "You may not allow this call always: you need the right to add rules, and never for high risk."
+            _("You may not allow this call always: you need the right to add rules, and never for high risk.")
         )
     if review.status not in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED):
         raise NotApproved
@@ -121,7 +134,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     with transaction.atomic():
         # Two at once would be twice the uses.
         Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).first()
-        if PolicyRule.objects.in_force().filter(made_from=review.pk).exists():
+        if rule_of(review) is not None:
             raise AlreadyAllowed
         rule = _exactly(review, scope, until, uses)
         save(rule, principal)
@@ -136,9 +149,10 @@ def made_for(user_id: str) -> QuerySet[PolicyRule]:
 def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> PolicyRule:
     session = review.task.session
     same = conditions.Condition(conditions.ALL, conditions.EQUALS, _agreed_arguments(review))
+    named = {"tool": review.tool, "user": session.user_id}
     return PolicyRule(
         position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
-        name=shortened(f"always {review.tool} for {session.user_id}", NAME_LENGTH),
+        name=shortened(_("always %(tool)s for %(user)s") % named, NAME_LENGTH),
         effect=PolicyRule.Effect.ALLOW,
         tool=glob.escape(review.tool),
         user=glob.escape(session.user_id),
@@ -155,17 +169,18 @@ def _agreed_arguments(review: Interrupt) -> dict[str, object]:
     """What was approved, as edited. Raises Invalid where it is too long for a rule that each call reads."""
     text = review.answer_args_text or review.args_text
     if len(text) > conditions.MAX_VALUE:
-        raise Invalid(f"Its arguments have more than {conditions.MAX_VALUE} characters, too many for a rule.")
+        text = _("Its arguments have more than %(limit)s characters, too many for a rule.")
+        raise Invalid(text % {"limit": conditions.MAX_VALUE})
     return dict(json.loads(text))
 
 
 def _require_bounds(scope: str, until: datetime, uses: int) -> None:
     wrong: dict[str, list[str]] = {}
     if scope not in ("session", "user"):
-        wrong["scope"] = ["session or user."]
+        wrong["scope"] = [_("session or user.")]
     if not timezone.now() < until <= timezone.now() + LONGEST:
-        wrong["until"] = [f"In the future, and at most {LONGEST.days} days ahead."]
+        wrong["until"] = [_("In the future, and at most %(days)s days ahead.") % {"days": LONGEST.days}]
     if not 1 <= uses <= MOST_USES:
-        wrong["uses"] = [f"From 1 to {MOST_USES}."]
+        wrong["uses"] = [_("From 1 to %(limit)s.") % {"limit": MOST_USES}]
     if wrong:
         raise Invalid(errors=wrong)

@@ -23,6 +23,10 @@ MESSAGES: dict[str, Any] = {
     "uniqueItems": _("No item may come twice."),
     "pattern": _("This does not have the right form: %(limit)s"),
     "required": _("A value is needed here."),
+    "format": _("This does not have the right form: %(limit)s"),
+    "contains": _("An item that is needed is not in the list."),
+    "minProperties": _("At least %(limit)s entries."),
+    "maxProperties": _("At most %(limit)s entries."),
     "additionalProperties": _("The tool has no such argument."),
 }
 
@@ -36,5 +40,10 @@ def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
     if error.validator == "required" and isinstance(error.instance, dict):
         needed: list[str] = list(error.validator_value)  # type: ignore[arg-type]
         path += [name for name in needed if name not in error.instance][:1]
-    text = MESSAGES.get(str(error.validator))
-    return path, visible(str(text) % {"limit": error.validator_value} if text else error.message)
+    return path, visible(_said(error))
+
+
+def _said(error: jsonschema.ValidationError) -> str:
+    if text := MESSAGES.get(str(error.validator)):
+        return str(text) % {"limit": error.validator_value}
+    return str(_("This does not fit the tool's schema: %(error)s")) % {"error": error.message}

@@ -275,8 +275,11 @@ class Json(Field):
         """Source: Field."""
         try:
             value = json.loads(text, parse_constant=_refuse)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(_("This is no JSON: %(error)s") % {"error": error}) from error
+        except json.JSONDecodeError as error:
+            place = {"line": error.lineno, "column": error.colno}
+            raise ValueError(_("This is no JSON: look at line %(line)s, column %(column)s.") % place) from error
+        except RecursionError as error:
+            raise ValueError(_("This JSON is nested too deeply.")) from error
         return storable(value)
 
 
@@ -316,4 +319,4 @@ def number(text: str, *, whole: bool) -> Any:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(_("%(name)s is no JSON.") % {"name": name})

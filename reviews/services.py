@@ -9,6 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
 
 from agents import failpoints, questions, sweeper
 from agents import services as agents
@@ -16,7 +17,7 @@ from agents.models import Interrupt, Task
 from agents.terms import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
 from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentsite.core.text import canonical, storable
-from reviews import arguments, audit, claims, rights
+from reviews import arguments, audit, claims, rights, signals
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,7 @@ POSSIBLE: dict[str, tuple[ResponseType, ...]] = {
     Kind.IN_DOUBT: ("accept", "response", "reject"),
     Kind.QUESTION: ("response",),
 }
+EXPIRED = "nobody decided it in time"  # as the model is told
 MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
 
 
@@ -66,13 +68,13 @@ class Choice:
         """In one spelling. Raises Invalid."""
         kind = SPELLINGS.get(self.response_type)
         if kind is None:
-            raise Invalid(errors={"response_type": [f"One of {', '.join(SPELLINGS)}."]})
+            raise Invalid(errors={"response_type": [_("One of %(names)s.") % {"names": ", ".join(SPELLINGS)}]})
         if kind == "response" and not (isinstance(self.args, str) and self.args.strip()):
-            raise Invalid(errors={"args": ["A response needs a text."]})
+            raise Invalid(errors={"args": [_("A response needs a text.")]})
         message = self.args if kind == "response" else self.message
         for name, text in (("message", message), ("override_reason", self.override_reason)):
             if len(text) > MESSAGE_LIMIT:
-                raise Invalid(errors={name: [f"At most {MESSAGE_LIMIT} characters."]})
+                raise Invalid(errors={name: [_("At most %(limit)s characters.") % {"limit": MESSAGE_LIMIT}]})
         args, reason = self.args if kind == "edit" else None, storable(self.override_reason.strip())
         return Choice(kind, args, storable(message), self.version, self.digest, reason)
 
@@ -105,7 +107,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
     with transaction.atomic():
         review = _locked(review_pk, principal)
         if not _entitled(principal, review, choice):
-            raise NotAllowed("The terms of this review don't let you decide it.")
+            raise NotAllowed(_("The terms of this review don't let you decide it."))
         _require_allowed(review, choice)
         choice = _without_empty_edit(review, choice)
         if review.status != Status.PENDING:
@@ -128,6 +130,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         audit.decided(review, answer, principal, reason)
         claims.end(review)
         agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
     return Review.objects.select_related("task__session").get(pk=review.pk)
@@ -158,13 +161,14 @@ def _expire(found: tuple[Any, Any]) -> bool:
         review = questions.overdue().select_related("task__session").filter(pk=review_pk).first()
         if review is None:
             return False
-        answer = agents.Answer("reject", Status.EXPIRED, SYSTEM, message="nobody decided it in time")
+        answer = agents.Answer("reject", Status.EXPIRED, SYSTEM, message=EXPIRED)
         Decision.objects.create(
             review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
         )
         audit.decided(review, answer, None)
         claims.end(review)
         agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
     logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
     return True
 
@@ -186,7 +190,8 @@ def _locked(review_pk: Any, principal: User) -> Review:
 def _require_allowed(review: Review, choice: Choice) -> None:
     """Raises Invalid where the terms do not allow this kind of answer, also one that would change nothing."""
     if choice.response_type not in allowed(review):
-        raise Invalid(errors={"response_type": [f"This review can be answered by: {', '.join(allowed(review))}."]})
+        text = _("This review can be answered by: %(names)s.") % {"names": ", ".join(allowed(review))}
+        raise Invalid(errors={"response_type": [text]})
 
 
 def _without_empty_edit(review: Review, choice: Choice) -> Choice:
@@ -255,9 +260,9 @@ def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
     call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
     verdict: Verdict = import_string(settings.AGENTS[task.agent]["POLICY"])(call)
     if verdict.action == "deny":
-        raise Invalid("The policy denies these arguments.", errors={"args": [verdict.reason or verdict.rule]})
+        raise Invalid(_("The policy denies these arguments."), errors={"args": [verdict.reason or verdict.rule]})
     if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):
-        raise NotAllowed("With these arguments the call needs somebody else's decision.")
+        raise NotAllowed(_("With these arguments the call needs somebody else's decision."))
     args_text, verdict_text = canonical(choice.args), verdict.to_text()
     return agents.Answer(
         "edit",

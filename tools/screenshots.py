@@ -33,6 +33,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 REST = 900  # milliseconds: keys and buttons of the desk are dead for 700 ms
 WIDE, NARROW = (1280, 860), (390, 844)
+TALL = 1200
 
 
 @dataclass(frozen=True)
@@ -61,11 +62,13 @@ def queue(page: Page) -> None:
 
 
 def review(page: Page) -> None:
-    """A refund with the conversation that led to it, and a smaller amount typed in."""
-    _open(page, f"{QUEUE}?q=A-2051&tool=issue_refund")
+    """A refund with the conversation that led to it, and a smaller amount typed in. High, so that the changes show."""
+    width, height = (page.viewport_size or {}).values()
+    page.set_viewport_size({"width": width, "height": max(height, TALL) if width > height else height})
+    _open(page, f"{QUEUE}?q=A-1042&tool=issue_refund")
     page.wait_for_timeout(REST)
-    page.get_by_label("amount", exact=False).first.fill("9.90")
-    page.get_by_label("note", exact=False).first.fill("Only the shipping: the express was free.")
+    page.get_by_label("amount", exact=False).first.fill("59.90")
+    page.get_by_label("note", exact=False).first.fill("Photo in the e-mail of Monday. The lid is whole: 5.00 less.")
     page.get_by_label("note", exact=False).first.blur()
     page.evaluate("window.scrollTo(0, 0)")
 
@@ -119,6 +122,7 @@ def main() -> None:
             for look in dict.fromkeys(look for _, look in shots):
                 page = _logged_in(browser, url, password, look)
                 for shot in (shot for shot, of in shots if of == look):
+                    page.set_viewport_size({"width": look.size[0], "height": look.size[1]})
                     shot(page)
                     page.wait_for_load_state()
                     page.wait_for_timeout(300)
@@ -147,6 +151,7 @@ def _service(data: Path) -> Iterator[str]:
     ours = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV")
     env = {name: os.environ[name] for name in ours if name in os.environ}
     env |= {"DEBUG": "true", "AGENTSITE_DATA": str(data), "AGENT_TOOLS": "agentsite.demo.tools", "PORT": str(port)}
+    env["LOG_LEVEL"] = "WARNING"
     for command in ("migrate", "seed_demo"):
         subprocess.run([sys.executable, "manage.py", command, "-v0"], cwd=ROOT, env=env, check=True)
     bind = f"127.0.0.1:{port}"

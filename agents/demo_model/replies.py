@@ -47,10 +47,17 @@ def reply_to(conversation: Conversation) -> Reply:
     steps = plan(conversation)
     turns = [calls for turn in steps if (calls := tuple(step for step in turn if isinstance(step, ToolCall)))]
     if conversation.turns < len(turns):
-        return Reply(calls=turns[conversation.turns])
+        calls = turns[conversation.turns]
+        return Reply(text=f"{PREFIX}I would like to use {_listed([call.name for call in calls])}.", calls=calls)
     said = [step for turn in steps for step in turn if isinstance(step, str)]
     lines = [*map(_told, conversation.results), *said]
     return Reply(text=PREFIX + ("\n".join(lines) or help_text()))
+
+
+def _listed(names: list[str]) -> str:
+    """The names, each once, as one says them."""
+    once = list(dict.fromkeys(names))
+    return " and ".join(filter(None, [", ".join(once[:-1]), once[-1]]))
 
 
 def _told(result: Result) -> str:
@@ -79,7 +86,7 @@ def chunks(request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
         return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
 
-    yield chunk({"role": "assistant", "content": None if reply.calls else ""})
+    yield chunk({"role": "assistant", "content": "" if reply.text else None})
     for word in re.findall(r"\S+\s*", reply.text):
         yield chunk({"content": word})
     for index, call in enumerate(map(_as_call, reply.calls)):

@@ -246,6 +246,7 @@ class Passage:
             args_digest=questions.digest_of(self.run.task.pk, self.name, args_text, verdict.to_text()),
             args_schema=schema_of(self.request.tool),
             description=self.describe(kind, args_text),
+            said=str(storable(str(self.message.text))),
             risk=verdict.terms.risk,
         )
 

@@ -1,5 +1,6 @@
 from django.apps import AppConfig
 from django.core.checks import register
+from django.utils.translation import gettext_lazy as _
 
 from agentsite.core import checks
 
@@ -7,7 +8,7 @@ from agentsite.core import checks
 class CoreConfig(AppConfig):
     name = "agentsite.core"
     label = "core"
-    verbose_name = "Access"
+    verbose_name = _("Access")
 
     def ready(self) -> None:
         """Source: django.apps."""

@@ -1,6 +1,11 @@
-"""What can go wrong, by kind. `agentsite/errors.py` maps a kind to HTTP; its docstring is its default message."""
+"""What can go wrong, by kind. `agentsite/errors.py` maps a kind to HTTP; its docstring is its default message.
+
+The message is made in the language of the moment: English on the wire, the reader's in the admin.
+"""
 
 from typing import Any
+
+from django.utils.translation import gettext
 
 
 class AgentsiteError(Exception):
@@ -9,7 +14,7 @@ class AgentsiteError(Exception):
     code = "error"
 
     def __init__(self, detail: str = "", *, code: str = "", **extra: Any) -> None:
-        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.detail = detail or gettext((type(self).__doc__ or "").strip())
         self.code = code or self.code
         self.extra = extra  # further keys of the JSON body
         super().__init__(self.detail)

@@ -4,6 +4,7 @@ import re
 import unicodedata
 from typing import Any
 
+from django.utils.translation import gettext as _
 from rest_framework import serializers
 
 MAX_LENGTH = 128
@@ -18,9 +19,9 @@ def identifier(value: str) -> str:
     """
     value = unicodedata.normalize("NFC", value)
     if not 1 <= len(value) <= MAX_LENGTH:
-        raise ValueError(f"Ids have 1 to {MAX_LENGTH} characters.")
+        raise ValueError(_("Ids have 1 to %(limit)s characters.") % {"limit": MAX_LENGTH})
     if value in {".", ".."} or not _ALLOWED.fullmatch(value):
-        raise ValueError("Ids consist of letters, digits and . _ - @ : + | and are not . or ..")
+        raise ValueError(_("Ids consist of letters, digits and . _ - @ : + | and are not . or .."))
     return value
 
 

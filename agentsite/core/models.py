@@ -1,4 +1,4 @@
-"""Credentials of principals."""
+"""Credentials of principals, and what those who use the admin have chosen."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
 
+from agentsite.core import zones
 from agentsite.core.clock import Now
 
 
@@ -42,3 +43,24 @@ class ApiKey(AbstractAPIKey):
         ordering = ("-created",)
         verbose_name = _("API key")
         verbose_name_plural = _("API keys")
+
+
+class Preferences(models.Model):
+    """What somebody who uses the admin has chosen. Their language is in a cookie: it counts before the login too."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        related_name="preferences",
+        verbose_name=_("user"),
+    )
+    # "": that of the service.
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[zones.require_known])
+
+    class Meta:
+        verbose_name = _("preferences")
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return self.user.get_username()

@@ -5,5 +5,5 @@ review has its checkpoint, and once it is decided the run goes on like any other
 dates back what came of it, `tools` are what the calls are of.
 """
 
-SUFFIX = "@demo.example.com"  # of every user_id, account and rule that is made: how they are found again
+SUFFIX = "@demo"  # of every user_id, account and rule that is made: how they are found again
 TOOLS = "agentsite.demo.tools"  # what AGENT_TOOLS has to name, here and in the workers

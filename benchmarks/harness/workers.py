@@ -60,15 +60,29 @@ class Workers:
             worker.wait()
 
     def _at_work(self, chance: random.Random) -> tuple[int, list[int]]:
-        """A worker that is up, and its children. A fault that met nobody would count for nothing."""
+        """A worker that is up, and its children; another one is up as well.
+
+        A fault that met nobody would count for nothing, and tasks are promised to go on only while some worker lives.
+        """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
-            worker = chance.choice(self.running).pid
-            children = _children(worker)
-            if children if self.pool == "prefork" else _is_up(worker):
-                return worker, children
+            up = [worker.pid for worker in self.running if worker.poll() is None and self._is_up(worker.pid)]
+            if len(up) > 1:
+                chosen = chance.choice(up)
+                return chosen, _children(chosen)
             time.sleep(0.1)
-        raise SystemExit("no worker comes up: see workers.log")
+        raise SystemExit("the workers do not come up: see workers.log")
+
+    def _is_up(self, pid: int) -> bool:
+        """Whether the worker has all its children, or else its threads (till then it imports), and none is stopped."""
+        children = _children(pid)
+        if any(map(_is_stopped, [pid, *children])):
+            return False
+        if self.pool == "prefork":
+            return len(children) == self.size
+        with suppress(OSError):
+            return len(os.listdir(f"/proc/{pid}/task")) > 1
+        return False
 
     def _keep(self) -> None:
         while not self._quit.wait(0.1):
@@ -86,10 +100,9 @@ class Workers:
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True)
 
 
-def _is_up(pid: int) -> bool:
-    """Whether the worker has threads: it is importing until then."""
+def _is_stopped(pid: int) -> bool:
     with suppress(OSError):
-        return len(os.listdir(f"/proc/{pid}/task")) > 1
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
     return False
 
 

@@ -99,8 +99,9 @@ def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
 
 
 def test_of_an_unknown_user_it_is_empty() -> None:
-    kinds = ("account", "api_keys", "idempotency_keys", "sessions", "memories", "policy_rules", "decisions")
-    assert exported("nobody") == {"user_id": "nobody", **{name: [] for name in kinds}}
+    mine = ("account", "api_keys", "idempotency_keys", "preferences", "email_subscriptions")
+    about_me = ("sessions", "memories", "policy_rules", "decisions")
+    assert exported("nobody") == {"user_id": "nobody", **{name: [] for name in mine + about_me}}
 
 
 def test_whatever_goes_with_a_session_is_in_it(task: Task) -> None:

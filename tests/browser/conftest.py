@@ -3,12 +3,14 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
+from tests.conftest import grant
 from tests.helpers import open_review
 
 try:
@@ -81,15 +83,30 @@ class Desk:
         return self.page.get_by_role("button", name=name, exact=True)
 
 
-@pytest.fixture
-def desk(browser: "Browser", live_server: Any, reviewer: User) -> Iterator[Desk]:
-    reviewer.set_password("rita's own")
-    reviewer.save()
+@contextmanager
+def logged_in(browser: "Browser", url: str, user: User) -> Iterator[Desk]:
+    """A browser of its own for this user."""
+    user.set_password("their own")
+    user.save()
     context = browser.new_context()
-    made = Desk(context.new_page(), live_server.url)
-    made.log_in("rita", "rita's own")
+    made = Desk(context.new_page(), url)
+    made.log_in(user.username, "their own")
     yield made
     context.close()
+
+
+@pytest.fixture
+def desk(browser: "Browser", live_server: Any, reviewer: User) -> Iterator[Desk]:
+    with logged_in(browser, live_server.url, reviewer) as made:
+        yield made
+
+
+@pytest.fixture
+def another(browser: "Browser", live_server: Any, db: Any) -> Iterator[Desk]:
+    """That of a second reviewer, vera."""
+    vera = grant(User.objects.create_user("vera", is_staff=True), "reviews.decide_review")
+    with logged_in(browser, live_server.url, vera) as made:
+        yield made
 
 
 @pytest.fixture

@@ -131,6 +131,24 @@ def test_5_of_two_reviewers_one_wins_and_the_other_sees_who_what_and_when(desk: 
     assert desk.page.query_selector(".review button") is None
 
 
+def test_5_of_two_browsers_that_send_at_once_one_wins(desk: Any, another: Any, booking: Interrupt, work: Any) -> None:
+    for one in (desk, another):
+        one.open(booking)
+    another.press("s")
+    another.page.keyboard.type("use the Savoy")
+    # Both requests are on their way before either page waits for its answer.
+    desk.press("a")
+    another.press("Control+Enter")
+    for one in (desk, another):
+        one.page.wait_for_selector(".messagelist, .errornote")
+    work()
+    told = [one.page.query_selector(".errornote") is not None for one in (desk, another)]
+    assert sorted(told) == [False, True]
+    loser, winner = (desk, "vera") if told[0] else (another, "rita")
+    assert f"{winner} was faster" in loser.page.inner_text(".errornote")
+    assert (Decision.objects.count(), ToolCall.objects.count()) == (1, int(winner == "rita"))
+
+
 @pytest.mark.parametrize("way", ["key", "click"])
 def test_6_pressed_twice_decides_one(desk: Any, booking: Interrupt, invoke: Any, work: Any, way: str) -> None:
     invoke("book the Savoy for 1 night", session="s2")

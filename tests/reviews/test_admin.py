@@ -200,14 +200,14 @@ def test_what_they_may_not_decide_is_not_the_next(desk: Client, booking: Interru
     assert desk.get(f"{QUEUE}{booking.pk}/next/").headers["Location"] == QUEUE
 
 
-def test_a_decided_review_is_read_only(desk: Client, booking: Interrupt) -> None:
+def test_9_a_decided_review_is_read_only(desk: Client, booking: Interrupt) -> None:
     post(desk, booking, "accept")
     content = desk.get(page_of(booking)).content.decode()
     assert "<button" not in content.split('id="content-main"')[1].split("</main>")[0]
     assert "by <strong>rita</strong>" in content
 
 
-def test_an_expired_review_is_read_only(desk: Client, booking: Interrupt) -> None:
+def test_9_an_expired_review_is_read_only(desk: Client, booking: Interrupt) -> None:
     Interrupt.objects.update(expires_at="2020-01-01T00:00:00Z")
     services.expire()
     content = desk.get(page_of(booking)).content.decode()
@@ -258,11 +258,11 @@ def test_staff_without_the_right_sees_no_reviews(booking: Interrupt) -> None:
     assert client.get(QUEUE).status_code == 403
 
 
-PAGES = ["", "rows/", "first/", "bulk/", "{pk}/change/", "{pk}/next/"]
+PAGES = ["", "rows/", "first/", "bulk/", "{pk}/change/", "{pk}/next/", "{pk}/claim/", "{pk}/always/"]
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_no_get_decides(desk: Client, booking: Interrupt, page: str) -> None:
+def test_8_no_get_decides(desk: Client, booking: Interrupt, page: str) -> None:
     before = Interrupt.objects.values().get()
     data = {"response_type": "accept", "version": "1", "digest": booking.args_digest, "kind": "accept"}
     more = {"row": f"{booking.pk}:1:{booking.args_digest}", "action": "approve_selected", "index": "0"}
@@ -298,7 +298,9 @@ def test_hidden_characters_are_shown_as_marks_and_markup_is_inert(desk: Client, 
     assert r"\u{202e}evil\u{200b}" in content
 
 
-def test_the_queue_needs_few_queries(desk: Client, invoke: Any, work: Any, django_assert_max_num_queries: Any) -> None:
+def test_15_the_queue_needs_few_queries(
+    desk: Client, invoke: Any, work: Any, django_assert_max_num_queries: Any
+) -> None:
     for number in range(55):
         invoke("book the Ritz for 2 nights", session=f"s{number}")
     work()

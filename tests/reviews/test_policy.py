@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
@@ -44,7 +45,7 @@ def test_without_rules_the_tool_speaks_for_itself() -> None:
 def test_a_rule_goes_before_the_tool_and_the_verdict_names_it() -> None:
     made = rule("allow", "amount <= 100", name="Small refunds")
     verdict = policy.assess(asked(amount=100))
-    assert (verdict.action, verdict.rule, verdict.rule_id) == ("allow", f"rule {made.pk}: Small refunds", made.pk)
+    assert (verdict.action, verdict.rule, verdict.rule_id) == ("allow", f"#{made.pk}: Small refunds", made.pk)
     assert Verdict.from_text(verdict.to_text()) == verdict
 
 
@@ -303,3 +304,17 @@ def test_a_tool_that_is_free_can_be_put_under_review(invoke: Any, work: Any) -> 
     task = invoke("multiply 6 by 7")
     work()
     assert open_review(task).tool == "multiply"
+
+
+def test_a_policy_that_changes_releases_and_drops_no_pending_call(invoke: Any, work: Any, reviewer: User) -> None:
+    tasks = [invoke("book the Ritz for 2 nights", session=name) for name in ("approved", "rejected", "left")]
+    work()
+    PolicyRule.objects.create(name="free", tool="book_hotel", effect="allow")
+    work()
+    assert {again(task).status for task in tasks} == {"interrupted"}
+    PolicyRule.objects.create(name="never", tool="book_hotel", effect="deny")
+    decide(open_review(tasks[0]).pk, reviewer, Choice("accept"))
+    decide(open_review(tasks[1]).pk, reviewer, Choice("reject", message="no"))
+    work()
+    assert [again(task).status for task in tasks] == ["completed", "completed", "interrupted"]
+    assert [call.task_id for call in ToolCall.objects.all()] == [tasks[0].pk]

@@ -139,21 +139,21 @@ def test_a_form_is_tried_without_saving(desk: Client, booking: Any) -> None:
     assert f'formaction="{RULES}try"' in desk.get(f"{RULES}add/").content.decode()
     content = desk.post(f"{RULES}try", form()).content.decode()
     assert "it speaks of 1 and changes the verdict on 1" in content
-    assert "<strong>allow</strong> (rule new: Small ones)" in content
+    assert "<strong>Allow</strong> (Small ones)" in content
     assert not PolicyRule.objects.exists()
 
 
 def test_a_changed_form_of_a_saved_rule_is_tried_without_saving(desk: Client, booking: Any) -> None:
     made = PolicyRule.objects.create(name="all", effect="review")
     content = desk.post(f"{RULES}try?rule={made.pk}", form(effect="deny", use_limit="")).content.decode()
-    assert f"<strong>deny</strong> (rule {made.pk}: Small ones)" in content
+    assert f"<strong>Deny</strong> (#{made.pk}: Small ones)" in content
     assert PolicyRule.objects.get().effect == "review"
 
 
 def test_a_saved_rule_is_tried_as_it_is(desk: Client, booking: Any) -> None:
     made = PolicyRule.objects.create(name="all", effect="deny")
     assert f'formaction="{RULES}try?rule={made.pk}"' in desk.get(f"{RULES}{made.pk}/change/").content.decode()
-    assert "<strong>deny</strong>" in desk.get(f"{RULES}try?rule={made.pk}").content.decode()
+    assert "<strong>Deny</strong>" in desk.get(f"{RULES}try?rule={made.pk}").content.decode()
 
 
 def test_a_form_that_is_not_valid_is_told(desk: Client, booking: Any) -> None:

@@ -5,6 +5,7 @@ import time
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from agents import queue
 from agents.models import Attempt, Interrupt, Task, ToolCall
@@ -139,3 +140,15 @@ def test_a_prefork_worker_outlives_the_children_that_a_task_kills(invoke: Any, w
     assert "3 times in a row" in becomes(invoke("call suicide with {}"), "error").message
     assert "42" in answer_of(becomes(invoke("multiply 6 by 7", session="other"), "completed"))
     assert worker.poll() is None
+
+
+@pytest.mark.skipif(not settings.REDIS_URL, reason="the filesystem broker's workers reserve jobs")
+def test_a_busy_worker_leaves_jobs_to_one_that_is_free(invoke: Any, workers: Any) -> None:
+    alone = {"WORKER_CONCURRENCY": "1", "TASK_REPUBLISH_SECONDS": "60"}
+    workers.start(**alone)
+    long = invoke('call wait with {"seconds": 20}', session="long")
+    becomes(long, "running")
+    short = invoke("multiply 6 by 7", session="short")
+    workers.start(**alone)
+    assert "42" in answer_of(becomes(short, "completed"))
+    assert again(long).status == "running"

@@ -56,6 +56,7 @@ form.addEventListener("keydown", (event) => {
 });
 
 form.addEventListener("submit", (event) => {
+  if (event.submitter?.name === "claim") return; // decides nothing, and keeps what was typed
   if (!isReady()) {
     event.preventDefault();
     return;

@@ -1,0 +1,81 @@
+"""Which addresses a webhook may be sent to: whoever edits an endpoint must not reach what only our machines can.
+
+Looked at when an endpoint is saved, and again at each connection: a name can lead elsewhere the next time it is asked.
+"""
+
+import socket
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+NAT64 = ip_network("64:ff9b::/96")  # IPv4 addresses as an IPv6-only network reaches them
+# Public as far as Python 3.11 knows, and metadata services of clouds.
+NEVER = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
+PORTS = {"https": 443, "http": 80}
+
+Address = IPv4Address | IPv6Address
+
+
+class Refused(Exception):
+    """This address may not be sent to."""
+
+
+def check_url(url: str) -> None:
+    """Raises Refused where the address is no sound one, or leads to where we do not send."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise Refused(_("This is no address.")) from error
+    if parts.scheme not in PORTS or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
+        raise Refused(_("It has to begin with https:// and the receiver's name, in ASCII."))
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise Refused(_("Leave out user names, passwords and fragments: the signature says who sends."))
+    resolved(parts.hostname, port or PORTS[parts.scheme], encrypted=parts.scheme == "https")
+
+
+def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
+    """The addresses of this host, all of which may be sent to. Raises Refused."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Refused(_("%(host)s is not known.") % {"host": host}) from error
+    texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+    for text in texts:
+        address = plain(text)
+        if is_allowed(address):
+            continue
+        if not is_public(address):
+            # Without the address itself: that would tell what our resolver knows.
+            raise Refused(_("%(host)s is not on the public Internet (see WEBHOOK_ALLOW_NETWORKS).") % {"host": host})
+        if not encrypted:
+            raise Refused(_("On the public Internet only https:// is allowed."))
+    return texts
+
+
+def plain(text: str) -> Address:
+    """The address that is meant, without a zone, and as IPv4 where IPv6 only wraps it."""
+    address = ip_address(text.partition("%")[0])
+    if isinstance(address, IPv6Address):
+        if address in NAT64:
+            return IPv4Address(int(address) & 0xFFFFFFFF)
+        return address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1] or address
+    return address
+
+
+def is_allowed(address: Address) -> bool:
+    """Whether the operator has said that receivers are there."""
+    return any(address in network for network in _networks(settings.WEBHOOK_ALLOW_NETWORKS))
+
+
+def is_public(address: Address) -> bool:
+    """Whether it belongs to somebody on the Internet, and is no address of our own networks, machines or cloud."""
+    odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
+    return address.is_global and not odd and not any(address in network for network in NEVER)
+
+
+def _networks(texts: Iterable[str]) -> Iterable[IPv4Network | IPv6Network]:
+    return (ip_network(text.strip(), strict=False) for text in texts)

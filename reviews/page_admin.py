@@ -1,0 +1,173 @@
+"""The pages of one review in the admin. What is decided here is decided by `reviews.services`, as everywhere."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
+
+from agents.models import Interrupt
+from agentsite.core.errors import AgentsiteError, Invalid
+from agentsite.core.text import visible
+from reviews import claims, differences, page, queue, rights, rules, services
+from reviews.forms import PREVIEW, AlwaysForm, DecisionForm
+from reviews.models import Review
+
+
+class ReviewPage:
+    """What a ModelAdmin of reviews shows and does about a single one."""
+
+    admin_site: Any
+    opts: Any
+    get_object: Any
+    has_view_permission: Any
+
+    def page_urls(self) -> list[Any]:
+        """Where these pages are."""
+        view = self.admin_site.admin_view
+        return [
+            path("first/", view(self.first_view), name="reviews_review_first"),
+            path("<path:object_id>/next/", view(self.next_view), name="reviews_review_next"),
+            path("<path:object_id>/claim/", view(self.claim_view), name="reviews_review_claim"),
+            path("<path:object_id>/always/", view(self.always_view), name="reviews_review_always"),
+        ]
+
+    def first_view(self, request: HttpRequest) -> HttpResponse:
+        """To the first review that this person may decide, or to the queue."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return _to(queue.first(request.user))
+
+    def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Past this review to the next one, or to the queue. Changes nothing."""
+        found = queue.after(request.user, self._review(request, object_id), wrap=False)
+        if found is None:
+            messages.info(request, _("That was the last one of the queue."))
+        return _to(found)
+
+    def claim_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Take a claim over, or give it back."""
+        review = self._posted(request, object_id)
+        try:
+            if request.POST.get("claim") == "release":
+                claims.release(review.pk, request.user)  # type: ignore[arg-type]
+                messages.success(request, _("Others see again that nobody looks at it."))
+                return _to(None)
+            claims.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
+        except AgentsiteError as error:
+            messages.error(request, error.detail)
+        return _to(review)
+
+    def always_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Let the very call that was approved through from now on, within bounds."""
+        review = self._posted(request, object_id)
+        form = AlwaysForm(request.POST)
+        if not form.is_valid():
+            return self._page(request, review, DecisionForm(review), always=form)
+        data = form.cleaned_data
+        until = timezone.now() + timedelta(days=data["days"])
+        try:
+            rule = rules.allow_always(review, request.user, scope=data["scope"], until=until, uses=data["uses"])  # type: ignore[arg-type]
+        except AgentsiteError as error:
+            form.add_error(None, error.detail)
+            return self._page(request, review, DecisionForm(review), always=form)
+        address = reverse("admin:reviews_policyrule_change", args=[rule.pk])
+        text = _('This very call runs unseen from now on, <a href="{}">by a rule</a> that you can switch off.')
+        messages.success(request, format_html(str(text), address))
+        return _to(review)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Source: django.contrib.admin. The review page; a POST is a decision."""
+        review = self._review(request, object_id)
+        if request.method != "POST":
+            return self._page(request, review, DecisionForm(review, overrides=_overrides(request, review)))
+        overrides = _overrides(request, review)
+        if not overrides and not rights.may_decide(request.user, review):
+            raise PermissionDenied
+        form = DecisionForm(review, request.POST, overrides=overrides)
+        if not form.is_valid() or form.cleaned_data["response_type"] == PREVIEW:
+            return self._page(request, review, form)
+        try:
+            self._decide(request, review, form)
+        except AgentsiteError as error:
+            _explain(form, error)
+            return self._page(request, Review.objects.select_related("task__session").get(pk=review.pk), form)
+        return _to(queue.after(request.user, review, wrap=True))
+
+    def _review(self, request: HttpRequest, object_id: str) -> Review:
+        review: Review | None = self.get_object(request, object_id)
+        if review is None or not rights.may_see(request.user, review):
+            raise Http404
+        return review
+
+    def _posted(self, request: HttpRequest, object_id: str) -> Review:
+        if request.method != "POST":
+            raise PermissionDenied
+        return self._review(request, object_id)
+
+    def _decide(self, request: HttpRequest, review: Review, form: DecisionForm) -> None:
+        if review.status == Interrupt.Status.PENDING and not form.is_seen:
+            raise services.Stale
+        decided = services.decide(review.pk, request.user, form.choice())  # type: ignore[arg-type]
+        address = reverse("admin:reviews_review_change", args=[review.pk])
+        text = _('{}: {} (<a href="{}">look back</a>)')
+        told = format_html(str(text), decided.get_status_display(), visible(str(review)), address)
+        if rules.may_allow_always(decided, request.user) and form.choice().response_type in ("accept", "edit"):  # type: ignore[arg-type]
+            told += format_html(' · <a href="{}#always">{}</a>', address, _("allow always…"))
+        messages.success(request, told)
+
+    def _page(
+        self, request: HttpRequest, review: Review, form: DecisionForm, *, always: AlwaysForm | None = None
+    ) -> HttpResponse:
+        overrides = _overrides(request, review)
+        allowed = services.allowed(review) if overrides else services.allowed_for(request.user, review)
+        context = {
+            **self.admin_site.each_context(request),
+            **page.context(review, request.user),
+            "opts": self.opts,
+            "title": visible(str(review)),
+            "form": form,
+            "allowed": allowed,
+            "overrides": overrides,
+            "can_approve": "accept" in allowed or "edit" in allowed,
+            "always": (always or AlwaysForm()) if rules.can_allow_always(review, request.user) else None,  # type: ignore[arg-type]
+            "typed_texts": [form["message"].value(), form["answer"].value()] if form.is_bound else [],
+            "typed": differences.between(form.arguments.asked, form.arguments.args) if form.is_bound else [],
+        }
+        return TemplateResponse(request, "admin/reviews/review/page.html", context)
+
+
+def _overrides(request: HttpRequest, review: Review) -> bool:
+    """Whether only separation of duties bars this person, who may set it aside with a reason."""
+    return review.status == Interrupt.Status.PENDING and rights.may_override(request.user, review)
+
+
+def _to(review: Review | None) -> HttpResponse:
+    """To this review, or to the queue."""
+    if review is None:
+        return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+    return HttpResponseRedirect(reverse("admin:reviews_review_change", args=[review.pk]))
+
+
+def _explain(form: DecisionForm, error: AgentsiteError) -> None:
+    """Put the error where the reviewer looks; what they typed stays in the form."""
+    if isinstance(error, Invalid) and "errors" in error.extra:
+        for field, texts in error.extra["errors"].items():
+            for text in texts:
+                form.arguments.add_error(field, text)
+        form.add_error(None, error.detail)
+        return
+    detail = error.detail
+    if decision := error.extra.get("decision"):
+        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M %Z")
+        said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
+        detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
+    form.add_error(None, detail)

@@ -1,0 +1,34 @@
+"""What the service itself has written down in English, shown in the reader's language.
+
+It is stored in English because a model reads it as well, or because a digest is made over it.
+"""
+
+from typing import Any
+
+from django import template
+from django.utils.translation import gettext, gettext_lazy
+
+from agents.questions import CLOSED_BY_ITSELF, OWN
+from reviews.audit import SYSTEM
+from reviews.policy import DECLARED, DECLARED_FREE, FAILED, UNCLEAR
+from reviews.services import EXPIRED
+
+register = template.Library()
+
+STORED: dict[str, Any] = {
+    SYSTEM: gettext_lazy("system"),
+    DECLARED: gettext_lazy("declared by the tool"),
+    DECLARED_FREE: gettext_lazy("declared free"),
+    FAILED: gettext_lazy("the policy could not be evaluated"),
+    OWN: gettext_lazy("the graph asks"),
+    EXPIRED: gettext_lazy("nobody decided it in time"),
+    CLOSED_BY_ITSELF: gettext_lazy("The call ended after all, while it was in doubt; its own result stands."),
+}
+
+
+@register.filter
+def told(text: str) -> str:
+    """The text; one that the service has written, in the reader's language."""
+    if text.endswith(UNCLEAR):
+        return gettext("%(rule)s (unclear)") % {"rule": text.removesuffix(UNCLEAR)}
+    return str(STORED.get(text, text))
