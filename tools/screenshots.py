@@ -63,8 +63,8 @@ def queue(page: Page) -> None:
 
 def review(page: Page) -> None:
     """A refund with the conversation that led to it, and a smaller amount typed in. High, so that the changes show."""
-    width, height = (page.viewport_size or {}).values()
-    page.set_viewport_size({"width": width, "height": max(height, TALL) if width > height else height})
+    if page.viewport_size and page.viewport_size["width"] == WIDE[0]:
+        page.set_viewport_size({"width": WIDE[0], "height": TALL})
     _open(page, f"{QUEUE}?q=A-1042&tool=issue_refund")
     page.wait_for_timeout(REST)
     page.get_by_label("amount", exact=False).first.fill("59.90")
@@ -118,18 +118,18 @@ def main() -> None:
         password = json.loads((data / "first-run.json").read_text())["admin_password"]
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
-            shots = [(shot, look) for shot, looks in SHOTS for look in looks if options.only in ("", shot.__name__)]
-            for look in dict.fromkeys(look for _, look in shots):
-                page = _logged_in(browser, url, password, look)
-                for shot in (shot for shot, of in shots if of == look):
+            pages: dict[Look, Page] = {}
+            # Page by page and not look by look: who opens a review claims it, which the queue would show.
+            for shot, looks in SHOTS:
+                for look in looks if options.only in ("", shot.__name__) else ():
+                    page = pages.get(look) or pages.setdefault(look, _logged_in(browser, url, password, look))
                     page.set_viewport_size({"width": look.size[0], "height": look.size[1]})
                     shot(page)
                     page.wait_for_load_state()
-                    page.wait_for_timeout(300)
+                    page.wait_for_timeout(REST)
                     target = options.to / f"{shot.__name__}-{look.name}.png"
-                    target.write_bytes(_small(page.screenshot()))
+                    target.write_bytes(_small(page.screenshot(animations="disabled")))
                     print(f"{target.name}: {target.stat().st_size // 1024} KB")
-                page.context.close()
             browser.close()
 
 

@@ -159,7 +159,7 @@ def post_announcement(
 def look_up_order(order: Order) -> str:
     """Look an order up in the shop."""
     number = int(order.partition("-")[2])
-    state = ("delivered", "in transit", "returned to sender", "delivered, opened on arrival")[number % 4]
+    state = ("delivered", "delivered to a neighbour", "delivered", "delivered, signed for")[number % 4]
     return f"Order {order}: {1 + number % 3} item(s), paid, {state}. Note of the customer: “please ring twice”."
 
 
