@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run test services-test chaos lint format api-docs messages lock
+.PHONY: help run demo test services-test chaos lint format api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -19,6 +19,12 @@ help: ## Say what each target does
 
 run: $(VENV)/.installed ## Set up and run the whole service on this machine (PORT=8000); Ctrl-C stops it
 	@$(WITH_DEBUG); exec $(BIN)/python manage.py dev $(ARGS)
+
+# Data of its own, whatever the environment says of other data: the demo never gets among what is real.
+demo: $(VENV)/.installed ## The same with a full desk to look at, on data of its own in var/demo (PORT=8000)
+	@$(WITH_DEBUG); unset DATABASE_URL REDIS_URL; AGENTSITE_DATA=var/demo AGENT_TOOLS=agentsite.demo.tools; \
+		export AGENTSITE_DATA AGENT_TOOLS; $(BIN)/python manage.py migrate -v0 && \
+		$(BIN)/python manage.py seed_demo && exec $(BIN)/python manage.py dev $(ARGS)
 
 test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)
 	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
@@ -45,6 +51,9 @@ api-docs: $(VENV)/.installed ## Write docs/api.md from the schema, its introduct
 
 messages: $(VENV)/.installed-dev ## Bring the translations up to date with the code, compile them, say what is left to translate
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m tools.messages
+
+screenshots: $(VENV)/.installed-dev ## Take the pictures of the documentation anew (ARGS="--only queue"; needs Chromium)
+	$(BIN)/python tools/screenshots.py $(ARGS)
 
 lock: ## Compile requirements*.in into the pinned requirements*.txt (ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -3,6 +3,9 @@
 import logging
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +14,18 @@ from celery import current_app
 logger = logging.getLogger(__name__)
 
 RUN = "agents.jobs.run"
+
+_is_silent: ContextVar[bool] = ContextVar("agentsite_queue_is_silent", default=False)
+
+
+@contextmanager
+def silence() -> Iterator[None]:
+    """Publish nothing meanwhile: whoever asks for it claims and runs the tasks itself."""
+    reset = _is_silent.set(True)
+    try:
+        yield
+    finally:
+        _is_silent.reset(reset)
 
 
 def publish(task_pk: uuid.UUID) -> None:
@@ -24,6 +39,8 @@ def nudge(name: str) -> None:
 
 
 def _send(name: str, *args: str, about: str) -> None:
+    if _is_silent.get():
+        return
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through

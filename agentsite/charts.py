@@ -11,7 +11,7 @@ from agentsite.core.text import shortened, visible
 WIDTH, HEIGHT = 420, 150  # of a chart of columns, in its own units
 FLOOR = 22  # room below the columns for their names
 ROW = 30  # height of one bar
-NAME = 118  # width of a bar's name
+NAME = 138  # width of a bar's name
 FIGURE = 96  # width of what stands behind a bar
 LETTERS = 16  # of a name
 
