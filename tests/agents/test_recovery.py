@@ -20,6 +20,7 @@ from tests import odd_tools
 from tests.conftest import in_threads, lapse_all
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import Crash, calls
+from tests.services.conftest import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
 
@@ -84,12 +85,13 @@ def test_a_tool_that_hangs_does_not_hold_the_session_for_ever(
     invoke: Any, published: Any, settings: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(Heart, "start", lambda self: None)
-    settings.TASK_WALL_SECONDS = settings.TASK_WALL_GRACE_SECONDS = 0.2
     task, following = invoke('call hang with {"name": "x"}'), invoke("multiply 6 by 7")
     odd_tools.RELEASED.clear()
     run = threading.Thread(target=jobs.run, args=(str(published.pop(0)),))
     run.start()
-    time.sleep(1)
+    until(ToolCall.objects.exists)
+    settings.TASK_WALL_SECONDS = settings.TASK_WALL_GRACE_SECONDS = 0.2
+    time.sleep(0.5)
     assert sweeper.end_overlong() == 1
     assert "ran longer than" in again(task).message
     assert again(following).status == "pending"
