@@ -104,8 +104,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("arguments"))
     def arguments(self, row: Review) -> str:
         """The arguments in one line."""
-        shown = ", ".join(f"{name}: {value}" if name else value for name, value in page.arguments(row))
-        return visible(shortened(" ".join(shown.split()), LINE))
+        return visible(shortened(page.line(row), LINE))
 
     @admin.display(description=_("requester"), ordering="task__session__user_id")
     def requester(self, row: Review) -> str:

@@ -46,6 +46,17 @@ def arguments(review: Interrupt) -> list[tuple[str, str]]:
     return [(name, written(value)) for name, value in args.items()] if isinstance(args, dict) else [("", written(args))]
 
 
+def line(review: Interrupt) -> str:
+    """The arguments in one line of any length, without those that are null."""
+    args = review.args
+    named = (
+        [f"{name}: {written(value)}" for name, value in args.items() if value is not None]
+        if isinstance(args, dict)
+        else []
+    )
+    return " ".join((", ".join(named) if named else written(args)).split())
+
+
 def written(value: Any) -> str:
     """A string as it is; anything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
@@ -61,7 +72,7 @@ def conversation(review: Interrupt) -> list[tuple[str, str]]:
     said.append(("human", task.query))
     for call in ToolCall.objects.filter(task=task, started_at__lt=review.created_at).order_by("started_at"):
         if call.tool_call_id != review.tool_call_id:
-            said += [("ai", f"{call.tool}({call.args_text})"), ("tool", result(call))]
+            said += [("ai", f"{call.tool}({written(json.loads(call.args_text))})"), ("tool", result(call))]
     said.append(("ai", review.said))
     return [(who, text) for who, text in said if text]
 
@@ -141,7 +152,7 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "is_mine": holder is not None and not claimed_by,
         "always_rule": rules.rule_of(review) if review.status != Interrupt.Status.PENDING else None,
         "claim_address": "" if claimed_by else claim_address(review),
-        "past": past(review, principal),
+        "past": [(one, line(one.review)) for one in past(review, principal)],
         "timeline": timeline(review, call, claimed_by),
         "result": result(call),
         "phrases": phrases(),

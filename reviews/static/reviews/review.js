@@ -93,6 +93,9 @@ function note(text) {
   form.querySelector(".review-facts").after(line);
 }
 
+// The newest words are what the call is about.
+const said = document.querySelector(".conversation");
+said.scrollTop = said.scrollHeight;
 hold(form);
 if (draft.restore(form)) note(form.dataset.draft);
 refresh();
