@@ -26,7 +26,7 @@ FAST = {
 }
 
 
-def until(condition: Callable[[], Any], seconds: float = 40) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
     """What the condition gave when it first was true; fails after so many seconds."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

@@ -51,7 +51,7 @@ def test_a_worker_killed_there_loses_and_doubles_nothing(
             break
         decide(open_review(task).pk, reviewer, Choice("accept"))
         decided = True
-        assert worker.wait(20) == -signal.SIGKILL
+        assert worker.wait(90) == -signal.SIGKILL
     assert marker.exists()
     workers.start()
     if name in DOUBTFUL:

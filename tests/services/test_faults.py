@@ -43,7 +43,7 @@ def test_a_task_accepted_without_any_worker_runs_when_one_comes(invoke: Any, wor
 def test_kill_9_inside_an_approved_call_leaves_it_in_doubt_and_never_runs_it_again(approved: Any, workers: Any) -> None:
     worker = workers.start()
     task = approved('call charge_and_die with {"amount": 3}')
-    assert worker.wait(20) == -signal.SIGKILL
+    assert worker.wait(90) == -signal.SIGKILL
     workers.start()
     review = until(lambda: Interrupt.objects.filter(task=task, kind="in_doubt", status="pending").first())
     time.sleep(3)
@@ -54,7 +54,7 @@ def test_kill_9_inside_an_approved_call_leaves_it_in_doubt_and_never_runs_it_aga
 def test_kill_9_inside_an_idempotent_call_runs_it_again_with_the_same_key(approved: Any, workers: Any) -> None:
     worker = workers.start()
     task = approved('call put_and_die with {"amount": 3}')
-    worker.wait(20)
+    worker.wait(90)
     workers.start()
     becomes(task, "completed")
     assert calls() == ["put_and_die 3"] * 2
@@ -74,7 +74,7 @@ def test_kill_9_in_mid_run_is_taken_over_by_another_worker(invoke: Any, workers:
 def test_a_task_that_kills_its_worker_each_time_is_given_up(invoke: Any, workers: Any) -> None:
     task = invoke("call suicide with {}")
     for _ in range(3):
-        workers.start().wait(30)
+        workers.start().wait(90)
     workers.start()
     assert "3 times in a row" in becomes(task, "error").message
 
@@ -97,7 +97,7 @@ def test_sigterm_hands_a_running_task_over(invoke: Any, workers: Any) -> None:
     task = invoke('call wait with {"seconds": 3}')
     until(lambda: ToolCall.objects.filter(task=task).exists())
     worker.terminate()
-    assert worker.wait(20) == 0
+    assert worker.wait(90) == 0
     assert Attempt.objects.get(task=task).outcome == "released"
     workers.start()
     assert "waited 3" in answer_of(becomes(task, "completed"))
@@ -108,7 +108,7 @@ def test_sigterm_hands_a_running_task_over_from_a_prefork_child_too(invoke: Any,
     task = invoke('call wait with {"seconds": 3} then call wait with {"seconds": 4} then call wait with {"seconds": 5}')
     until(lambda: ToolCall.objects.filter(task=task).exists())
     worker.terminate()
-    assert worker.wait(20) == 0
+    assert worker.wait(90) == 0
     assert Attempt.objects.get(task=task).outcome == "released"
     workers.start(WORKER_POOL="solo")
     assert "waited 5" in answer_of(becomes(task, "completed"))
@@ -146,7 +146,7 @@ def test_a_prefork_worker_outlives_the_children_that_a_task_kills(invoke: Any, w
 def test_a_busy_worker_leaves_jobs_to_one_that_is_free(invoke: Any, workers: Any) -> None:
     alone = {"WORKER_CONCURRENCY": "1", "TASK_REPUBLISH_SECONDS": "60"}
     workers.start(**alone)
-    long = invoke('call wait with {"seconds": 20}', session="long")
+    long = invoke('call wait with {"seconds": 90}', session="long")
     becomes(long, "running")
     short = invoke("multiply 6 by 7", session="short")
     workers.start(**alone)

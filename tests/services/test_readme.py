@@ -39,7 +39,7 @@ class Service:
         with self.log.open("wb") as log:
             command = [sys.executable, "manage.py", "dev"]
             self.process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=log, start_new_session=True)
-        until(lambda: "Ctrl-C stops everything" in self.log.read_text() or self.process.poll() is not None, 60)
+        until(lambda: "Ctrl-C stops everything" in self.log.read_text() or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.log.read_text()
         self.first_run = json.loads((folder / "var" / "first-run.json").read_text())
 
@@ -62,7 +62,7 @@ class Service:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(30)
+            self.process.wait(90)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_killed_web_server_is_started_again(service: Service) -> None:
     for pid in masters.split():
         os.kill(int(pid), signal.SIGKILL)
     time.sleep(1)
-    assert until(service.answers, 20)
+    assert until(service.answers)
 
 
 def test_the_idle_service_is_small(service: Service) -> None:
