@@ -28,6 +28,10 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
+def _as_from_a_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a test run in the background passes on that it is ignored
+
+
 class Service:
     """The whole service on a folder of its own."""
 
@@ -38,7 +42,15 @@ class Service:
         self.log = folder / "dev.log"
         with self.log.open("wb") as log:
             command = [sys.executable, "manage.py", "dev"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=own, stdout=log, stderr=log, start_new_session=True)
+            self.process = subprocess.Popen(
+                command,
+                cwd=ROOT,
+                env=own,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                preexec_fn=_as_from_a_terminal,
+            )
         until(lambda: "Ctrl-C stops everything" in self.log.read_text() or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.log.read_text()
         self.first_run = json.loads((folder / "var" / "first-run.json").read_text())
