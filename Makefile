@@ -50,10 +50,10 @@ api-docs: $(VENV)/.installed ## Write docs/api.md from the schema, its introduct
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python manage.py api_docs
 
 messages: $(VENV)/.installed-dev ## Bring the translations up to date with the code, compile them, say what is left to translate
-	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m tools.messages
+	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m scripts.messages
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the documentation anew (ARGS="--only queue"; needs Chromium)
-	$(BIN)/python tools/screenshots.py $(ARGS)
+	$(BIN)/python scripts/screenshots.py $(ARGS)
 
 lock: ## Compile requirements*.in into the pinned requirements*.txt (ARGS=--upgrade for newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -9,14 +9,13 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from functools import partial
 
 from django.conf import settings
 from django.db import connections, reset_queries
 from django.utils.module_loading import import_string
 from django_celery_results.models import TaskResult
 
-from agents import retention
+from agents import duties, retention
 from agents.models import Chore
 from agents.terms import DAY
 from agentsite.core.clock import Now, seconds_from_now
@@ -48,7 +47,7 @@ def run(stop: threading.Event) -> None:
 def keep_house(stop: threading.Event) -> Counter[str]:
     """Do all of it, or as much as there is time for until the event. Returns how many rows each duty deleted."""
     done: Counter[str] = Counter()
-    for name, duty in _duties():
+    for name, duty in duties.all_of(DUTIES, settings.HOUSEKEEPING_DUTIES):
         try:
             for count in duty():
                 done[name] += count
@@ -109,19 +108,6 @@ DUTIES: tuple[Callable[[], Iterator[int]], ...] = (
     expired_logins,
     orphaned_checkpoints,
 )
-
-
-def _duties() -> Iterator[tuple[str, Callable[[], Iterator[int]]]]:
-    """Ours, then those that HOUSEKEEPING_DUTIES plugs in by their paths: what they are for stands above agents."""
-    for duty in DUTIES:
-        yield duty.__name__, duty
-    for path in settings.HOUSEKEEPING_DUTIES:
-        yield path.rpartition(".")[2], partial(_plugged_in, path)
-
-
-def _plugged_in(path: str) -> Iterator[int]:
-    duty: Callable[[], Iterator[int]] = import_string(path)
-    yield from duty()
 
 
 def _hold(seconds: float) -> None:

@@ -2,9 +2,8 @@
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import timedelta
-from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -12,7 +11,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef
 from django.utils.module_loading import import_string
 
-from agents import lifecycle, metrics, queue, threads
+from agents import duties, lifecycle, metrics, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
@@ -37,7 +36,7 @@ def sweep_if_due() -> None:
 def sweep() -> Counter[str]:
     """Do all of it now. Returns how many rows each duty mended."""
     done: Counter[str] = Counter()
-    for name, duty in _duties():
+    for name, duty in duties.all_of(DUTIES, settings.SWEEPER_DUTIES):
         try:
             done[name] = duty()
             metrics.count(metrics.SWEEPER_ACTIONS, name, by=done[name])
@@ -49,19 +48,6 @@ def sweep() -> Counter[str]:
     if told := {name: count for name, count in done.items() if count}:
         logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))
     return done
-
-
-def _duties() -> Iterator[tuple[str, Callable[[], int]]]:
-    """Ours, then those that SWEEPER_DUTIES plugs in by their paths: what they are for stands above agents."""
-    for duty in DUTIES:
-        yield duty.__name__, duty
-    for path in settings.SWEEPER_DUTIES:
-        yield path.rpartition(".")[2], partial(_plugged_in, path)
-
-
-def _plugged_in(path: str) -> int:
-    duty: Callable[[], int] = import_string(path)
-    return duty()
 
 
 def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:

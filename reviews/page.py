@@ -49,12 +49,11 @@ def arguments(review: Interrupt) -> list[tuple[str, str]]:
 def line(review: Interrupt) -> str:
     """The arguments in one line of any length, without those that are null."""
     args = review.args
-    named = (
-        [f"{name}: {written(value)}" for name, value in args.items() if value is not None]
-        if isinstance(args, dict)
-        else []
-    )
-    return " ".join((", ".join(named) if named else written(args)).split())
+    if isinstance(args, dict):
+        text = ", ".join(f"{name}: {written(value)}" for name, value in args.items() if value is not None)
+    else:
+        text = written(args)
+    return " ".join(text.split())
 
 
 def written(value: Any) -> str:

@@ -87,9 +87,9 @@ class ReviewPage:
     ) -> HttpResponse:
         """Source: django.contrib.admin. The review page; a POST is a decision."""
         review = self._review(request, object_id)
+        overrides = review.status == Interrupt.Status.PENDING and rights.may_override(request.user, review)
         if request.method != "POST":
-            return self._page(request, review, DecisionForm(review, overrides=_overrides(request, review)))
-        overrides = _overrides(request, review)
+            return self._page(request, review, DecisionForm(review, overrides=overrides))
         if not overrides and not rights.may_decide(request.user, review):
             raise PermissionDenied
         form = DecisionForm(review, request.POST, overrides=overrides)
@@ -120,14 +120,14 @@ class ReviewPage:
         address = reverse("admin:reviews_review_change", args=[review.pk])
         text = _('{}: {} (<a href="{}">look back</a>)')
         told = format_html(str(text), decided.get_status_display(), visible(str(review)), address)
-        if rules.may_allow_always(decided, request.user) and form.choice().response_type in ("accept", "edit"):  # type: ignore[arg-type]
+        if rules.can_allow_always(decided, request.user):  # type: ignore[arg-type]
             told += format_html(' · <a href="{}#always">{}</a>', address, _("allow always…"))
         messages.success(request, told)
 
     def _page(
         self, request: HttpRequest, review: Review, form: DecisionForm, *, always: AlwaysForm | None = None
     ) -> HttpResponse:
-        overrides = _overrides(request, review)
+        overrides = form.overrides and review.status == Interrupt.Status.PENDING  # somebody else may have been faster
         allowed = services.allowed(review) if overrides else services.allowed_for(request.user, review)
         context = {
             **self.admin_site.each_context(request),
@@ -143,11 +143,6 @@ class ReviewPage:
             "typed": differences.between(form.arguments.asked, form.arguments.args) if form.is_bound else [],
         }
         return TemplateResponse(request, "admin/reviews/review/page.html", context)
-
-
-def _overrides(request: HttpRequest, review: Review) -> bool:
-    """Whether only separation of duties bars this person, who may set it aside with a reason."""
-    return review.status == Interrupt.Status.PENDING and rights.may_override(request.user, review)
 
 
 def _to(review: Review | None) -> HttpResponse:

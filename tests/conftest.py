@@ -8,15 +8,17 @@ import pytest
 from celery import Celery
 from django.contrib.auth.models import Permission, User
 from django.db import connection, transaction
+from django.test import Client
 from rest_framework.test import APIClient
 
 from agents import checkpoints, jobs, queue, registry, sweeper, threads
 from agents.demo_model import serve
 from agents.heartbeat import Heart
-from agents.models import Attempt, Task
+from agents.models import Attempt, Interrupt, Task
 from agentsite import celery_app
 from agentsite.accounts import create_key
 from reviews import append_only
+from tests.helpers import open_review
 from tests.oracle import Crash
 
 
@@ -127,6 +129,27 @@ def keyed_client_of(user: User) -> APIClient:
     client = APIClient()
     client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_key(user, 'test')}")
     return client
+
+
+def pages_of(user: User) -> Client:
+    """The pages of the admin, as this user gets them."""
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+@pytest.fixture
+def desk(reviewer: User) -> Client:
+    """The admin as the reviewer sees it."""
+    return pages_of(reviewer)
+
+
+@pytest.fixture
+def booking(invoke: Callable[..., Task], work: Callable[[], None]) -> Interrupt:
+    """A call that waits for its review."""
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    return open_review(task)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 import polib
 import pytest
 
-from tools import messages
+from scripts import messages
 
 PATHS = list(messages.paths())
 EACH = pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.parent.name}-{path.stem}")

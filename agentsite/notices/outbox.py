@@ -53,25 +53,27 @@ def _harmless(receiver: Callable[..., None]) -> Callable[..., None]:
 
 @_harmless
 def _on_asked(reviews: list[Interrupt], **kwargs: Any) -> None:
-    for review in _rows([review.pk for review in reviews]):
-        announce(Event.REVIEW_NEW, review)
+    listening = Listening()
+    if listening.to(Event.REVIEW_NEW):
+        for review in _rows([review.pk for review in reviews]):
+            announce(Event.REVIEW_NEW, review, listening)
 
 
 @_harmless
 def _on_decided(review: Interrupt, status: str, **kwargs: Any) -> None:
     event = Event.REVIEW_EXPIRED if status == Interrupt.Status.EXPIRED else Event.REVIEW_DECIDED
-    announce(event, review, status=status)
+    announce(event, review, Listening(), status=status)
 
 
 @_harmless
 def _on_finished(task: Task, **kwargs: Any) -> None:
-    tell(Event(f"task.{task.status}"), task.pk, task, {"status": task.status}, TASK_PAGE)
+    tell(Event(f"task.{task.status}"), task.pk, task, {"status": task.status}, TASK_PAGE, Listening())
 
 
 def near_expiry() -> int:
     """The sweeper's duty: reviews that nobody has been told are nearly expired. Returns how many."""
     limit, share = settings.NOTICE_NEAR_EXPIRY_SECONDS, settings.NOTICE_NEAR_EXPIRY_SHARE
-    listening = _Listening()
+    listening = Listening()
     if not listening.to(Event.REVIEW_NEARLY_EXPIRED):
         return 0
     told = Delivery.objects.filter(event=Event.REVIEW_NEARLY_EXPIRED, object_id=OuterRef("pk"))
@@ -90,15 +92,15 @@ def near_expiry() -> int:
         and row.expires_at - row.now < (row.expires_at - row.created_at) * share
         and any(listening.recipients(Event.REVIEW_NEARLY_EXPIRED, row.task.user_id, row.risk))
     )
-    return sweeper.each(list(islice(late, sweeper.BATCH)), _tell_near_expiry)
+    return sweeper.each(list(islice(late, sweeper.BATCH)), partial(_tell_near_expiry, listening))
 
 
-def _tell_near_expiry(review_pk: uuid.UUID) -> bool:
+def _tell_near_expiry(listening: "Listening", review_pk: uuid.UUID) -> bool:
     with transaction.atomic():
         # Locked: one that is being decided is either told of before, or not at all.
         locked = Interrupt.objects.select_for_update(no_key=True).filter(pk=review_pk, status="pending").exists()
-        told = [announce(Event.REVIEW_NEARLY_EXPIRED, review) for review in _rows([review_pk])] if locked else []
-        return any(told)
+        rows = _rows([review_pk]) if locked else ()
+        return any(announce(Event.REVIEW_NEARLY_EXPIRED, review, listening) for review in rows)
 
 
 def old_deliveries() -> Iterator[int]:
@@ -132,7 +134,7 @@ def again(deliveries: QuerySet[Delivery]) -> int:
     return count
 
 
-def announce(event: Event, review: Interrupt, status: str = "") -> int:
+def announce(event: Event, review: Interrupt, listening: "Listening", status: str = "") -> int:
     """Write the deliveries of an event of this review. Returns how many."""
     data = {
         "review_id": review.pk,
@@ -142,15 +144,17 @@ def announce(event: Event, review: Interrupt, status: str = "") -> int:
         "status": status or review.status,
         "expires_at": review.expires_at,
     }
-    return tell(event, review.pk, review.task, data, REVIEW_PAGE)
+    return tell(event, review.pk, review.task, data, REVIEW_PAGE, listening)
 
 
-def tell(event: Event, object_id: uuid.UUID, task: Task, data: dict[str, Any], page: str) -> int:
+def tell(
+    event: Event, object_id: uuid.UUID, task: Task, data: dict[str, Any], page: str, listening: "Listening"
+) -> int:
     """Write a delivery for each who wants it: ids and words of our own, no arguments and no texts. Returns how many.
 
     Whether a person may see what it is about is looked at when it is sent.
     """
-    endpoints, users = _Listening().recipients(event, task.user_id, str(data.get("risk", "")))
+    endpoints, users = listening.recipients(event, task.user_id, str(data.get("risk", "")))
     if not endpoints and not users:
         return 0
     ids = {"user_id": task.user_id, "session_id": task.session.session_id, "task_id": task.task_id}
@@ -162,7 +166,7 @@ def tell(event: Event, object_id: uuid.UUID, task: Task, data: dict[str, Any], p
     return len(rows)
 
 
-class _Listening:
+class Listening:
     """Who is told of anything: few rows, looked through in Python, as SQLite can't look into a list."""
 
     def __init__(self) -> None:

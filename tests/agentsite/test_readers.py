@@ -24,13 +24,6 @@ PREFERENCES = "/admin/preferences/"
 
 
 @pytest.fixture
-def desk(reviewer: User) -> Client:
-    client = Client()
-    client.force_login(reviewer)
-    return client
-
-
-@pytest.fixture
 def booking(invoke: Any, work: Any) -> Interrupt:
     task = invoke("book the Ritz for 2 nights")
     work()

@@ -11,7 +11,6 @@ from django.contrib.auth.models import User
 
 from agents.models import Interrupt
 from tests.conftest import grant
-from tests.helpers import open_review
 
 try:
     from playwright.sync_api import Browser, Page, sync_playwright
@@ -107,10 +106,3 @@ def another(browser: "Browser", live_server: Any, db: Any) -> Iterator[Desk]:
     vera = grant(User.objects.create_user("vera", is_staff=True), "reviews.decide_review")
     with logged_in(browser, live_server.url, vera) as made:
         yield made
-
-
-@pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)

@@ -10,7 +10,7 @@ from standardwebhooks import Webhook
 from agentsite.notices import outbox
 from agentsite.notices.courier import deliver_due
 from agentsite.notices.models import Delivery, Endpoint, Subscription
-from tests.conftest import grant
+from tests.conftest import grant, pages_of
 from tests.notices.conftest import Receiver, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -20,25 +20,13 @@ DELIVERIES = "/admin/notices/delivery/"
 SUBSCRIPTIONS = "/admin/notices/subscription/"
 
 
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
 @pytest.fixture
 def admin(db: Any) -> Client:
-    return client_of(User.objects.create_superuser("root"))
-
-
-@pytest.fixture
-def desk(reviewer: User) -> Client:
-    """Of one who has no permission for notices."""
-    return client_of(reviewer)
+    return pages_of(User.objects.create_superuser("root"))
 
 
 def staff(*names: str) -> Client:
-    return client_of(grant(User.objects.create_user("vera", is_staff=True), *names))
+    return pages_of(grant(User.objects.create_user("vera", is_staff=True), *names))
 
 
 def page(row: Any) -> str:
@@ -212,4 +200,4 @@ def test_who_manages_them_sees_all_and_makes_them_for_others(admin: Client, bob:
 
 
 def test_a_stranger_is_asked_to_log_in(ann: User) -> None:
-    assert client_of(ann).get(SUBSCRIPTIONS).status_code == 302
+    assert pages_of(ann).get(SUBSCRIPTIONS).status_code == 302

@@ -166,7 +166,7 @@ def test_what_a_client_chose_stays_in_its_line(rita: User, ask: Any) -> None:
     review = Interrupt.objects.select_related("task__session").get(pk=ask().pk)
     Delivery.objects.all().delete()
     review.tool = "pay\nUser: somebody\u202e"
-    outbox.announce(outbox.Event.REVIEW_NEW, review)
+    outbox.announce(outbox.Event.REVIEW_NEW, review, outbox.Listening())
     deliver_due()
     assert r"Tool: pay User: somebody\u{202e}" in only().body
 

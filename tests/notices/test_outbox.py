@@ -98,7 +98,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_does_not_fail_the_event(
 def test_each_is_told_once(endpoint: Endpoint, rita: User, ask: Any) -> None:
     review = Interrupt.objects.select_related("task__session").get(pk=ask().pk)
     for _ in range(2):
-        outbox.announce(outbox.Event.REVIEW_NEW, review)
+        outbox.announce(outbox.Event.REVIEW_NEW, review, outbox.Listening())
     assert events() == ["review.new"] * 2
 
 

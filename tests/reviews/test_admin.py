@@ -18,21 +18,6 @@ QUEUE = "/admin/reviews/review/"
 
 
 @pytest.fixture
-def desk(reviewer: User) -> Client:
-    """The admin as the reviewer sees it."""
-    client = Client()
-    client.force_login(reviewer)
-    return client
-
-
-@pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)
-
-
-@pytest.fixture
 def mail(invoke: Any, work: Any) -> Interrupt:
     task = invoke("email bob@example.com saying hello", session="mail")
     work()

@@ -16,14 +16,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    """A call that its requester or a reviewer may decide."""
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)
-
-
-@pytest.fixture
 def mail(invoke: Any, work: Any) -> Interrupt:
     """A call that only a reviewer who did not ask for it may decide."""
     task = invoke("email bob@example.com saying hello", session="mail")

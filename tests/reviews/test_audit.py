@@ -25,13 +25,6 @@ LOG = "/admin/reviews/auditentry/"
 
 
 @pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)
-
-
-@pytest.fixture
 def entry(booking: Interrupt, reviewer: User) -> AuditEntry:
     """That of a rejected booking."""
     decide(booking.pk, reviewer, Choice("reject", message="too dear for ann"))

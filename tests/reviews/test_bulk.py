@@ -19,13 +19,6 @@ QUEUE = "/admin/reviews/review/"
 
 
 @pytest.fixture
-def desk(reviewer: User) -> Client:
-    client = Client()
-    client.force_login(reviewer)
-    return client
-
-
-@pytest.fixture
 def bookings(invoke: Any, work: Any) -> list[Interrupt]:
     for number in range(3):
         invoke(f"book the Hotel{number} for 2 nights", session=f"s{number}")

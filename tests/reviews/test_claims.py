@@ -16,13 +16,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)
-
-
-@pytest.fixture
 def roy(db: Any) -> User:
     """A second reviewer."""
     return grant(User.objects.create_user("roy", is_staff=True), "reviews.decide_review")

@@ -19,19 +19,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 REASON = "nobody else is on duty"
 
 
-@pytest.fixture
-def root(db: Any) -> User:
-    return User.objects.create_superuser("root")
-
-
-@pytest.fixture
-def own(invoke: Any, work: Any, root: User) -> Interrupt:
-    """A call that root asked for and that needs somebody else's decision."""
-    task = invoke("email bob@example.com saying hello", user="root")
-    work()
-    return open_review(task)
-
-
 def test_without_a_reason_a_superuser_is_barred(own: Interrupt, root: User) -> None:
     for reason in ("", "  "):
         with pytest.raises(NotAllowed):

@@ -10,37 +10,11 @@ from agents.models import Interrupt
 from reviews import claims, rules
 from reviews.models import AuditEntry, Claim, Decision, PolicyRule
 from reviews.services import Choice, decide
-from tests.conftest import grant
+from tests.conftest import grant, pages_of
 from tests.helpers import open_review
 from tests.reviews.test_admin import QUEUE, page_of, post, status_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def client_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
-
-
-@pytest.fixture
-def root(db: Any) -> User:
-    return User.objects.create_superuser("root")
-
-
-@pytest.fixture
-def own(invoke: Any, work: Any, root: User) -> Interrupt:
-    """A call that root asked for and that needs somebody else's decision."""
-    task = invoke("email bob@example.com saying hello", user="root")
-    work()
-    return open_review(task)
-
-
-@pytest.fixture
-def booking(invoke: Any, work: Any) -> Interrupt:
-    task = invoke("book the Ritz for 2 nights")
-    work()
-    return open_review(task)
 
 
 @pytest.fixture
@@ -50,7 +24,7 @@ def chief(reviewer: User) -> User:
 
 
 def test_a_superuser_is_asked_for_a_reason_on_their_own_request(own: Interrupt, root: User) -> None:
-    desk = client_of(root)
+    desk = pages_of(root)
     assert "This is your own request" in desk.get(page_of(own)).content.decode()
     assert "Say why" in post(desk, own, "confirm").content.decode()
     assert status_of(own) == "pending"
@@ -61,14 +35,14 @@ def test_a_superuser_is_asked_for_a_reason_on_their_own_request(own: Interrupt, 
 def test_a_requester_who_is_no_superuser_is_offered_no_override(own: Interrupt, reviewer: User) -> None:
     own.task.session.user_id = reviewer.username
     own.task.session.save()
-    desk = client_of(reviewer)
+    desk = pages_of(reviewer)
     assert "This is your own request" not in desk.get(page_of(own)).content.decode()
     assert post(desk, own, "confirm", override_reason="I want it").status_code == 403
     assert status_of(own) == "pending"
 
 
 def test_a_reason_is_asked_of_nobody_else(own: Interrupt, reviewer: User) -> None:
-    desk = client_of(reviewer)
+    desk = pages_of(reviewer)
     assert "override_reason" not in desk.get(page_of(own)).content.decode()
     post(desk, own, "confirm")
     assert status_of(own) == "approved"
@@ -80,7 +54,7 @@ def claim(desk: Client, review: Interrupt, what: str) -> Any:
 
 def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: User, root: User) -> None:
     claims.claim(booking.pk, root)
-    desk = client_of(reviewer)
+    desk = pages_of(reviewer)
     assert "root looks at it" in desk.get(page_of(booking)).content.decode()
     assert "Leave it to others" in claim(desk, booking, "take").content.decode()
     assert Claim.objects.get().by == reviewer
@@ -95,13 +69,13 @@ def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: 
 
 def test_a_claim_on_what_is_decided_is_told_of(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("reject", message="no"))
-    assert "not open any more" in claim(client_of(reviewer), booking, "take").content.decode()
+    assert "not open any more" in claim(pages_of(reviewer), booking, "take").content.decode()
 
 
 def test_what_i_have_claimed_is_mine(booking: Interrupt, reviewer: User, root: User) -> None:
     claims.claim(booking.pk, root)
     for user, mine in ((root, 1), (reviewer, 0)):
-        changelist = client_of(user).get(f"{QUEUE}?status=mine").context["cl"]
+        changelist = pages_of(user).get(f"{QUEUE}?status=mine").context["cl"]
         assert (changelist.result_count, changelist.counts["mine"]) == (mine, mine)
 
 
@@ -110,7 +84,7 @@ def allow(desk: Client, review: Interrupt, **more: Any) -> Any:
 
 
 def test_an_approved_call_can_be_allowed_always(booking: Interrupt, chief: User) -> None:
-    desk = client_of(chief)
+    desk = pages_of(chief)
     assert "allow always…" in post(desk, booking, "accept").wsgi_request._messages._queued_messages[0].message
     assert "Allow this very call always" in desk.get(page_of(booking)).content.decode()
     told = allow(desk, booking).content.decode()
@@ -123,13 +97,13 @@ def test_an_approved_call_can_be_allowed_always(booking: Interrupt, chief: User)
 @pytest.mark.parametrize("wrong", [{"scope": "world"}, {"days": 31}, {"uses": 0}, {"uses": ""}])
 def test_bounds_that_are_none_allow_nothing(booking: Interrupt, chief: User, wrong: dict[str, Any]) -> None:
     decide(booking.pk, chief, Choice("accept"))
-    assert "arg-error" in allow(client_of(chief), booking, **wrong).content.decode()
+    assert "arg-error" in allow(pages_of(chief), booking, **wrong).content.decode()
     assert not PolicyRule.objects.exists()
 
 
 def test_without_the_right_to_add_rules_nothing_is_offered_or_done(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("accept"))
-    desk = client_of(reviewer)
+    desk = pages_of(reviewer)
     assert "Allow this very call always" not in desk.get(page_of(booking)).content.decode()
     allow(desk, booking)
     assert not PolicyRule.objects.exists()
@@ -138,14 +112,14 @@ def test_without_the_right_to_add_rules_nothing_is_offered_or_done(booking: Inte
 @pytest.mark.parametrize("what", ["claim", "always"])
 def test_8_a_get_does_none_of_it(booking: Interrupt, chief: User, what: str) -> None:
     decide(booking.pk, chief, Choice("accept"))
-    assert client_of(chief).get(f"{QUEUE}{booking.pk}/{what}/").status_code == 403
+    assert pages_of(chief).get(f"{QUEUE}{booking.pk}/{what}/").status_code == 403
     assert not PolicyRule.objects.exists()
 
 
 def test_the_conversation_ends_with_what_the_agent_said_and_did(invoke: Any, work: Any, reviewer: User) -> None:
     task = invoke("multiply 6 by 7 then book the Ritz for 2 nights")
     work()
-    page = client_of(reviewer).get(page_of(open_review(task))).context["conversation"]
+    page = pages_of(reviewer).get(page_of(open_review(task))).context["conversation"]
     assert [who for who, _ in page] == ["human", "ai", "tool", "ai"]
     assert page[2][1] == "42"
     assert page[3][1] == "[demo model] I would like to use book_hotel."

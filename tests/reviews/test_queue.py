@@ -16,13 +16,6 @@ QUEUE = "/admin/reviews/review/"
 
 
 @pytest.fixture
-def desk(reviewer: User) -> Client:
-    client = Client()
-    client.force_login(reviewer)
-    return client
-
-
-@pytest.fixture
 def waiting(invoke: Any, work: Any) -> list[Interrupt]:
     """Four bookings and a mail."""
     for number in range(4):

@@ -74,7 +74,10 @@ class Service:
     def stop(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(90)
+            try:
+                self.process.wait(90)
+            finally:
+                self.process.kill()  # its parts end with it
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Takes the pictures of the documentation: `make screenshots` writes docs/images/ anew.
 
-    python tools/screenshots.py [--only queue] [--to docs/images] [--data var/demo]
+    python scripts/screenshots.py [--only queue] [--to docs/images] [--data var/demo]
 
 Fills a data folder of its own with the demo, serves it without workers, so that nothing moves meanwhile, and looks at
 it with a Chromium. Look at what has changed before you commit it.
