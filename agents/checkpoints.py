@@ -60,19 +60,21 @@ class FencedPostgresSaver(PostgresSaver):
 
     @contextmanager
     def _fenced(self) -> Iterator[Cursor[DictRow]]:
+        """All in one go: the lock is taken before the first write, and looked at before they are committed."""
         with (
             self.lock,
             self.pool.connection() as conn,
+            conn.pipeline(),
             conn.transaction(),
+            conn.cursor() as fence,
             conn.cursor(binary=True, row_factory=dict_row) as cursor,
         ):
-            cursor.execute(
+            fence.execute(
                 "SELECT 1 FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE", (self.attempt.pk,)
             )
-            if cursor.fetchone() is None:
+            yield cursor
+            if fence.fetchone() is None:
                 raise StaleAttempt
-            with conn.pipeline():
-                yield cursor
 
 
 class FencedSqliteSaver(SqliteSaver):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils.module_loading import import_string
 
 from agents import failpoints, lifecycle, metrics, questions
@@ -89,15 +89,40 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
     return ToolCall.objects.get(pk=row.pk)
 
 
-def close(row: ToolCall, status: str, result_text: str) -> None:
-    """Write what became of the call. Also a stale attempt may: it alone knows; and that settles its in-doubt review."""
+def close(row: ToolCall, status: str, result_text: str) -> bool:
+    """Write what became of the call; False where somebody has settled it before.
+
+    Also a stale attempt may: it alone knows; and that settles its in-doubt review.
+    """
     failpoints.here("before-result")
+    if not (_closed(row, status, result_text) or _closed_late(row, status, result_text)):
+        logger.warning("tool call %s: its result came too late, somebody has settled it", row.pk)
+        return False
+    failpoints.here("after-result")
+    metrics.count(metrics.TOOL_CALLS, row.tool, status)
+    return True
+
+
+def _closed(row: ToolCall, status: str, result_text: str) -> bool:
+    """Close it as the attempt that still holds the task: nobody can have asked about the call."""
+    attempt = row.attempt
+    if attempt is None:
+        return False
+    with transaction.atomic():
+        try:
+            lifecycle.require_open(attempt)
+        except lifecycle.StaleAttempt:
+            return False
+        return bool(_started(row).update(status=status, result_text=result_text, finished_at=Now()))
+
+
+def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
+    """Close it as an attempt that is over. Its question, which stands or is just being stored, is answered by that."""
     with transaction.atomic():
         task = Task.objects.select_for_update(no_key=True).filter(pk=row.task_id).first()
-        rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
-        if task is None or not rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now()):
-            logger.warning("tool call %s: its result came too late, somebody has settled it", row.pk)
-            return
+        closing = {"status": status, "result_text": result_text, "doubtful": False, "finished_at": Now()}
+        if task is None or not _started(row).update(**closing):
+            return False
         open_doubts = Interrupt.objects.filter(
             task=task,
             message_id=row.message_id,
@@ -107,8 +132,7 @@ def close(row: ToolCall, status: str, result_text: str) -> None:
         )
         if open_doubts.update(version=F("version") + 1, **questions.closed_by_itself()):
             lifecycle.wake(task)
-    failpoints.here("after-result")
-    metrics.count(metrics.TOOL_CALLS, row.tool, status)
+        return True
 
 
 def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, result_text: str) -> None:
@@ -123,8 +147,7 @@ def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, resu
 
 def mark_doubtful(row: ToolCall) -> None:
     """The tool raised an error that does not say whether the call happened."""
-    rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
-    rows.update(doubtful=True)
+    _started(row).update(doubtful=True)
 
 
 def take_back(row: ToolCall) -> None:
@@ -132,13 +155,17 @@ def take_back(row: ToolCall) -> None:
 
     An earlier one, after which a person said "run it again", may have: then the row stays.
     """
-    rows = ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)
     if row.runs == 1:
-        rows.delete()
+        _started(row).delete()
     else:
-        rows.update(runs=F("runs") - 1)
+        _started(row).update(runs=F("runs") - 1)
 
 
 def use(answer: Interrupt) -> None:
     """Note that the run acts on this answer, so that nobody wakes the task for it again."""
     Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())
+
+
+def _started(row: ToolCall) -> QuerySet[ToolCall]:
+    """The row, while it is still open and still this run of the call."""
+    return ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)

@@ -12,11 +12,11 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import DateTimeField, F, Max, QuerySet, Value
 
 from agents import failpoints, metrics, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
-from agentsite.core.clock import Now, seconds_from_now
+from agentsite.core.clock import Now, SecondsSince, seconds_from_now
 from agentsite.core.errors import Conflict
 
 logger = logging.getLogger(__name__)
@@ -84,8 +84,7 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
         unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
         answered = any(row.answered_at for row in asked)
         status = Status.PENDING if answered else Status.INTERRUPTED
-        _move(task, status, lapses=0)
-        _end(attempt, Attempt.Outcome.PAUSED)
+        _end(attempt, task, Attempt.Outcome.PAUSED, status, lapses=0)
         if new := [row for row, made in stored if made and row.status == Interrupt.Status.PENDING]:
             signals.reviews_asked.send_robust(sender=Interrupt, reviews=new)
     failpoints.here("after-pause")
@@ -116,8 +115,7 @@ def release(attempt: Attempt) -> None:
     """running -> pending: the worker drains and hands the task over. Raises StaleAttempt."""
     with transaction.atomic():
         task = _held(attempt)
-        _move(task, Status.PENDING, lapses=0)
-        _end(attempt, Attempt.Outcome.RELEASED)
+        _end(attempt, task, Attempt.Outcome.RELEASED, Status.PENDING, lapses=0)
     logger.info("task %s: pending, handed over by %s", task.pk, attempt.worker)
 
 
@@ -136,8 +134,7 @@ def lapse(attempt: Attempt, checkpoint: str) -> str | None:
         if not Attempt.objects.filter(pk=attempt.pk, lease_until__lt=Now()).exists():
             return None
         lapses = task.lapses + 1 if checkpoint == task.last_checkpoint else 1
-        _move(task, Status.PENDING, lapses=lapses, last_checkpoint=checkpoint)
-        _end(attempt, Attempt.Outcome.LAPSED)
+        _end(attempt, task, Attempt.Outcome.LAPSED, Status.PENDING, lapses=lapses, last_checkpoint=checkpoint)
         if lapses >= settings.TASK_MAX_LAPSES:
             _move(task, Status.ERROR, message=POISON.format(count=lapses))
             _settle(task)
@@ -163,9 +160,11 @@ def cancel(task: Task) -> Task:
         held = _locked(pk=task.pk).get()
         if held.status in FINAL:
             return held
-        _move(held, Status.CANCELLED)
-        for attempt in Attempt.objects.filter(task=held, ended_at=None):
-            _end(attempt, Attempt.Outcome.VOIDED)
+        running = Attempt.objects.filter(task=held, ended_at=None).first()
+        if running is None:
+            _move(held, Status.CANCELLED)
+        else:
+            _end(running, held, Attempt.Outcome.VOIDED, Status.CANCELLED)
         _settle(held)
     logger.info("task %s: cancelled", task.pk)
     return held
@@ -254,8 +253,7 @@ def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> Non
     with transaction.atomic():
         _lock_session(attempt.task.session_id)
         task = _held(attempt)
-        _move(task, status, **values)
-        _end(attempt, outcome)
+        _end(attempt, task, outcome, status, **values)
         _settle(task)
     logger.info("task %s: %s %s", task.pk, status, values.get("message", ""))
 
@@ -285,11 +283,11 @@ def _held(attempt: Attempt) -> Task:
     return task
 
 
-def _end(attempt: Attempt, outcome: str) -> None:
+def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any) -> None:
+    """The task's next state, and the end of the attempt that brought it there."""
+    spent = F("run_seconds") + SecondsSince(Value(attempt.started_at, DateTimeField()))
+    _move(task, status, run_seconds=spent, **values)
     Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=Now(), outcome=outcome)
-    started, ended = Attempt.objects.values_list("started_at", "ended_at").get(pk=attempt.pk)
-    seconds = (ended - started).total_seconds() if ended else 0.0
-    Task.objects.filter(pk=attempt.task_id).update(run_seconds=F("run_seconds") + seconds)
 
 
 def _stored(question: Interrupt) -> tuple[Interrupt, bool]:

@@ -198,8 +198,11 @@ class Passage:
                 ledger.mark_doubtful(row)
                 return self.replay(self.reread(row))
             return self.failed(row, f"{type(error).__name__}: {error}")
-        self.close(row, ToolCall.Status.SUCCEEDED, dumped(result))
-        return self.stored(self.reread(row))
+        text = dumped(result)
+        if not self.close(row, ToolCall.Status.SUCCEEDED, text):
+            return self.stored(self.reread(row))
+        row.status, row.result_text = ToolCall.Status.SUCCEEDED, text
+        return self.stored(row)
 
     def failed(self, row: ToolCall, reason: str) -> ToolMessage:
         """The tool says that it did not happen: the model is told and goes on."""
@@ -207,9 +210,12 @@ class Passage:
         self.close(row, ToolCall.Status.FAILED, dumped(message))
         return message
 
-    def close(self, row: ToolCall, status: str, result_text: str) -> None:
-        """Write what became of the call, also where the database is away for a moment: else it would be in doubt."""
-        Retrying(
+    def close(self, row: ToolCall, status: str, result_text: str) -> bool:
+        """Write what became of the call, also where the database is away for a moment: else it would be in doubt.
+
+        False where somebody has settled it before.
+        """
+        return Retrying(
             retry=retry_if_exception_type((OperationalError, InterfaceError)),
             wait=wait_exponential(multiplier=0.2, max=5),
             stop=stop_after_delay(settings.TASK_LEASE_SECONDS),

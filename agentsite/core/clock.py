@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import DateTimeField, ExpressionWrapper, functions
+from django.db.models import DateTimeField, ExpressionWrapper, FloatField, Func, functions
 from django.db.models.expressions import Combinable
 
 
@@ -22,3 +22,20 @@ class Now(functions.Now):
 def seconds_from_now(seconds: float) -> Combinable:
     """An expression for the moment `seconds` from now (before now when negative), for updates and filters."""
     return ExpressionWrapper(Now() + timedelta(seconds=seconds), output_field=DateTimeField())
+
+
+class SecondsSince(Func):
+    """How many seconds have gone by since a moment until the statement."""
+
+    arity = 1
+    output_field = FloatField()
+
+    def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        """Source: Django's Func, which asks each database's compiler for its own way of saying it."""
+        template = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP() - %(expressions)s)::double precision"
+        return self.as_sql(compiler, connection, template=template, **extra_context)
+
+    def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
+        """Source: Django's Func. Exact to the millisecond."""
+        template = "((JULIANDAY('NOW') - JULIANDAY(%(expressions)s)) * 86400.0)"
+        return self.as_sql(compiler, connection, template=template, **extra_context)
