@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 
-from agents.models import Interrupt, Task
+from agents.models import Interrupt, Status, Task
 from agentsite.core import zones
 from agentsite.core.principals import may_act_for
 from agentsite.core.text import shortened, visible
@@ -21,6 +21,7 @@ from agentsite.notices.models import Delivery
 from agentsite.notices.outcome import Outcome, dropped, sent
 from reviews import rights
 from reviews.models import Review
+from reviews.queue import RISKS
 
 LINE = 120  # characters of a word that a client or a tool has chosen
 VIEW_TASK = "agents.view_task"
@@ -95,8 +96,8 @@ def _lines(data: dict[str, Any]) -> list[str]:
     expires = parse_datetime(data.get("expires_at") or "")
     shown = (
         (_("Tool"), data.get("tool")),
-        (_("Risk"), data.get("risk")),
-        (_("Status"), data.get("status")),
+        (_("Risk"), RISKS.get(data.get("risk") or "")),
+        (_("Status"), _status(data)),
         (_("Expires"), expires and f"{timezone.localtime(expires):%Y-%m-%d %H:%M %Z}"),
         (_("Review"), data.get("review_id")),
         (_("Task"), data.get("task_id")),
@@ -104,6 +105,12 @@ def _lines(data: dict[str, Any]) -> list[str]:
         (_("User"), data.get("user_id")),
     )
     return [f"{name}: {_word(value)}" for name, value in shown if value]
+
+
+def _status(data: dict[str, Any]) -> str:
+    """As the admin says it."""
+    choices: Any = Interrupt.Status.choices if "review_id" in data else Status.choices
+    return str(dict(choices).get(data.get("status"), ""))
 
 
 def _link(user: User, data: dict[str, Any]) -> list[str]:

@@ -140,7 +140,8 @@ def test_it_has_ids_and_a_link_and_no_argument(rita: User, ask: Any) -> None:
     for shown in (
         str(review.pk),
         "User: ann",
-        "Risk: medium",
+        "Risk: Medium",
+        "Status: Pending",
         f"https://agents.example.com/admin/reviews/review/{review.pk}/",
     ):
         assert shown in message.body
