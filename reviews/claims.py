@@ -24,12 +24,6 @@ class Claimed(Conflict):
     code = "claimed"
 
 
-class NotClaimed(Conflict):
-    """You have no claim on this review: it ran out and was taken, or you never had one."""
-
-    code = "not_claimed"
-
-
 class Closed(Conflict):
     """This review is not open any more."""
 
@@ -66,18 +60,6 @@ def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review
             raise Claimed(claimed_by=shown(other))
         _store(review, principal)
         audit.claim(Verb.CLAIMED if other is None else Verb.TAKEN_OVER, review, principal)
-    return review
-
-
-def renew(review_pk: Any, principal: User) -> Review:
-    """Make one's claim last for another lease, also one that has run out and that nobody took since.
-
-    Raises NotClaimed, and what `claim` raises but Claimed.
-    """
-    with transaction.atomic():
-        review = _open(review_pk, principal)
-        if not Claim.objects.filter(review=review, by=principal).update(until=seconds_from_now(LEASE)):
-            raise NotClaimed
     return review
 
 

@@ -62,8 +62,6 @@ def test_whoever_may_decide_may_take_it_over(booking: Interrupt, reviewer: User,
     post(reviewer, booking)
     assert post(roy, booking, take_over=True).json()["claimed_by"]["user"] == "roy"
     assert verbs() == ["claimed", "taken_over"]
-    with pytest.raises(claims.NotClaimed):
-        claims.renew(booking.pk, reviewer)
 
 
 def test_what_has_run_out_is_free(booking: Interrupt, reviewer: User, roy: User) -> None:
@@ -74,20 +72,12 @@ def test_what_has_run_out_is_free(booking: Interrupt, reviewer: User, roy: User)
     assert verbs() == ["claimed", "claimed"]
 
 
-@pytest.mark.parametrize("again", [claims.claim, claims.renew])
-def test_renewing_moves_the_end_and_makes_no_entry(booking: Interrupt, reviewer: User, again: Any) -> None:
+def test_claiming_again_moves_the_end_and_makes_no_entry(booking: Interrupt, reviewer: User) -> None:
     claims.claim(booking.pk, reviewer)
     before = Claim.objects.get().until
-    again(booking.pk, reviewer)
+    claims.claim(booking.pk, reviewer)
     assert Claim.objects.get().until > before
     assert verbs() == ["claimed"]
-
-
-def test_one_that_ran_out_is_renewed_where_nobody_took_it(booking: Interrupt, reviewer: User) -> None:
-    claims.claim(booking.pk, reviewer)
-    run_out()
-    claims.renew(booking.pk, reviewer)
-    assert holder(booking, reviewer) == "rita"
 
 
 def test_releasing_gives_it_back_once(booking: Interrupt, reviewer: User) -> None:
