@@ -175,8 +175,10 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
         """Decide what the page of an action has listed."""
-        if request.method != "POST" or not self.has_decide_permission(request):
+        if not self.has_decide_permission(request):
             raise PermissionDenied
+        if request.method != "POST":  # another language was chosen on the page, or its address was kept
+            return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
         seen = bulk.Seen.parse(request.POST.getlist("row"))
         form = BulkForm(request.POST)
         if not form.is_valid():

@@ -77,7 +77,7 @@ class WordsField(forms.CharField):
 class PolicyRuleForm(forms.ModelForm):
     conditions = ConditionsField(
         required=False,
-        label=_("conditions"),
+        label=_("Conditions"),
         help_text=format_lazy(
             "{} {}",
             _(
@@ -89,14 +89,14 @@ class PolicyRuleForm(forms.ModelForm):
     )
     deciders = WordsField(
         initial=["reviewers"],
-        label=_("deciders"),
+        label=_("Deciders"),
         help_text=_("requester, reviewers, group:Finance; separated by commas."),
     )
     allowed = forms.MultipleChoiceField(
         choices=[(kind, RESPONSES[kind]) for kind in RESPONSE_TYPES],
         initial=RESPONSE_TYPES,
         widget=forms.CheckboxSelectMultiple,
-        label=_("allowed decisions"),
+        label=_("Allowed decisions"),
     )
 
     class Meta:

@@ -167,6 +167,10 @@ def test_nonsense_is_skipped(desk: Client, bookings: list[Interrupt]) -> None:
     assert statuses() == {"pending": 3}
 
 
+def test_the_page_of_several_decisions_has_no_address_of_its_own(desk: Client) -> None:
+    assert desk.get(f"{QUEUE}bulk/").headers["Location"] == QUEUE
+
+
 def test_7_who_may_only_look_decides_nothing(bookings: list[Interrupt]) -> None:
     client = Client()
     client.force_login(grant(User.objects.create_user("vic", is_staff=True), "reviews.view_review"))
