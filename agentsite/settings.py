@@ -53,6 +53,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "django.forms",  # its templates, for FORM_RENDERER
     "rest_framework",
     "rest_framework_api_key",
     "django_celery_results",
@@ -95,6 +96,7 @@ MIDDLEWARE = [
 ROOT_URLCONF = "agentsite.urls"
 WSGI_APPLICATION = "agentsite.wsgi.application"
 APPEND_SLASH = False
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # so that widgets can be replaced as well
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",

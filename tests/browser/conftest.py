@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
+from tests.browser import axe
 from tests.conftest import grant
 
 try:
@@ -30,6 +31,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in str(item.path):
             item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """What axe-core has found, by page and look."""
+    if axe.counted:
+        terminalreporter.section("axe-core: violations by page and look")
+        terminalreporter.write("\n".join([*axe.table(), ""]))
 
 
 @pytest.fixture(scope="session")

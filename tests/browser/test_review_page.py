@@ -154,12 +154,16 @@ def test_6_pressed_twice_decides_one(desk: Any, booking: Interrupt, invoke: Any,
     invoke("book the Savoy for 1 night", session="s2")
     work()
     desk.open(booking)
+    place = desk.button("Approve").bounding_box()
     if way == "key":
         desk.press("a", "a")
     else:
         desk.button("Approve").dblclick()
     desk.done()
-    desk.press("a")
+    if way == "key":
+        desk.press("a")
+    else:
+        desk.page.mouse.click(place["x"] + 20, place["y"] + 10)  # meant for the page before
     desk.page.wait_for_load_state("networkidle")
     assert Decision.objects.count() == 1
 
