@@ -321,6 +321,7 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LANGUAGE_COOKIE_AGE = 365 * 86_400  # seconds
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 LOCALE_PATHS = [BASE_DIR / "agentsite" / "locale"]
+FORMAT_MODULE_PATH = ["agentsite.formats"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 USE_I18N = True

@@ -47,13 +47,19 @@ def arguments(review: Interrupt) -> list[tuple[str, str]]:
 
 
 def line(review: Interrupt) -> str:
-    """The arguments in one line of any length, without those that are null."""
-    args = review.args
+    """The arguments in one line of any length, without those that are null, at any depth."""
+    args = _without_nulls(review.args)
     if isinstance(args, dict):
-        text = ", ".join(f"{name}: {written(value)}" for name, value in args.items() if value is not None)
+        text = ", ".join(f"{name}: {written(value)}" for name, value in args.items())
     else:
         text = written(args)
     return " ".join(text.split())
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
 
 
 def written(value: Any) -> str:

@@ -340,7 +340,7 @@ class TestErrors:
     def test_15_what_is_not_there_and_what_is_not_allowed(self, desk: Client, story: dict[str, Interrupt]) -> None:
         assert seen(desk.get("/admin/nowhere/"), 404) == []
         assert seen(desk.get(f"{QUEUE}x/next/"), 404) == []
-        assert seen(desk.get(f"{QUEUE}bulk/"), 403) == []
+        assert seen(desk.get("/admin/reviews/auditentry/add/"), 403) == []
         assert seen(desk.get(f"{QUEUE}x/change/"), 404) == []
 
     def test_15_a_form_that_is_too_old_or_too_large(self, reviewer: User) -> None:

@@ -122,3 +122,23 @@ def test_hidden_characters_are_marked_in_the_list_and_the_title(desk: Client, wa
         content = desk.get(path).content.decode()
         assert "\u202e" not in content
         assert r"a\u{202e}b&lt;i&gt;" in content
+
+
+@pytest.mark.parametrize(
+    ("asked", "shown"),
+    [
+        ('{"hotel": "Ritz", "note": null}', "hotel: Ritz"),
+        (
+            '{"changes": {"email": null, "tier": "gold", "tags": [{"a": null, "b": 1}]}}',
+            '"tier": "gold", "tags": [ { "b": 1',
+        ),
+        ('"a\\nplain text"', "a plain text"),
+        ("[1, null]", "[ 1, null ]"),
+    ],
+)
+def test_arguments_stand_in_one_line_without_what_is_null(asked: str, shown: str) -> None:
+    line = page.line(Interrupt(args_text=asked))
+    assert shown in line
+    assert "\n" not in line
+    assert "note" not in line
+    assert "email" not in line
