@@ -11,17 +11,29 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from agents import services
+from agents import services, transcript
 from agents.models import ACTIVE, Attempt, Interrupt, Session, Status, Task, ToolCall, WorkerProcess
-from agentsite.core.text import shortened, visible
+from agentsite.core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text in a list
+LATEST = 10  # tasks of a session on its page
+SAID = 40  # messages on it
 SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool")}  # of the messages
 
 
 def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
     """A link to one of the admin's own pages."""
     return format_html('<a href="{}{}">{}</a>', reverse(f"admin:{name}", args=args), query, visible(str(text)))
+
+
+def talk(messages: list[dict[str, Any]]) -> SafeString | str:
+    """Messages as the pages show them, each with who said it."""
+    if not messages:
+        return "-"
+    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in messages)
+    return format_html(
+        '<div class="talk">{}</div>', format_html_join("", '<p class="{}"><strong>{}</strong>{}</p>', lines)
+    )
 
 
 class ReadOnly:
@@ -50,7 +62,7 @@ class AttemptInline(ReadOnly, admin.TabularInline):
 
 class ToolCallInline(ReadOnly, admin.TabularInline):
     model = ToolCall
-    fields = ("call", "arguments", "status", "doubtful", "runs", "started_at", "finished_at")
+    fields = ("call", "arguments", "status", "in_doubt", "runs", "started_at", "finished_at")
     readonly_fields = fields
     ordering = ("started_at",)
     extra = 0
@@ -63,7 +75,12 @@ class ToolCallInline(ReadOnly, admin.TabularInline):
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
         """The arguments in one line."""
-        return visible(shortened(row.args_text, LINE))
+        return visible(shortened(readable(json.loads(row.args_text)), LINE))
+
+    @admin.display(description=_("in doubt"))
+    def in_doubt(self, row: ToolCall) -> Any:
+        """Whether nobody knows if it happened."""
+        return _("Yes") if row.doubtful else "-"
 
 
 class InterruptInline(ReadOnly, admin.TabularInline):
@@ -91,7 +108,10 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ("created_at",)
     search_fields = ("user_id", "session_id", "title")
     ordering = ("-created_at",)
-    fields = ("session_id", "user", "title", "created_at", "task_count", "active", "reviews", "memories")
+    fields = (
+        *("session_id", "user", "title", "created_at", "active", "task_count", "latest_tasks", "reviews", "memories"),
+        "conversation",
+    )
     readonly_fields = fields
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
@@ -121,6 +141,26 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     def task_count(self, row: Any) -> SafeString:
         """How many tasks, as a link to them."""
         return link("agents_task_changelist", row.tasks_, query=f"?session__id__exact={row.pk}")
+
+    @admin.display(description=_("latest tasks"))
+    def latest_tasks(self, row: Session) -> SafeString | str:
+        """The last ones, each as a link to it, with its status and the beginning of what it asks."""
+        tasks = row.tasks.order_by("-position")[:LATEST]
+        lines = (
+            (
+                link("agents_task_change", one.task_id, one.pk),
+                one.get_status_display(),
+                visible(shortened(one.query, LINE)),
+            )
+            for one in tasks
+        )
+        shown = format_html_join("", "<p>{} · {} · {}</p>", lines)
+        return format_html('<div class="lines">{}</div>', shown) if shown else "-"
+
+    @admin.display(description=_("conversation"))
+    def conversation(self, row: Session) -> SafeString | str:
+        """The last messages of its completed tasks."""
+        return talk(transcript.latest(row, SAID))
 
     @admin.display(description=_("open reviews"), ordering="open_")
     def reviews(self, row: Any) -> SafeString:
@@ -184,11 +224,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("messages"))
     def conversation(self, row: Task) -> SafeString | str:
-        """The messages of a completed task, one paragraph each."""
-        if row.result is None:
-            return "-"
-        lines = ((SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in row.result["messages"])
-        return format_html_join("", "<p><strong>{}</strong> {}</p>", lines)
+        """The messages of a completed task."""
+        return talk((row.result or {}).get("messages", []))
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:
@@ -219,13 +256,13 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
 @admin.register(ToolCall)
 class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("tool", "user", "of_task", "status", "doubtful", "reviewed", "runs", "started_at", "finished_at")
+    list_display = ("tool", "user", "of_task", "status", "in_doubt", "approved", "runs", "started_at", "finished_at")
     list_filter = ("status", "doubtful", "reviewed", "tool", "started_at")
     search_fields = ("tool", "task__task_id", "task__session__user_id", "args_text")
     list_select_related = ("task__session",)
     ordering = ("-started_at",)
     fields = (
-        *("tool", "of_task", "user", "status", "doubtful", "reviewed", "runs", "arguments", "result"),
+        *("tool", "of_task", "user", "status", "in_doubt", "approved", "runs", "arguments", "result"),
         *("attempt", "key", "started_at", "finished_at"),
     )
     readonly_fields = fields
@@ -240,6 +277,16 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
         """The task, as a link to it."""
         return link("agents_task_change", row.task.task_id, row.task_id)
 
+    @admin.display(description=_("in doubt"), ordering="doubtful")
+    def in_doubt(self, row: ToolCall) -> Any:
+        """Whether nobody knows if it happened."""
+        return _("Yes") if row.doubtful else "-"
+
+    @admin.display(description=_("reviewed"), ordering="reviewed")
+    def approved(self, row: ToolCall) -> Any:
+        """Whether a person let it through."""
+        return _("Yes") if row.reviewed else "-"
+
     @admin.display(description=_("idempotency key"))
     def key(self, row: ToolCall) -> str:
         """Our own id of the call, which its tool gets."""
@@ -248,12 +295,12 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
         """The arguments as they ran."""
-        return visible(row.args_text)
+        return visible(readable(json.loads(row.args_text)))
 
     @admin.display(description=_("result"))
     def result(self, row: ToolCall) -> str:
         """What the model was told."""
-        return visible(row.result_text) or "-"
+        return visible(readable(transcript.result_of(row))) or "-"
 
 
 @admin.register(WorkerProcess)
@@ -263,9 +310,5 @@ class WorkerProcessAdmin(ReadOnly, admin.ModelAdmin):
 
 
 def _text_of(message: dict[str, Any]) -> str:
-    calls = [f"{call['name']}({_written(call['args'])})" for call in message.get("tool_calls", [])]
-    return " ".join([_written(message["content"]), *calls])
-
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    calls = [f"{call['name']}({readable(call['args'])})" for call in message.get("tool_calls", [])]
+    return "\n".join(part for part in (readable(message["content"]), *calls) if part)

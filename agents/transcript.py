@@ -1,10 +1,11 @@
-"""A session's conversation as clients page through it: the messages of its completed tasks, oldest first."""
+"""What was said in a session: the messages of its completed tasks, oldest first, as clients page through them."""
 
+import json
 from typing import Any
 
 from rest_framework.request import Request
 
-from agents.models import Session, Status
+from agents.models import Session, Status, ToolCall
 from agentsite.core import paging
 
 LARGEST = 2**31 - 1  # position of a task
@@ -24,6 +25,26 @@ def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str 
                 return found, paging.encode(task.position, index)
             found.append({**messages[index], "task_id": task.task_id})
     return found, None
+
+
+def latest(session: Session, count: int) -> list[dict[str, Any]]:
+    """The last `count` messages, oldest first."""
+    found: list[dict[str, Any]] = []
+    tasks = session.tasks.filter(status=Status.COMPLETED).order_by("-position")
+    for result in tasks.values_list("result", flat=True).iterator(chunk_size=20):
+        found = [*(result or {}).get("messages", []), *found]
+        if len(found) >= count:
+            break
+    return found[-count:]
+
+
+def result_of(call: ToolCall) -> Any:
+    """What the tool gave, as the model was told: any JSON value, "" where there is nothing yet."""
+    try:
+        kept = json.loads(call.result_text or '""')
+    except ValueError:
+        return call.result_text
+    return kept.get("content", "") if isinstance(kept, dict) else call.result_text
 
 
 def _start(request: Request) -> tuple[int, int]:

@@ -8,11 +8,12 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from agents.admin import ReadOnly
+from agents.admin import ReadOnly, link
 from agents.models import Interrupt
-from agentsite.core.text import visible
+from agentsite.core.text import shortened, visible
 from reviews import audit
 from reviews.models import AuditEntry
 from reviews.templatetags.told import told
@@ -20,6 +21,12 @@ from reviews.templatetags.told import told
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
 OUTCOMES: dict[str, Any] = dict(Interrupt.Status.choices)
 LARGEST = 2**63 - 1  # id of a rule or an entry
+SHOWN = 9  # characters of an id in the list
+PAGES: dict[str, str] = {
+    AuditEntry.Kind.REVIEW: "reviews_review_change",
+    AuditEntry.Kind.RULE: "reviews_policyrule_change",
+    AuditEntry.Kind.TOOL_CALL: "agents_toolcall_change",
+}
 
 
 class OutcomeFilter(admin.AllValuesFieldListFilter):
@@ -33,7 +40,7 @@ class OutcomeFilter(admin.AllValuesFieldListFilter):
 
 @admin.register(AuditEntry)
 class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("at", "who", "verb", "became", "tool_", "kind", "object_id", "task", "rule")
+    list_display = ("at", "who", "verb", "became", "tool_", "kind", "object", "of_task", "rule")
     list_filter = ("verb", ("outcome", OutcomeFilter), "kind", "at")
     search_fields = ("actor",)
     search_help_text = _("The id of a review, a tool call, a task, a rule or an entry, or a username.")
@@ -84,6 +91,16 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     def became(self, row: AuditEntry) -> Any:
         """What a decided review became."""
         return OUTCOMES.get(row.outcome, row.outcome)
+
+    @admin.display(description=_("object"), ordering="object_id")
+    def object(self, row: AuditEntry) -> SafeString:
+        """What it is about, as a link to its page; that may be gone."""
+        return link(PAGES[row.kind], shortened(row.object_id, SHOWN), row.object_id)
+
+    @admin.display(description=_("task"), ordering="task")
+    def of_task(self, row: AuditEntry) -> SafeString | str:
+        """The task, as a link to its page; that may be gone."""
+        return link("agents_task_change", shortened(str(row.task), SHOWN), row.task) if row.task else "-"
 
     @admin.display(description=_("tool"), ordering="tool")
     def tool_(self, row: AuditEntry) -> str:

@@ -10,8 +10,10 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from agents import transcript
 from agents.models import Interrupt, Status, Task, ToolCall
 from agents.terms import Verdict
+from agentsite.core.text import readable
 from reviews import differences, rights, rules
 from reviews.claims import held
 from reviews.models import Decision, Review
@@ -63,8 +65,8 @@ def _without_nulls(value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """A string as it is; anything else as JSON."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=2)
+    """A string as it is; anything else as JSON in lines."""
+    return readable(value, indent=2)
 
 
 def conversation(review: Interrupt) -> list[tuple[str, str]]:
@@ -116,13 +118,7 @@ def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -
 
 def result(call: ToolCall | None) -> str:
     """What the tool gave, as text."""
-    if call is None or not call.result_text:
-        return ""
-    try:
-        kept = json.loads(call.result_text)
-    except ValueError:
-        return call.result_text
-    return written(kept.get("content", "")) if isinstance(kept, dict) else call.result_text
+    return written(transcript.result_of(call)) if call is not None else ""
 
 
 def phrases() -> dict[str, str]:

@@ -20,7 +20,7 @@ SILENT = ("script", "style", "svg")
 VOID = ("area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "wbr")
 WORD = re.compile(r"[A-Za-z]{2,}(?:['’][a-z]+)?")
 # Ids, digests, and what is masked.
-HEX = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{32,64}\b|\w+\*{4,}")
+HEX = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{8}…|\b[0-9a-f]{32,64}\b|\w+\*{4,}")
 # What a program, a standard or a person calls something in every language.
 NAMES = {
     *("Agentsite", "API", "CSV", "JSON", "Lines", "ID", "UTC", "Celery", "Unix", "NUL", "LDAP", "Mac", "Control"),

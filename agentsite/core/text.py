@@ -41,6 +41,11 @@ def canonical(value: Any) -> str:
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
+def readable(value: Any, indent: int | None = None) -> str:
+    """For people: a string as it is, anything else as JSON that keeps every script's own letters."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=indent)
+
+
 def same(left: Any, right: Any) -> bool:
     """Whether two JSON values are the same to the last digit; the order of keys says nothing, and -0.0 is not 0.0."""
     return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)

@@ -61,9 +61,38 @@ def test_a_session_links_to_its_tasks_reviews_and_memories(admin_client: Client,
         assert admin_client.get(link.replace("&amp;", "&")).status_code == 200
 
 
+def test_a_sessions_page_shows_its_tasks_and_what_was_said(admin_client: Client, done: Task) -> None:
+    content = admin_client.get(f"/admin/agents/session/{done.session_id}/change/").content.decode()
+    assert f"/admin/agents/task/{done.pk}/change/" in content
+    assert '<p class="human"><strong>user</strong>multiply 6 by 7</p>' in content
+    assert '<p class="tool"><strong>tool</strong>42</p>' in content
+
+
+def test_a_sessions_page_shows_its_last_messages_only(
+    admin_client: Client, invoke: Any, work: Any, django_assert_max_num_queries: Any
+) -> None:
+    for number in range(12):
+        task = invoke(f"multiply {number} by 7")
+        work()
+    with django_assert_max_num_queries(12):
+        content = admin_client.get(f"/admin/agents/session/{task.session_id}/change/").content.decode()
+    assert content.count("<strong>user</strong>") == 10
+    assert "multiply 1 by 7" not in content
+    assert "multiply 11 by 7" in content
+
+
+def test_what_a_tool_gave_stands_there_in_its_own_letters(admin_client: Client, done: Task) -> None:
+    ToolCall.objects.update(
+        args_text='{"to": "\\u5f20\\u4e09"}', result_text='{"content": "\\u597d", "status": "success"}'
+    )
+    content = admin_client.get(f"/admin/agents/toolcall/{ToolCall.objects.get().pk}/change/").content.decode()
+    assert "张三" in content
+    assert ">好<" in content
+
+
 def test_a_tool_calls_page_shows_arguments_and_result(admin_client: Client, done: Task) -> None:
     content = admin_client.get(f"/admin/agents/toolcall/{ToolCall.objects.get().pk}/change/").content.decode()
-    assert "{&quot;a&quot;:6.0,&quot;b&quot;:7.0}" in content
+    assert "{&quot;a&quot;: 6.0, &quot;b&quot;: 7.0}" in content
     assert "42" in content
 
 

@@ -158,7 +158,7 @@ def test_a_saved_rule_is_tried_as_it_is(desk: Client, booking: Any) -> None:
 
 def test_a_form_that_is_not_valid_is_told(desk: Client, booking: Any) -> None:
     content = desk.post(f"{RULES}try", form(conditions="nights is about 5")).content.decode()
-    assert "conditions: Line 1" in content
+    assert "Conditions: Line 1" in content
     assert "<table" not in content
 
 
