@@ -60,11 +60,10 @@ class FencedPostgresSaver(PostgresSaver):
 
     @contextmanager
     def _fenced(self) -> Iterator[Cursor[DictRow]]:
-        """All in one go: the lock is taken before the first write, and looked at before they are committed."""
         with (
             self.lock,
             self.pool.connection() as conn,
-            conn.pipeline(),
+            conn.pipeline() as pipeline,
             conn.transaction(),
             conn.cursor() as fence,
             conn.cursor(binary=True, row_factory=dict_row) as cursor,
@@ -72,9 +71,12 @@ class FencedPostgresSaver(PostgresSaver):
             fence.execute(
                 "SELECT 1 FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE", (self.attempt.pk,)
             )
-            yield cursor
+            # From here on the server counts how long it is idle: a worker that freezes now loses the lock.
+            pipeline.sync()
             if fence.fetchone() is None:
                 raise StaleAttempt
+            yield cursor
+            pipeline.sync()  # so that a write's own error is raised, and not that the commit was left out
 
 
 class FencedSqliteSaver(SqliteSaver):

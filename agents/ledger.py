@@ -105,12 +105,9 @@ def close(row: ToolCall, status: str, result_text: str) -> bool:
 
 def _closed(row: ToolCall, status: str, result_text: str) -> bool:
     """Close it as the attempt that still holds the task: nobody can have asked about the call."""
-    attempt = row.attempt
-    if attempt is None:
-        return False
     with transaction.atomic():
         try:
-            lifecycle.require_open(attempt)
+            lifecycle.require_open(Attempt(pk=row.attempt_id))
         except lifecycle.StaleAttempt:
             return False
         return bool(_started(row).update(status=status, result_text=result_text, finished_at=Now()))

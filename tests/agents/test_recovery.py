@@ -9,7 +9,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from django.db import InterfaceError, OperationalError, connection, connections
+from django.db import DataError, InterfaceError, OperationalError, connection, connections
 
 from agents import checkpoints, heartbeat, jobs, ledger, lifecycle, sweeper, threads
 from agents.heartbeat import Heart, heart
@@ -185,6 +185,28 @@ def test_whoever_stands_still_in_a_transaction_loses_its_locks() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
         assert cursor.fetchone() == ("15s",)
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_the_fence_of_a_checkpoint_is_counted_as_standing_still(invoke: Any) -> None:
+    """Else a worker that freezes between its lock and its writes would keep all others from taking its task over."""
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "frozen")
+    assert attempt is not None
+    states = "SELECT state FROM pg_stat_activity WHERE query LIKE '%FOR NO KEY UPDATE' AND pid <> pg_backend_pid()"
+    with checkpoints.saver_of(attempt) as saver, saver._cursor(pipeline=True), other_session() as other:  # type: ignore[attr-defined]
+        assert [row[0] for row in other.execute(states)] == ["idle in transaction"]
+
+
+@pytest.mark.usefixtures("only_postgres")
+def test_a_checkpoint_that_can_not_be_stored_says_why(invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "one")
+    assert attempt is not None
+    with (
+        checkpoints.saver_of(attempt) as saver,
+        pytest.raises(DataError),
+        saver._cursor(pipeline=True) as cursor,  # type: ignore[attr-defined]
+    ):
+        cursor.executemany("SELECT %s::integer", [("1",), ("not a number",), ("2",)])
 
 
 @pytest.mark.usefixtures("only_postgres")
