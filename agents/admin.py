@@ -2,6 +2,7 @@
 
 import json
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
@@ -26,11 +27,11 @@ def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
     return format_html('<a href="{}{}">{}</a>', reverse(f"admin:{name}", args=args), query, visible(str(text)))
 
 
-def talk(messages: list[dict[str, Any]]) -> SafeString | str:
+def talk(said: list[dict[str, Any]]) -> SafeString | str:
     """Messages as the pages show them, each with who said it."""
-    if not messages:
+    if not said:
         return "-"
-    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in messages)
+    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in said)
     return format_html(
         '<div class="talk">{}</div>', format_html_join("", '<p class="{}"><strong>{}</strong>{}</p>', lines)
     )
@@ -109,10 +110,16 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     search_fields = ("user_id", "session_id", "title")
     ordering = ("-created_at",)
     fields = (
-        *("session_id", "user", "title", "created_at", "active", "task_count", "latest_tasks", "reviews", "memories"),
+        *("session_id", "user", "name", "created_at", "active", "task_count", "latest_tasks", "reviews", "memories"),
         "conversation",
     )
     readonly_fields = fields
+    of_tasks = ("latest_tasks", "conversation")
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Source: django.contrib.admin. What stands in tasks is for those who may see tasks."""
+        may_see = request.user.has_perm("agents.view_task")
+        return [name for name in self.fields if may_see or name not in self.of_tasks]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """Source: django.contrib.admin. With what the list shows of the tasks, in the one query."""
@@ -130,7 +137,12 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, row: Session) -> SafeString:
         """The owner, as a link to all of their sessions."""
-        return link("agents_session_changelist", row.user_id, query=f"?q={row.user_id}")
+        return link("agents_session_changelist", row.user_id, query=f"?{urlencode({'q': row.user_id})}")
+
+    @admin.display(description=_("title"))
+    def name(self, row: Session) -> str:
+        """What the client calls it."""
+        return visible(row.title) or "-"
 
     @admin.display(description=_("status"))
     def active(self, row: Any) -> Any:
@@ -145,7 +157,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("latest tasks"))
     def latest_tasks(self, row: Session) -> SafeString | str:
         """The last ones, each as a link to it, with its status and the beginning of what it asks."""
-        tasks = row.tasks.order_by("-position")[:LATEST]
+        tasks = row.tasks.only("session", "task_id", "status", "query").order_by("-position")[:LATEST]
         lines = (
             (
                 link("agents_task_change", one.task_id, one.pk),
@@ -170,7 +182,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("memories"))
     def memories(self, row: Session) -> SafeString:
         """A link to what is remembered of the owner."""
-        return link("memory_memory_changelist", _("memories"), query=f"?q={row.user_id}")
+        return link("memory_memory_changelist", _("memories"), query=f"?{urlencode({'q': row.user_id})}")
 
 
 @admin.register(Task)
@@ -183,7 +195,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     actions = ("cancel",)
     inlines = (InterruptInline, ToolCallInline, AttemptInline)
     fields = (
-        *("task_id", "user", "in_session", "agent", "status", "message", "asked", "system_message"),
+        *("task_id", "user", "in_session", "agent", "status", "told", "asked", "instructions"),
         *("conversation", "remembered", "submitted_by", "request_id", "ran_for", "lapsed"),
         *("created_at", "updated_at"),
     )
@@ -216,6 +228,16 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     def asked(self, row: Task) -> str:
         """The whole query."""
         return visible(row.query)
+
+    @admin.display(description=_("message"))
+    def told(self, row: Task) -> str:
+        """What the client is told of it, an error for instance."""
+        return visible(row.message) or "-"
+
+    @admin.display(description=_("system message"))
+    def instructions(self, row: Task) -> str:
+        """What the request adds to the agent's system prompt."""
+        return visible(row.system_message) or "-"
 
     @admin.display(description=_("attempts"), ordering="attempts_")
     def attempt_count(self, row: Any) -> int:

@@ -29,13 +29,9 @@ def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str 
 
 def latest(session: Session, count: int) -> list[dict[str, Any]]:
     """The last `count` messages, oldest first."""
-    found: list[dict[str, Any]] = []
     tasks = session.tasks.filter(status=Status.COMPLETED).order_by("-position")
-    for result in tasks.values_list("result", flat=True).iterator(chunk_size=20):
-        found = [*(result or {}).get("messages", []), *found]
-        if len(found) >= count:
-            break
-    return found[-count:]
+    results = tasks.values_list("result", flat=True)[:count]  # each has a message at least
+    return [one for result in reversed(results) for one in (result or {}).get("messages", [])][-count:]
 
 
 def result_of(call: ToolCall) -> Any:

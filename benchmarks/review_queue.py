@@ -19,7 +19,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
 # Without DEBUG, under which Django remembers its statements.
-os.environ |= {"DEBUG": "false", "SECRET_KEY": "x" * 50}
+os.environ |= {"DEBUG": "false", "SECRET_KEY": "x" * 50, "LOG_LEVEL": "CRITICAL"}
 os.environ.setdefault("AGENTSITE_DATA", tempfile.mkdtemp(prefix="agentsite-benchmark-"))
 
 import django

@@ -93,9 +93,10 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
         return OUTCOMES.get(row.outcome, row.outcome)
 
     @admin.display(description=_("object"), ordering="object_id")
-    def object(self, row: AuditEntry) -> SafeString:
+    def object(self, row: AuditEntry) -> SafeString | str:
         """What it is about, as a link to its page; that may be gone."""
-        return link(PAGES[row.kind], shortened(row.object_id, SHOWN), row.object_id)
+        text = shortened(row.object_id, SHOWN)
+        return link(PAGES[row.kind], text, row.object_id) if row.kind in PAGES else visible(text)
 
     @admin.display(description=_("task"), ordering="task")
     def of_task(self, row: AuditEntry) -> SafeString | str:

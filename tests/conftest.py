@@ -43,7 +43,7 @@ def _quick_to_empty(django_db_setup: None) -> Iterator[None]:
 
 
 def empty_tables() -> None:
-    """Empty every table of a model but those that migrations fill."""
+    """Empty every table of a model but those that `migrate` fills."""
     kept = {ContentType._meta.db_table, Permission._meta.db_table}
     tables = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
     with transaction.atomic(), connection.cursor() as cursor:  # keys to other tables are checked at its end

@@ -20,8 +20,7 @@ from agentsite.notices.events import Event
 from agentsite.notices.models import Delivery
 from agentsite.notices.outcome import Outcome, dropped, sent
 from reviews import rights
-from reviews.models import Review
-from reviews.queue import RISKS
+from reviews.models import PolicyRule, Review
 
 LINE = 120  # characters of a word that a client or a tool has chosen
 VIEW_TASK = "agents.view_task"
@@ -96,7 +95,7 @@ def _lines(data: dict[str, Any]) -> list[str]:
     expires = parse_datetime(data.get("expires_at") or "")
     shown = (
         (_("Tool"), data.get("tool")),
-        (_("Risk"), RISKS.get(data.get("risk") or "")),
+        (_("Risk"), dict(PolicyRule.Risk.choices).get(data.get("risk") or "")),
         (_("Status"), _status(data)),
         (_("Expires"), expires and f"{timezone.localtime(expires):%Y-%m-%d %H:%M %Z}"),
         (_("Review"), data.get("review_id")),

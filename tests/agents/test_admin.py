@@ -3,9 +3,12 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 
-from agents.models import Attempt, Task, ToolCall
+from agents.models import Attempt, Session, Task, ToolCall
+from agentsite.core.text import canonical
+from tests.conftest import grant
 from tests.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -66,6 +69,30 @@ def test_a_sessions_page_shows_its_tasks_and_what_was_said(admin_client: Client,
     assert f"/admin/agents/task/{done.pk}/change/" in content
     assert '<p class="human"><strong>user</strong>multiply 6 by 7</p>' in content
     assert '<p class="tool"><strong>tool</strong>42</p>' in content
+
+
+def test_what_was_said_is_for_those_who_may_see_tasks(done: Task) -> None:
+    client = Client()
+    client.force_login(grant(User.objects.create_user("stan", is_staff=True), "agents.view_session"))
+    content = client.get(f"/admin/agents/session/{done.session_id}/change/").content.decode()
+    assert "ann" in content
+    assert "multiply" not in content
+
+
+@pytest.mark.parametrize("kind", ["session", "task", "toolcall"])
+def test_what_a_model_a_tool_or_a_client_wrote_is_shown_as_text(admin_client: Client, done: Task, kind: str) -> None:
+    odd = "<img src=x onerror=alert(1)>\u202e"
+    said = [
+        {"type": kind, "content": odd, "tool_calls": [{"name": odd, "args": {odd: odd}}]} for kind in ("human", "ai")
+    ]
+    Task.objects.update(query=odd, result={"messages": said}, message=odd, system_message=odd, recalled=[{"text": odd}])
+    Session.objects.update(title=odd)
+    ToolCall.objects.update(args_text=canonical({odd: odd}), result_text=canonical({"content": odd}))
+    row = {"session": done.session_id, "task": done.pk, "toolcall": ToolCall.objects.get().pk}[kind]
+    content = admin_client.get(f"/admin/agents/{kind}/{row}/change/").content.decode()
+    assert "&lt;img src=x onerror=alert(1)&gt;\\u{202e}" in content
+    assert "<img src=x" not in content
+    assert "\u202e" not in content
 
 
 def test_a_sessions_page_shows_its_last_messages_only(

@@ -5,14 +5,17 @@ from typing import Any
 
 import pytest
 from django.contrib import admin
-from django.contrib.auth.models import User
-from django.db.models import Model
+from django.contrib.auth.models import Group, User
 from django.urls import reverse
+from django_celery_results.models import TaskResult
 
-from agents.models import Interrupt
+from agents.models import Interrupt, WorkerProcess
+from agentsite.accounts import create_key, create_second_factor
+from agentsite.notices.models import Delivery, Endpoint, Subscription
 from memory import writing
 from memory.models import Memory
 from reviews.models import PolicyRule
+from reviews.services import Choice, decide
 from tests.browser import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -85,29 +88,46 @@ def test_14_several_decisions(dressed: Dressed, waiting: list[Interrupt]) -> Non
     assert dressed.serious("several decisions") == []
 
 
-def test_14_the_pages_around_it(dressed: Dressed, waiting: list[Interrupt], reviewer: User) -> None:
-    User.objects.filter(pk=reviewer.pk).update(is_superuser=True)
-    PolicyRule.objects.create(name="no mail", effect="deny", tool="send_email")
-    writing.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
+def test_14_the_pages_around_it(dressed: Dressed, waiting: list[Interrupt], everything: None) -> None:
     found = []
-    for name, address in [("dashboard", reverse("admin:index")), *addresses()]:
-        dressed.desk.page.goto(dressed.desk.url + address)
+    for name, address in addresses():
+        answer = dressed.desk.page.goto(dressed.desk.url + address)
+        assert answer.ok, address
         found += [f"{name}: {error}" for error in dressed.serious(name)]
     assert not found, "\n".join(found)
 
 
+@pytest.fixture
+def everything(reviewer: User, invoke: Any, work: Any) -> None:
+    """A row of every kind that the admin shows, and the right to see it."""
+    User.objects.filter(pk=reviewer.pk).update(is_superuser=True)
+    task = invoke("multiply 6 by 7", session="sums")
+    work()
+    decide(Interrupt.objects.filter(tool="book_hotel")[0].pk, reviewer, Choice("reject", message="too dear"))
+    writing.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
+    PolicyRule.objects.create(name="no mail", effect="deny", tool="send_email")
+    create_key(reviewer, "test")
+    create_second_factor(reviewer)
+    Group.objects.create(name="finance")
+    TaskResult.objects.create(task_id="1", status="FAILURE", task_name="agents.jobs.run")
+    WorkerProcess.objects.create(name="host:1")
+    Subscription.objects.create(user=reviewer)
+    endpoint = Endpoint.objects.create(name="shop", url="https://shop.example/", active=False)
+    Delivery.objects.create(event="task.completed", object_id=task.pk, task=task, endpoint=endpoint, body="{}")
+
+
 def addresses() -> list[tuple[str, str]]:
-    """The list of every kind of row in the admin, and the page of one where there is one, by name."""
-    pages: list[tuple[str, str]] = []
+    """Of the dashboard, and of the list, a row and the empty form of every kind of row in the admin, by name."""
+    pages: list[tuple[str, str]] = [("dashboard", reverse("admin:index"))]
     for model in sorted(admin.site._registry, key=lambda model: model._meta.label_lower):
-        if model._meta.app_label == "reviews" and model._meta.model_name == "review":
+        kind = f"{model._meta.app_label}_{model._meta.model_name}"
+        if kind == "reviews_review":
             continue  # its pages have tests of their own
-        name = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-        pages.append((f"list: {model._meta.label_lower}", reverse(f"{name}_changelist")))
-        one: Model | None = model._default_manager.first()
-        if one is not None:
-            pages.append((f"page: {model._meta.label_lower}", reverse(f"{name}_change", args=[one.pk])))
-    return [*pages, ("form: reviews.policyrule", reverse("admin:reviews_policyrule_add"))]
+        row = model._default_manager.order_by("pk").first()
+        assert row is not None, kind
+        pages.append((f"list: {kind}", reverse(f"admin:{kind}_changelist")))
+        pages.append((f"page: {kind}", reverse(f"admin:{kind}_change", args=[row.pk])))
+    return [*pages, ("form: reviews_policyrule", reverse("admin:reviews_policyrule_add"))]
 
 
 def test_14_axe_does_find_things(desk: Any, waiting: list[Interrupt], monkeypatch: pytest.MonkeyPatch) -> None:

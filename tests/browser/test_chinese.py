@@ -97,6 +97,7 @@ def test_15_the_menu_changes_the_language_and_back(chinese: Desk, booking: Inter
     chinese.page.click(".language-menu summary")
     chinese.page.click(".language-menu button[value=en]")
     chinese.page.wait_for_selector("html[lang=en]")
+    chinese.page.wait_for_load_state()
     assert len(seen(chinese)) > 20
     chinese.page.click(".language-menu summary")
     chinese.page.click(".language-menu button[value=zh-hans]")

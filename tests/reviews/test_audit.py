@@ -234,6 +234,12 @@ def test_the_log_is_shown_and_found_by_id(auditor: Client, entry: AuditEntry, bo
         assert "book_hotel" not in auditor.get(LOG, {"q": str(term)}).content.decode()
 
 
+def test_an_entry_leads_to_its_object_and_its_task(auditor: Client, entry: AuditEntry, booking: Interrupt) -> None:
+    content = auditor.get(LOG).content.decode()
+    assert f'href="/admin/reviews/review/{booking.pk}/change/">{str(booking.pk)[:8]}…<' in content
+    assert f'href="/admin/agents/task/{booking.task_id}/change/">{str(booking.task_id)[:8]}…<' in content
+
+
 def test_nobody_changes_it_in_the_admin(admin_client: Client, entry: AuditEntry) -> None:
     assert admin_client.get(f"{LOG}{entry.pk}/change/").status_code == 200
     for page in ("add/", f"{entry.pk}/change/", f"{entry.pk}/delete/"):
