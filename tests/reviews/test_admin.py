@@ -219,7 +219,7 @@ def test_past_decisions_on_the_same_tool_are_listed(desk: Client, booking: Inter
     assert page_of(booking) in content.split('id="past-title"')[1]
 
 
-def test_a_view_only_user_gets_no_buttons_and_a_403(booking: Interrupt) -> None:
+def test_7_a_view_only_user_gets_no_buttons_and_a_403(booking: Interrupt) -> None:
     viewer = grant(User.objects.create_user("vic", is_staff=True), "reviews.view_review")
     client = Client()
     client.force_login(viewer)
@@ -228,7 +228,7 @@ def test_a_view_only_user_gets_no_buttons_and_a_403(booking: Interrupt) -> None:
     assert status_of(booking) == "pending"
 
 
-def test_a_reviewer_who_asked_is_barred_where_they_have_to_differ(desk: Client, invoke: Any, work: Any) -> None:
+def test_7_a_reviewer_who_asked_is_barred_where_they_have_to_differ(desk: Client, invoke: Any, work: Any) -> None:
     task = invoke("email bob@example.com saying hello", user="rita")
     work()
     review = open_review(task)
