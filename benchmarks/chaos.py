@@ -120,7 +120,7 @@ def under_fire(
                 servers[1].restart(chance.uniform(0.1, 1.5), keep=chance.random() < 0.5)
             elif servers:
                 servers[0].restart(chance.uniform(0.1, 1.0))
-            tell(folder / "killed", json.dumps(workers.killed))
+            tell(folder / "struck", json.dumps(workers.struck))
             tell(folder / "allowed", str(number / len(plan)))
         tell(folder / "allowed", "1")
         clients.wait(given.patience)

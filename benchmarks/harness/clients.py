@@ -26,8 +26,8 @@ def main(folder: Path, given: Namespace) -> int:
     story.wait_for_first()
     (folder / "begun").touch()
     story.wait_for_end(given.patience / 2)
-    killed = {int(pid): when for pid, when in json.loads((folder / "killed").read_text()).items()}
-    verdict = judge(story, killed, folder / "oracle")
+    struck = {int(pid): times for pid, times in json.loads((folder / "struck").read_text()).items()}
+    verdict = judge(story, struck, folder / "oracle")
     print(verdict.line(given, BOUND), flush=True)
     return int(bool(verdict.lost or verdict.doubled) != bool(given.control))
 

@@ -43,7 +43,7 @@ class Verdict:
         )
 
 
-def judge(story: Story, killed: dict[int, float], oracle: Path) -> Verdict:
+def judge(story: Story, struck: dict[int, list[float]], oracle: Path) -> Verdict:
     """Look at every task, every ledger row and every call that has happened."""
     verdict = Verdict()
     happened: Counter[Call] = Counter()
@@ -55,7 +55,7 @@ def judge(story: Story, killed: dict[int, float], oracle: Path) -> Verdict:
     _judge_calls(verdict, happened)
     _judge_approvals(verdict)
     verdict.in_doubt = Interrupt.objects.filter(kind=Interrupt.Kind.IN_DOUBT).count()
-    verdict.recoveries = _recoveries(killed)
+    verdict.recoveries = _recoveries(struck)
     return verdict
 
 
@@ -99,12 +99,17 @@ def _answers(row: ToolCall, kind: str) -> list[Interrupt]:
     return list(found.filter(kind=kind, answered_at__isnull=False))
 
 
-def _recoveries(killed: dict[int, float]) -> list[float]:
-    """Seconds from a kill or stall to the next attempt at each task that was under way there."""
+def _recoveries(struck: dict[int, list[float]]) -> list[float]:
+    """Seconds from a kill or stall to the next attempt at each task that was under way there.
+
+    A process may be stopped more than once: what counts is the first blow during the attempt.
+    """
     found: list[float] = []
     for attempt in Attempt.objects.filter(outcome=Attempt.Outcome.LAPSED):
-        when = killed.get(int(attempt.worker.rsplit(":", 1)[1]))
         after: Any = Attempt.objects.filter(task=attempt.task_id, token=attempt.token + 1).first()
-        if when is not None and after is not None and attempt.started_at.timestamp() <= when:
-            found.append(after.started_at.timestamp() - when)
+        ended: Any = attempt.ended_at
+        times = struck.get(int(attempt.worker.rsplit(":", 1)[1]), ())
+        blows = [when for when in times if attempt.started_at.timestamp() <= when <= ended.timestamp()]
+        if blows and after is not None:
+            found.append(after.started_at.timestamp() - min(blows))
     return found

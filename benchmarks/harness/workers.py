@@ -20,7 +20,7 @@ class Workers:
 
     def __init__(self, count: int, pool: str, size: int, folder: Path) -> None:
         self.pool, self.size, self.folder = pool, size, folder
-        self.killed: dict[int, float] = {}  # by process id: when
+        self.struck: dict[int, list[float]] = {}  # by process id: when it was killed or stopped
         self._number = 0
         self._quit = threading.Event()
         self.running = [self._start() for _ in range(count)]
@@ -36,7 +36,7 @@ class Workers:
         else:
             victims = [chance.choice(children)] if kind == "child" else [*children, worker]
         for pid in victims:
-            self.killed[pid] = time.time()
+            self.struck.setdefault(pid, []).append(time.time())
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -46,7 +46,7 @@ class Workers:
         victims = [chance.choice(children)] if children and chance.random() < 0.7 else [*children, worker]
         _signal(victims, signal.SIGSTOP)
         for pid in victims:
-            self.killed.setdefault(pid, time.time())
+            self.struck.setdefault(pid, []).append(time.time())
         threading.Timer(seconds, _signal, (victims, signal.SIGCONT)).start()
 
     def stop(self) -> None:
