@@ -1,6 +1,5 @@
 """Sessions, tasks and tool calls to look at. Nothing here is changed by hand but a task that is cancelled."""
 
-import json
 from typing import Any
 from urllib.parse import urlencode
 
@@ -31,7 +30,7 @@ def talk(said: list[dict[str, Any]]) -> SafeString | str:
     """Messages as the pages show them, each with who said it."""
     if not said:
         return "-"
-    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(_text_of(one))) for one in said)
+    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(transcript.text_of(one))) for one in said)
     return format_html(
         '<div class="talk">{}</div>', format_html_join("", '<p class="{}"><strong>{}</strong>{}</p>', lines)
     )
@@ -61,7 +60,16 @@ class AttemptInline(ReadOnly, admin.TabularInline):
     extra = 0
 
 
-class ToolCallInline(ReadOnly, admin.TabularInline):
+class Doubt:
+    """For what shows tool calls: a cross would stand for all that is well."""
+
+    @admin.display(description=_("in doubt"), ordering="doubtful")
+    def in_doubt(self, row: ToolCall) -> Any:
+        """Whether nobody knows if it happened."""
+        return _("Yes") if row.doubtful else "-"
+
+
+class ToolCallInline(Doubt, ReadOnly, admin.TabularInline):
     model = ToolCall
     fields = ("call", "arguments", "status", "in_doubt", "runs", "started_at", "finished_at")
     readonly_fields = fields
@@ -76,12 +84,7 @@ class ToolCallInline(ReadOnly, admin.TabularInline):
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
         """The arguments in one line."""
-        return visible(shortened(readable(json.loads(row.args_text)), LINE))
-
-    @admin.display(description=_("in doubt"))
-    def in_doubt(self, row: ToolCall) -> Any:
-        """Whether nobody knows if it happened."""
-        return _("Yes") if row.doubtful else "-"
+        return visible(shortened(readable(row.args), LINE))
 
 
 class InterruptInline(ReadOnly, admin.TabularInline):
@@ -277,7 +280,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(ToolCall)
-class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
+class ToolCallAdmin(Doubt, ReadOnly, admin.ModelAdmin):
     list_display = ("tool", "user", "of_task", "status", "in_doubt", "approved", "runs", "started_at", "finished_at")
     list_filter = ("status", "doubtful", "reviewed", "tool", "started_at")
     search_fields = ("tool", "task__task_id", "task__session__user_id", "args_text")
@@ -299,11 +302,6 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
         """The task, as a link to it."""
         return link("agents_task_change", row.task.task_id, row.task_id)
 
-    @admin.display(description=_("in doubt"), ordering="doubtful")
-    def in_doubt(self, row: ToolCall) -> Any:
-        """Whether nobody knows if it happened."""
-        return _("Yes") if row.doubtful else "-"
-
     @admin.display(description=_("reviewed"), ordering="reviewed")
     def approved(self, row: ToolCall) -> Any:
         """Whether a person let it through."""
@@ -317,20 +315,15 @@ class ToolCallAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
         """The arguments as they ran."""
-        return visible(readable(json.loads(row.args_text)))
+        return visible(readable(row.args))
 
     @admin.display(description=_("result"))
     def result(self, row: ToolCall) -> str:
         """What the model was told."""
-        return visible(readable(transcript.result_of(row))) or "-"
+        return visible(readable(row.result)) or "-"
 
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("name", "beat_at")
     ordering = ("-beat_at",)
-
-
-def _text_of(message: dict[str, Any]) -> str:
-    calls = [f"{call['name']}({readable(call['args'])})" for call in message.get("tool_calls", [])]
-    return "\n".join(part for part in (readable(message["content"]), *calls) if part)

@@ -296,6 +296,20 @@ class ToolCall(models.Model):
     def __str__(self) -> str:
         return f"{self.tool} ({self.task})"
 
+    @property
+    def args(self) -> Any:
+        """The arguments as they ran."""
+        return json.loads(self.args_text)
+
+    @property
+    def result(self) -> Any:
+        """What the model was told: any JSON value, "" where there is nothing yet."""
+        try:
+            kept = json.loads(self.result_text or '""')
+        except ValueError:
+            return self.result_text
+        return kept.get("content", "") if isinstance(kept, dict) else self.result_text
+
 
 class Chore(models.Model):
     """A periodic duty that one worker does at a time: whoever moves `due_at` on has it."""

@@ -1,12 +1,12 @@
 """What was said in a session: the messages of its completed tasks, oldest first, as clients page through them."""
 
-import json
 from typing import Any
 
 from rest_framework.request import Request
 
-from agents.models import Session, Status, ToolCall
+from agents.models import Session, Status
 from agentsite.core import paging
+from agentsite.core.text import readable
 
 LARGEST = 2**31 - 1  # position of a task
 
@@ -34,13 +34,10 @@ def latest(session: Session, count: int) -> list[dict[str, Any]]:
     return [one for result in reversed(results) for one in (result or {}).get("messages", [])][-count:]
 
 
-def result_of(call: ToolCall) -> Any:
-    """What the tool gave, as the model was told: any JSON value, "" where there is nothing yet."""
-    try:
-        kept = json.loads(call.result_text or '""')
-    except ValueError:
-        return call.result_text
-    return kept.get("content", "") if isinstance(kept, dict) else call.result_text
+def text_of(message: dict[str, Any], indent: int | None = None) -> str:
+    """One message for people: what it says, and each call that it asks for in a line of its own."""
+    calls = [f"{call['name']}({readable(call['args'], indent)})" for call in message.get("tool_calls", [])]
+    return "\n".join(part for part in (readable(message["content"], indent), *calls) if part)
 
 
 def _start(request: Request) -> tuple[int, int]:

@@ -75,11 +75,11 @@ def conversation(review: Interrupt) -> list[tuple[str, str]]:
     tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
     said: list[tuple[str, str]] = []
     for kept in reversed(tasks.order_by("-position").values_list("result", flat=True)[:EARLIER]):
-        said += [(one["type"], _said(one)) for one in (kept or {}).get("messages", [])]
+        said += [(one["type"], transcript.text_of(one, indent=2)) for one in (kept or {}).get("messages", [])]
     said.append(("human", task.query))
     for call in ToolCall.objects.filter(task=task, started_at__lt=review.created_at).order_by("started_at"):
         if call.tool_call_id != review.tool_call_id:
-            said += [("ai", f"{call.tool}({written(json.loads(call.args_text))})"), ("tool", result(call))]
+            said += [("ai", f"{call.tool}({written(call.args)})"), ("tool", result(call))]
     said.append(("ai", review.said))
     return [(who, text) for who, text in said if text]
 
@@ -118,7 +118,7 @@ def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -
 
 def result(call: ToolCall | None) -> str:
     """What the tool gave, as text."""
-    return written(transcript.result_of(call)) if call is not None else ""
+    return written(call.result) if call is not None else ""
 
 
 def phrases() -> dict[str, str]:
@@ -158,8 +158,3 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "result": result(call),
         "phrases": phrases(),
     }
-
-
-def _said(message: dict[str, Any]) -> str:
-    calls = [f"{call['name']}({written(call['args'])})" for call in message.get("tool_calls", [])]
-    return "\n".join(part for part in (written(message["content"]), *calls) if part)

@@ -1,6 +1,5 @@
 """What a rule would have done to the last calls. Reads, and changes nothing."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -68,16 +67,16 @@ def _reviewed(last: int) -> Iterator[Past]:
     rows = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL).select_related("task__session")
     for row in rows.order_by("-created_at")[:last]:
         declared = Verdict.from_text(row.verdict_text).declared
-        yield _past(row, json.loads(row.args_text), declared, row.created_at)
+        yield _past(row, declared, row.created_at)
 
 
 def _ran(last: int, known: dict[str, Terms | None]) -> Iterator[Past]:
     rows = ToolCall.objects.select_related("task__session")
     for row in rows.order_by("-started_at")[:last]:
-        yield _past(row, json.loads(row.args_text), known.get(row.tool), row.started_at)
+        yield _past(row, known.get(row.tool), row.started_at)
 
 
-def _past(row: Interrupt | ToolCall, args: dict[str, object], declared: Terms | None, at: datetime) -> Past:
+def _past(row: Interrupt | ToolCall, declared: Terms | None, at: datetime) -> Past:
     task = row.task
-    call = Call(row.tool, args, task.session.user_id, task.agent, declared, str(task.session_id))
+    call = Call(row.tool, row.args, task.session.user_id, task.agent, declared, str(task.session_id))
     return Past(call, str(task.pk), (row.message_id, row.tool_call_id), at)

@@ -173,7 +173,7 @@ class Passage:
 
     def execute(self, row: ToolCall) -> Result:
         """Run the tool and write what became of it."""
-        args = json.loads(row.args_text)
+        args = row.args
         request = self.request.override(tool_call={**self.request.tool_call, "args": args})
         context = self.context(row)
         self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
