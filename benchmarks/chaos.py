@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from agents.demo_model import serve  # noqa: E402
+from benchmarks.harness.blows import Blows, tell  # noqa: E402
 from benchmarks.harness.servers import PostgreSQL, Redis  # noqa: E402
 from benchmarks.harness.workers import Workers  # noqa: E402
 
@@ -38,6 +39,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--pause", type=float, default=1.2, help="seconds between two faults")
     parser.add_argument("--patience", type=float, default=240, help="seconds for the last tasks to end in")
+    parser.add_argument("--slowest", type=int, default=0, help="tell the story of so many recoveries")
     parser.add_argument("--control", choices=("token", "fence", "ledger"), help="take this guard out")
     parser.add_argument("--sqlite", action="store_true", help="SQLite and files in place of PostgreSQL and Redis")
     return parser.parse_args()
@@ -106,7 +108,8 @@ def under_fire(
     chance = random.Random(given.seed)
     wait_for(folder / "migrated", clients)
     # As each is documented: threads on SQLite and files; a process for each task at once where children are to die.
-    workers = Workers(3, "threads" if given.sqlite else "prefork", 3, folder)
+    blows = Blows(folder / "blows")
+    workers = Workers(3, "threads" if given.sqlite else "prefork", 3, folder, blows)
     try:
         wait_for(folder / "begun", clients)
         plan = faults(given, chance)
@@ -117,10 +120,11 @@ def under_fire(
             elif fault == "stall":
                 workers.stall(chance, LEASE + chance.uniform(0.5, 2))
             elif servers and fault == "broker":
-                servers[1].restart(chance.uniform(0.1, 1.5), keep=chance.random() < 0.5)
+                with blows.outage(fault):
+                    servers[1].restart(chance.uniform(0.1, 1.5), keep=chance.random() < 0.5)
             elif servers:
-                servers[0].restart(chance.uniform(0.1, 1.0))
-            tell(folder / "struck", json.dumps(workers.struck))
+                with blows.outage(fault):
+                    servers[0].restart(chance.uniform(0.1, 1.0))
             tell(folder / "allowed", str(number / len(plan)))
         tell(folder / "allowed", "1")
         clients.wait(given.patience)
@@ -134,13 +138,6 @@ def wait_for(path: Path, clients: "subprocess.Popen[bytes]") -> None:
         if clients.poll() is not None:
             raise SystemExit("the clients have ended early")
         time.sleep(0.1)
-
-
-def tell(path: Path, text: str) -> None:
-    """Write a file that the clients read, never half of it."""
-    draft = path.with_suffix(".draft")
-    draft.write_text(text)
-    draft.replace(path)
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import threading
 from argparse import Namespace
 from pathlib import Path
 
+from benchmarks.harness.blows import read
 from benchmarks.harness.story import Story
 from benchmarks.harness.verdict import judge
 
@@ -26,8 +27,10 @@ def main(folder: Path, given: Namespace) -> int:
     story.wait_for_first()
     (folder / "begun").touch()
     story.wait_for_end(given.patience / 2)
-    struck = {int(pid): times for pid, times in json.loads((folder / "struck").read_text()).items()}
-    verdict = judge(story, struck, folder / "oracle")
+    blows = read(folder / "blows")
+    verdict = judge(story, blows, folder / "oracle")
+    for recovery in verdict.slowest(given.slowest):
+        print(recovery.told(blows))
     print(verdict.line(given, BOUND), flush=True)
     return int(bool(verdict.lost or verdict.doubled) != bool(given.control))
 

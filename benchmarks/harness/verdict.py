@@ -8,9 +8,41 @@ from pathlib import Path
 from typing import Any
 
 from agents.models import FINAL, Attempt, Interrupt, Status, Task, ToolCall
+from benchmarks.harness.blows import Blow
 from benchmarks.harness.story import Story
 
 Call = tuple[str, float]  # tool and amount: unique over all runs
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """From the kill or stall of an attempt's process to the task's next attempt; times since the epoch.
+
+    A process may be stopped more than once: what counts is the first blow during the attempt.
+    """
+
+    pid: int
+    struck: float
+    lapsed: float
+    claimed: float
+
+    @property
+    def seconds(self) -> float:
+        """All of it."""
+        return self.claimed - self.struck
+
+    def told(self, blows: list[Blow]) -> str:
+        """When its lease was seen to lapse, when the task was claimed, and what else was struck meanwhile."""
+        meanwhile = [
+            f"{blow.kind} of {list(blow.pids)} at {blow.at - self.struck:.1f} s"
+            + ("" if blow.until is None else f" until {blow.until - self.struck:.1f} s")
+            for blow in blows
+            if blow.at <= self.claimed and (blow.until or blow.at) >= self.struck
+        ]
+        return (
+            f"{self.pid}: lapsed after {self.lapsed - self.struck:.1f} s, claimed after {self.seconds:.1f} s; "
+            + ", ".join(meanwhile)
+        )
 
 
 @dataclass
@@ -22,7 +54,11 @@ class Verdict:
     doubled: list[str] = field(default_factory=list)
     in_doubt: int = 0
     given_up: int = 0
-    recoveries: list[float] = field(default_factory=list)
+    recoveries: list[Recovery] = field(default_factory=list)
+
+    def slowest(self, count: int) -> list[Recovery]:
+        """So many recoveries, the slowest first."""
+        return sorted(self.recoveries, key=lambda recovery: -recovery.seconds)[:count]
 
     def line(self, given: Namespace, bound: float) -> str:
         """All of it in one line, after a few examples of what went wrong."""
@@ -32,7 +68,7 @@ class Verdict:
             if given.sqlite
             else (f", {given.broker_restarts} broker and {given.database_restarts} database restarts")
         )
-        times = sorted(self.recoveries) or [0.0]
+        times = sorted(recovery.seconds for recovery in self.recoveries) or [0.0]
         p50, p99 = times[len(times) // 2], times[min(len(times) - 1, int(len(times) * 0.99))]
         control = f"without {given.control}: " if given.control else ""
         return (
@@ -43,7 +79,7 @@ class Verdict:
         )
 
 
-def judge(story: Story, struck: dict[int, list[float]], oracle: Path) -> Verdict:
+def judge(story: Story, blows: list[Blow], oracle: Path) -> Verdict:
     """Look at every task, every ledger row and every call that has happened."""
     verdict = Verdict()
     happened: Counter[Call] = Counter()
@@ -55,7 +91,7 @@ def judge(story: Story, struck: dict[int, list[float]], oracle: Path) -> Verdict
     _judge_calls(verdict, happened)
     _judge_approvals(verdict)
     verdict.in_doubt = Interrupt.objects.filter(kind=Interrupt.Kind.IN_DOUBT).count()
-    verdict.recoveries = _recoveries(struck)
+    verdict.recoveries = _recoveries(blows)
     return verdict
 
 
@@ -99,17 +135,14 @@ def _answers(row: ToolCall, kind: str) -> list[Interrupt]:
     return list(found.filter(kind=kind, answered_at__isnull=False))
 
 
-def _recoveries(struck: dict[int, list[float]]) -> list[float]:
-    """Seconds from a kill or stall to the next attempt at each task that was under way there.
-
-    A process may be stopped more than once: what counts is the first blow during the attempt.
-    """
-    found: list[float] = []
+def _recoveries(blows: list[Blow]) -> list[Recovery]:
+    found: list[Recovery] = []
     for attempt in Attempt.objects.filter(outcome=Attempt.Outcome.LAPSED):
         after: Any = Attempt.objects.filter(task=attempt.task_id, token=attempt.token + 1).first()
         ended: Any = attempt.ended_at
-        times = struck.get(int(attempt.worker.rsplit(":", 1)[1]), ())
-        blows = [when for when in times if attempt.started_at.timestamp() <= when <= ended.timestamp()]
-        if blows and after is not None:
-            found.append(after.started_at.timestamp() - min(blows))
+        pid = int(attempt.worker.rsplit(":", 1)[1])
+        during = (attempt.started_at.timestamp(), ended.timestamp())
+        met = [blow for blow in blows if pid in blow.pids and during[0] <= blow.at <= during[1]]
+        if met and after is not None:
+            found.append(Recovery(pid, met[0].at, during[1], after.started_at.timestamp()))
     return found

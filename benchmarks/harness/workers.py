@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from benchmarks.harness.blows import Blows
+
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_SECONDS = 60.0  # for a worker to have its children; some seconds on an idle machine
 
@@ -18,9 +20,8 @@ START_SECONDS = 60.0  # for a worker to have its children; some seconds on an id
 class Workers:
     """So many workers, each with its children where the pool is prefork; one that dies is started again at once."""
 
-    def __init__(self, count: int, pool: str, size: int, folder: Path) -> None:
-        self.pool, self.size, self.folder = pool, size, folder
-        self.struck: dict[int, list[float]] = {}  # by process id: when it was killed or stopped
+    def __init__(self, count: int, pool: str, size: int, folder: Path, blows: Blows) -> None:
+        self.pool, self.size, self.folder, self.blows = pool, size, folder, blows
         self._number = 0
         self._quit = threading.Event()
         self.running = [self._start() for _ in range(count)]
@@ -35,18 +36,15 @@ class Workers:
             victims = [worker]
         else:
             victims = [chance.choice(children)] if kind == "child" else [*children, worker]
-        for pid in victims:
-            self.struck.setdefault(pid, []).append(time.time())
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        self.blows.struck("kill", victims)
+        _signal(victims, signal.SIGKILL)
 
     def stall(self, chance: random.Random, seconds: float) -> None:
         """SIGSTOP of one child or of a whole worker for longer than its lease, then SIGCONT."""
         worker, children = self._at_work(chance)
         victims = [chance.choice(children)] if children and chance.random() < 0.7 else [*children, worker]
+        self.blows.struck("stall", victims, seconds)
         _signal(victims, signal.SIGSTOP)
-        for pid in victims:
-            self.struck.setdefault(pid, []).append(time.time())
         threading.Timer(seconds, _signal, (victims, signal.SIGCONT)).start()
 
     def stop(self) -> None:

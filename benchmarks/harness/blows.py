@@ -1,0 +1,55 @@
+"""The faults of a run under fire: what was struck, and when."""
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass
+class Blow:
+    """One fault. A process that is killed stays so; a stall or an outage has an end."""
+
+    kind: str  # kill, stall, broker, database
+    at: float  # seconds since the epoch
+    pids: tuple[int, ...] = ()
+    until: float | None = None
+
+
+class Blows:
+    """All of them, in their order; the clients' process reads them from a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.all: list[Blow] = []
+
+    def struck(self, kind: str, pids: Iterable[int], seconds: float | None = None) -> None:
+        """Note a blow that falls now; a stall lasts so many seconds."""
+        now = time.time()
+        self._note(Blow(kind, now, tuple(pids), None if seconds is None else now + seconds))
+
+    @contextmanager
+    def outage(self, kind: str) -> Iterator[None]:
+        """Note how long a server is away."""
+        blow = Blow(kind, time.time())
+        yield
+        blow.until = time.time()
+        self._note(blow)
+
+    def _note(self, blow: Blow) -> None:
+        self.all.append(blow)
+        tell(self.path, json.dumps([asdict(blow) for blow in self.all]))
+
+
+def read(path: Path) -> list[Blow]:
+    """What the process that makes the faults has noted."""
+    return [Blow(**{**given, "pids": tuple(given["pids"])}) for given in json.loads(path.read_text())]
+
+
+def tell(path: Path, text: str) -> None:
+    """Write a file that another process reads, never half of it."""
+    draft = path.with_suffix(".draft")
+    draft.write_text(text)
+    draft.replace(path)
