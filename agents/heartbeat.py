@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
+from django.db import connection, connections
 
 from agents import housekeeping, metrics, sweeper
 from agents.models import Attempt, WorkerProcess
@@ -24,6 +24,7 @@ from agentsite.core.clock import Now, seconds_from_now
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
+RETRY = 0.25  # of the time between two heartbeats, after one that failed
 _drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
 
 
@@ -36,6 +37,7 @@ class Heart:
         self._running: dict[uuid.UUID, threading.Event] = {}
         self._lock = threading.Lock()
         self._quit = threading.Event()
+        self._away = False  # the database was, at the last sweep
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
@@ -94,9 +96,8 @@ class Heart:
         while not self._quit.wait(min(TICK, max(0.0, due - time.monotonic()))):
             if _drained[0] and not self.draining:
                 self.drain()
-            if time.monotonic() >= due:
-                due = time.monotonic() + settings.TASK_HEARTBEAT_SECONDS
-                _done(self.beat)
+            if (now := time.monotonic()) >= due:
+                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if _done(self.beat) else RETRY)
 
     def _sweep_for_ever(self) -> None:
         pause = 0.0
@@ -104,12 +105,19 @@ class Heart:
             pause = self.sweep()
 
     def sweep(self) -> float:
-        """Do the chores that are due and add up what was counted. Returns for how many seconds to pause."""
-        done = _done(sweeper.sweep_if_due)
+        """Do the chores that are due and add up what was counted. Returns for how many seconds to pause.
+
+        After an outage the living renew their leases before anybody takes their tasks away: the database has to be back
+        for as long as two of their tries.
+        """
+        retry = settings.TASK_HEARTBEAT_SECONDS * RETRY
+        if self._away:
+            self._away = not _done(connection.ensure_connection)
+            return retry if self._away else 2 * retry
+        self._away = not _done(sweeper.sweep_if_due)
         _done(metrics.count_ended)
         _done(metrics.flush)
-        # After an outage the living renew their leases before anybody takes their tasks away.
-        return settings.TASK_SWEEP_SECONDS if done else 2 * settings.TASK_HEARTBEAT_SECONDS
+        return retry if self._away else settings.TASK_SWEEP_SECONDS
 
     def _keep_house_for_ever(self) -> None:
         while not self._quit.wait(settings.TASK_SWEEP_SECONDS):

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, F, Max, QuerySet, Value
+from django.db.models import DateTimeField, F, Max, Q, QuerySet, Value
 
 from agents import failpoints, metrics, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
@@ -207,7 +207,7 @@ def begin(session: Session, task: Task) -> Task:
     task.position = (session.tasks.aggregate(last=Max("position"))["last"] or 0) + 1
     task.save(force_insert=True)
     if not busy:
-        transaction.on_commit(partial(queue.publish, task.pk), robust=True)
+        transaction.on_commit(partial(_publish, task.pk), robust=True)
     return task
 
 
@@ -224,14 +224,16 @@ def promote(session_pk: uuid.UUID) -> Task | None:
     return task
 
 
-def republish(task: Task) -> bool:
-    """Publish a pending task's job again, unless somebody has just done so."""
+def without_job() -> QuerySet[Task]:
+    """Pending tasks whose job went missing, or was never taken by the broker."""
     overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
-    rows = Task.objects.filter(pk=task.pk, status=Status.PENDING, published_at__lt=overdue)
-    if not rows.update(published_at=Now()):
-        return False
-    queue.publish(task.pk)
-    return True
+    return Task.objects.filter(Q(published_at=None) | Q(published_at__lt=overdue), status=Status.PENDING)
+
+
+def republish(task: Task) -> bool:
+    """Publish a pending task's job again. False where somebody has just done so, or the broker does not take it."""
+    rows = without_job().filter(pk=task.pk)
+    return bool(rows.update(published_at=Now())) and _publish(task.pk)
 
 
 def require_open(attempt: Attempt) -> None:
@@ -290,6 +292,13 @@ def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any)
     Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=Now(), outcome=outcome)
 
 
+def _publish(task_pk: uuid.UUID) -> bool:
+    if queue.publish(task_pk):
+        return True
+    Task.objects.filter(pk=task_pk, status=Status.PENDING).update(published_at=None)  # the next sweep tries again
+    return False
+
+
 def _stored(question: Interrupt) -> tuple[Interrupt, bool]:
     """Its row, and whether it is new."""
     key = ("task", "message_id", "tool_call_id", "kind", "round")
@@ -321,7 +330,7 @@ def _move(task: Task, status: str, **values: Any) -> None:
         raise TransitionLost(f"A task that is {task.status} does not become {status}.")
     if status == Status.PENDING:
         values["published_at"] = Now()
-        transaction.on_commit(partial(queue.publish, task.pk), robust=True)
+        transaction.on_commit(partial(_publish, task.pk), robust=True)
     rows = Task.objects.filter(pk=task.pk, status=task.status)
     if not rows.update(status=status, updated_at=Now(), **values):
         raise TransitionLost

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 RUN = "agents.jobs.run"
 
 _is_silent: ContextVar[bool] = ContextVar("agentsite_queue_is_silent", default=False)
+_failures: ContextVar[list[Exception] | None] = ContextVar("agentsite_queue_failures", default=None)
 
 
 @contextmanager
@@ -28,9 +29,24 @@ def silence() -> Iterator[None]:
         _is_silent.reset(reset)
 
 
-def publish(task_pk: uuid.UUID) -> None:
-    """Wake a worker up for this task. Never raises: with the broker away the sweeper publishes again later."""
-    _send(RUN, str(task_pk), about=f"task {task_pk}")
+@contextmanager
+def giving_up() -> Iterator[None]:
+    """Ask a broker that has not taken a job no more meanwhile: a deaf one would cost its time-out for each."""
+    reset = _failures.set([])
+    try:
+        yield
+    finally:
+        _failures.reset(reset)
+
+
+def is_taking() -> bool:
+    """False once the broker has not taken a job since `giving_up` began."""
+    return not _failures.get()
+
+
+def publish(task_pk: uuid.UUID) -> bool:
+    """Wake a worker up for this task. Never raises: False where the broker does not take the job."""
+    return _send(RUN, str(task_pk), about=f"task {task_pk}")
 
 
 def nudge(name: str) -> None:
@@ -38,13 +54,19 @@ def nudge(name: str) -> None:
     _send(name, about=name)
 
 
-def _send(name: str, *args: str, about: str) -> None:
+def _send(name: str, *args: str, about: str) -> bool:
     if _is_silent.get():
-        return
+        return True
+    if not is_taking():
+        return False
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
         logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
+        if (failures := _failures.get()) is not None:
+            failures.append(error)
+        return False
+    return True
 
 
 def clear(folder: str, older_than: timedelta) -> int:

@@ -4,11 +4,12 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import timedelta
+from itertools import takewhile
 from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
 from django.utils.module_loading import import_string
 
 from agents import duties, lifecycle, metrics, queue, threads
@@ -35,6 +36,11 @@ def sweep_if_due() -> None:
 
 def sweep() -> Counter[str]:
     """Do all of it now. Returns how many rows each duty mended."""
+    with queue.giving_up():
+        return _swept()
+
+
+def _swept() -> Counter[str]:
     done: Counter[str] = Counter()
     for name, duty in duties.all_of(DUTIES, settings.SWEEPER_DUTIES):
         try:
@@ -80,9 +86,8 @@ def end_overlong() -> int:
 
 def republish_lost() -> int:
     """Pending tasks whose job went missing."""
-    overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
-    tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=overdue).order_by("published_at")
-    return each(tasks[:BATCH], lifecycle.republish)
+    tasks = lifecycle.without_job().order_by(F("published_at").asc(nulls_first=True))
+    return each(takewhile(lambda _: queue.is_taking(), tasks[:BATCH]), lifecycle.republish)
 
 
 def wake_answered() -> int:

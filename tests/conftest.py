@@ -19,7 +19,7 @@ from agents.models import Attempt, Interrupt, Task
 from agentsite import celery_app
 from agentsite.accounts import create_key
 from reviews import append_only
-from tests.helpers import open_review
+from tests.helpers import noting, open_review
 from tests.oracle import Crash
 
 
@@ -84,7 +84,7 @@ def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The jobs that were published, in order; a test delivers them when it wants to."""
     jobs_out: list[Any] = []
-    monkeypatch.setattr(queue, "publish", jobs_out.append)
+    monkeypatch.setattr(queue, "publish", noting(jobs_out))
     return jobs_out
 
 

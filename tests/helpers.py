@@ -1,5 +1,6 @@
 """Small things that many tests say."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rest_framework.test import APIClient
@@ -12,6 +13,16 @@ def status_of(api: APIClient, task: Task) -> dict[str, Any]:
     response = api.get(path_of(task))
     assert response.status_code == 200, response.content
     return response.json()
+
+
+def noting(jobs: list[Any]) -> Callable[[Any], bool]:
+    """Stands where jobs are published: notes each one, and takes it."""
+
+    def publish(task_pk: Any) -> bool:
+        jobs.append(task_pk)
+        return True
+
+    return publish
 
 
 def path_of(task: Task) -> str:

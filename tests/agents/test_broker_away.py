@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from agents import queue
+from agents import queue, sweeper
 from agents.models import Task
+from tests.helpers import noting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,4 +35,28 @@ def test_with_a_broker_that_accepts_and_never_answers_too(api: Any, broker: Any)
 
 def test_publishing_never_raises(broker: Any) -> None:
     broker(9)
-    queue.publish(Task().pk)
+    assert not queue.publish(Task().pk)
+
+
+def test_a_job_that_the_broker_did_not_take_is_published_by_the_next_sweep(
+    api: Any, broker: Any, monkeypatch: Any
+) -> None:
+    broker(9)
+    task = accepted_within(api, 3)
+    sweeper.sweep()  # still away
+    taken: list[Any] = []
+    monkeypatch.setattr(queue, "publish", noting(taken))
+    sweeper.sweep()
+    sweeper.sweep()
+    assert taken == [task.pk]
+
+
+def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, broker: Any, caplog: Any) -> None:
+    broker(9)
+    for number in range(5):
+        api.post("/agent/invoke", BODY | {"session_id": f"s{number}"})
+    caplog.clear()
+    done = sweeper.sweep()
+    assert (done["republish_lost"], caplog.text.count("takes no job now")) == (0, 1)
+    assert not queue.publish(Task().pk)
+    assert caplog.text.count("takes no job now") == 2  # after the sweep it is asked anew

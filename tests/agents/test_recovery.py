@@ -4,7 +4,8 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -294,6 +295,34 @@ def test_nothing_that_a_duty_raises_ends_its_thread(monkeypatch: Any) -> None:
 
     monkeypatch.setattr(heartbeat.connections, "close_all", gone)
     assert heartbeat._done(lambda: None) is False
+
+
+def test_after_an_outage_leases_are_renewed_before_anybody_sweeps(settings: Any, monkeypatch: Any) -> None:
+    settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS = 0.8, 0.05
+    away, seen = threading.Event(), []
+
+    def would(name: str) -> Callable[..., None]:
+        def duty(*args: Any) -> None:
+            if away.is_set():
+                raise OperationalError("away")
+            seen.append(name)
+
+        duty.__name__ = name
+        return duty
+
+    monkeypatch.setattr(Heart, "beat", would("beat"))
+    monkeypatch.setattr(heartbeat.sweeper, "sweep_if_due", would("sweep"))
+    monkeypatch.setattr(heartbeat, "connection", SimpleNamespace(ensure_connection=would("look")))
+    one = Heart()
+    one.start()
+    for seconds in (0.3, 0.7, 1.1):
+        away.set()
+        time.sleep(seconds)
+        seen.clear()
+        away.clear()
+        time.sleep(1)
+        assert seen.index("beat") < seen.index("sweep")
+    one.stop()
 
 
 def test_a_drained_worker_takes_no_more_jobs(invoke: Any, work: Any, monkeypatch: Any) -> None:
