@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, F, Max, Q, QuerySet, Value
+from django.db.models import DateTimeField, F, Max, QuerySet, Value
 
 from agents import failpoints, metrics, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
@@ -224,15 +224,9 @@ def promote(session_pk: uuid.UUID) -> Task | None:
     return task
 
 
-def without_job() -> QuerySet[Task]:
-    """Pending tasks whose job went missing, or was never taken by the broker."""
-    overdue = seconds_from_now(-settings.TASK_REPUBLISH_SECONDS)
-    return Task.objects.filter(Q(published_at=None) | Q(published_at__lt=overdue), status=Status.PENDING)
-
-
 def republish(task: Task) -> bool:
     """Publish a pending task's job again. False where somebody has just done so, or the broker does not take it."""
-    rows = without_job().filter(pk=task.pk)
+    rows = Task.objects.filter(pk=task.pk, status=Status.PENDING, published_at=task.published_at)
     return bool(rows.update(published_at=Now())) and _publish(task.pk)
 
 

@@ -49,6 +49,20 @@ def publish(task_pk: uuid.UUID) -> bool:
     return _send(RUN, str(task_pk), about=f"task {task_pk}")
 
 
+def waiting() -> int | None:
+    """How many jobs the broker holds that no worker has taken yet. Never raises: None where it does not say."""
+    if not is_taking():
+        return None
+    try:
+        with current_app.connection_for_write() as connection, connection.channel() as channel:
+            # Declared as its workers do: asked passively, kombu's Redis does not look below its own key prefix.
+            declared = channel.queue_declare(current_app.conf.task_default_queue, durable=True, auto_delete=False)
+            return int(declared.message_count)
+    except Exception as error:
+        _failed("how many jobs wait", error)
+        return None
+
+
 def nudge(name: str) -> None:
     """Wake a worker up for the job of this name, which finds out for itself what is due. Never raises, as `publish`."""
     _send(name, about=name)
@@ -62,11 +76,15 @@ def _send(name: str, *args: str, about: str) -> bool:
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
-        logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
-        if (failures := _failures.get()) is not None:
-            failures.append(error)
+        _failed(about, error)
         return False
     return True
+
+
+def _failed(about: str, error: Exception) -> None:
+    logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
+    if (failures := _failures.get()) is not None:
+        failures.append(error)
 
 
 def clear(folder: str, older_than: timedelta) -> int:

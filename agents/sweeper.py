@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils.module_loading import import_string
 
 from agents import duties, lifecycle, metrics, queue, threads
@@ -85,9 +85,24 @@ def end_overlong() -> int:
 
 
 def republish_lost() -> int:
-    """Pending tasks whose job went missing."""
-    tasks = lifecycle.without_job().order_by(F("published_at").asc(nulls_first=True))
-    return each(takewhile(lambda _: queue.is_taking(), tasks[:BATCH]), lifecycle.republish)
+    """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
+
+    No more, or a long queue would fill up with copies. But one that has waited for long is published in any case: what
+    waits may be jobs for nothing.
+    """
+    if not (late := list(_published_before(settings.TASK_SWEEP_SECONDS / 2)[:BATCH])):
+        return 0  # most sweeps: the others have been taken, or will be at any moment
+    count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
+    if waiting is None:
+        return 0
+    rows = late[: count - waiting] if count > waiting else _published_before(settings.TASK_REPUBLISH_SECONDS)[:1]
+    return each(takewhile(lambda _: queue.is_taking(), rows), lifecycle.republish)
+
+
+def _published_before(seconds: float) -> QuerySet[Task]:
+    """Pending tasks whose job was published so long ago, or not taken by the broker, the oldest first."""
+    is_late = Q(published_at=None) | Q(published_at__lt=seconds_from_now(-seconds))
+    return Task.objects.filter(is_late, status=Status.PENDING).order_by(F("published_at").asc(nulls_first=True))
 
 
 def wake_answered() -> int:

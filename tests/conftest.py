@@ -85,6 +85,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The jobs that were published, in order; a test delivers them when it wants to."""
     jobs_out: list[Any] = []
     monkeypatch.setattr(queue, "publish", noting(jobs_out))
+    monkeypatch.setattr(queue, "waiting", lambda: len(jobs_out))
     return jobs_out
 
 

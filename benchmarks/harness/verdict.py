@@ -18,7 +18,7 @@ Call = tuple[str, float]  # tool and amount: unique over all runs
 class Recovery:
     """From the kill or stall of an attempt's process to the task's next attempt; times since the epoch.
 
-    A process may be stopped more than once: what counts is the first blow during the attempt.
+    A process may be struck more than once: what counts is the first blow from which it did not go on.
     """
 
     pid: int
@@ -144,5 +144,15 @@ def _recoveries(blows: list[Blow]) -> list[Recovery]:
         during = (attempt.started_at.timestamp(), ended.timestamp())
         met = [blow for blow in blows if pid in blow.pids and during[0] <= blow.at <= during[1]]
         if met and after is not None:
-            found.append(Recovery(pid, met[0].at, during[1], after.started_at.timestamp()))
+            found.append(Recovery(pid, _fatal(met).at, during[1], after.started_at.timestamp()))
     return found
+
+
+def _fatal(met: list[Blow]) -> Blow:
+    """The blow after which the process did not go on: a stall that was over before the next blow had been lived through."""
+    first = met[-1]
+    for earlier in reversed(met[:-1]):
+        if earlier.until is not None and earlier.until < first.at:
+            break
+        first = earlier
+    return first

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from agents import questions
+from agents import questions, queue
 from agents.models import Interrupt, Task
 from agents.terms import Terms, Verdict
 from reviews.models import Decision
@@ -70,8 +70,10 @@ def test_two_processes_that_decide_the_same_reviews_have_one_winner_each(
 
 def test_a_broker_that_forgets_everything_loses_no_task(invoke: Any, workers: Any) -> None:
     tasks = [invoke("multiply 6 by 7", session=f"s{number}") for number in range(5)]
+    assert (queue.waiting() or 0) >= len(tasks)
     with current_app.connection_for_write() as connection:
         assert connection.default_channel.queue_purge(current_app.conf.task_default_queue) >= len(tasks)
+    assert queue.waiting() == 0
     workers.start()
     for task in tasks:
         until(lambda task=task: again(task).status == "completed")  # type: ignore[misc]
