@@ -149,7 +149,7 @@ def _recoveries(blows: list[Blow]) -> list[Recovery]:
 
 
 def _fatal(met: list[Blow]) -> Blow:
-    """The blow after which the process did not go on: a stall that was over before the next blow had been lived through."""
+    """The first blow from which the process did not go on: a stall that was over before the next blow was no end."""
     first = met[-1]
     for earlier in reversed(met[:-1]):
         if earlier.until is not None and earlier.until < first.at:
