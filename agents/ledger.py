@@ -15,7 +15,8 @@ from agentsite.core.clock import Now
 
 logger = logging.getLogger(__name__)
 
-ADMIT = "reviews.rules.admit"  # plugged in by its path: reviews stand above agents
+ADMIT = "reviews.rules.admit"  # plugged in by their paths: reviews stand above agents
+DENIED = "reviews.audit.denied"
 
 
 class RuleLapsed(Exception):
@@ -32,7 +33,7 @@ class Entry:
     args_text: str
     args_digest: str
     approved_by: Interrupt | None = None  # None: the policy let it through
-    rule_id: int | None = None  # the rule by which it did, where it was one
+    rule_id: int | None = None  # the rule by which it did, or denied it, where it was one
 
 
 def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
@@ -72,6 +73,15 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
                 raise RuleLapsed
     failpoints.here("after-entry")
     return row
+
+
+def refuse(attempt: Attempt, entry: Entry) -> None:
+    """Have it noted that the policy denied this call, which is never entered. Raises StaleAttempt."""
+    with transaction.atomic():
+        lifecycle.require_open(attempt)
+        denied: Callable[[uuid.UUID, uuid.UUID, Entry], bool] = import_string(DENIED)
+        is_new = denied(attempt.task_id, key_of(attempt.task_id, entry.message_id, entry.tool_call_id), entry)
+    metrics.count(metrics.TOOL_CALLS, entry.tool, "denied", by=is_new)
 
 
 def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:

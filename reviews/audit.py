@@ -2,6 +2,7 @@
 
 import csv
 import json
+import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
+from agents.ledger import Entry
 from agents.models import Interrupt, ToolCall
 from agents.services import Answer
 from agents.terms import Verdict
@@ -57,6 +59,15 @@ def let_through(row: ToolCall, rule_id: int) -> None:
     """A call was entered in the ledger on a rule's word alone."""
     about = {"task": row.task_id, "rule": rule_id, "tool": row.tool, "args_digest": digest(row.args_text)}
     _write(Verb.LET_THROUGH, Kind.TOOL_CALL, row.pk, None, **about)
+
+
+def denied(task: uuid.UUID, call: uuid.UUID, entry: Entry) -> bool:
+    """The policy denied a call, which has no row of its own; False where that is written already, before a crash."""
+    if AuditEntry.objects.filter(object_id=str(call), verb=Verb.DENIED).exists():
+        return False
+    about = {"task": task, "rule": entry.rule_id, "tool": entry.tool, "args_digest": digest(entry.args_text)}
+    _write(Verb.DENIED, Kind.TOOL_CALL, call, None, **about)
+    return True
 
 
 def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:

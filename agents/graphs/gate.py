@@ -86,7 +86,7 @@ class Passage:
         for _ in range(MAX_ROUNDS):
             verdict = self.assessed(args)
             if verdict.action == "deny":
-                return self.denied(verdict)
+                return self.denied(args, verdict)
             if verdict.action == "review":
                 break
             try:
@@ -147,7 +147,7 @@ class Passage:
             verdict = self.assessed(args)
             if verdict.action == "deny":
                 ledger.use(answer)
-                return self.denied(verdict)
+                return self.denied(args, verdict)
         elif not questions.is_stale(answer):
             return self.enter(text, verdict_text, answer)
         if answer.round >= MAX_ROUNDS:
@@ -160,9 +160,15 @@ class Passage:
         self, args_text: str, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
     ) -> Result:
         """Enter the call in the ledger, and run it. Raises RuleLapsed where the rule's word does not hold any more."""
-        args_digest = questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text)
-        entry = ledger.Entry(self.message_id, self.call_id, self.name, args_text, args_digest, answer, rule_id)
+        entry = self.entry(args_text, verdict_text, answer, rule_id)
         return self.execute(ledger.enter(self.run.attempt, entry))
+
+    def entry(
+        self, args_text: str, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> ledger.Entry:
+        """What the ledger is to know of this call."""
+        args_digest = questions.digest_of(self.run.task.pk, self.name, args_text, verdict_text)
+        return ledger.Entry(self.message_id, self.call_id, self.name, args_text, args_digest, answer, rule_id)
 
     def prove(self, answer: Interrupt, args_digest: str) -> None:
         """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
@@ -305,8 +311,9 @@ class Passage:
         """A message to the model in the place of the tool's own result."""
         return ToolMessage(storable(text), name=self.name, tool_call_id=self.call_id, status=status)
 
-    def denied(self, verdict: Verdict) -> ToolMessage:
-        """The model is told that the policy does not let the call through."""
+    def denied(self, args: dict[str, Any], verdict: Verdict) -> ToolMessage:
+        """The model is told that the policy does not let the call through, and so is the audit log."""
+        ledger.refuse(self.run.attempt, self.entry(canonical(args), verdict.to_text(), rule_id=verdict.rule_id))
         return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
 
     def stored(self, row: ToolCall, *, note: bool = True) -> Result:

@@ -11,13 +11,17 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
+from agents import ledger, lifecycle
 from agents import services as agents
+from agents.graphs.gate import Passage
 from agents.models import Interrupt, ToolCall
+from agentsite.core.text import canonical
 from reviews import append_only, audit, rules, services
 from reviews.models import AuditEntry, Decision, PolicyRule
 from reviews.services import Choice, decide, expire
-from tests.conftest import grant
-from tests.helpers import open_review
+from tests.conftest import grant, lapse_all
+from tests.helpers import answer_of, messages_of, open_review
+from tests.oracle import Crash
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -110,6 +114,33 @@ def test_every_call_that_a_rule_lets_through_is_there(invoke: Any, work: Any) ->
     entries = AuditEntry.objects.filter(verb="let_through", rule=made.pk, actor="system")
     assert {one.object_id for one in entries} == {str(pk) for pk in ToolCall.objects.values_list("pk", flat=True)}
     assert entries.count() == 2
+
+
+def test_every_call_that_the_policy_denies_is_there_once(
+    invoke: Any, work: Any, published: list[Any], monkeypatch: Any
+) -> None:
+    made = PolicyRule.objects.create(name="no hotels", effect="deny", tool="book_hotel")
+    task = invoke("book the Ritz for 2 nights and book the Savoy for 1 night")
+    with monkeypatch.context() as patch:  # the worker dies between the entry and the checkpoint
+        patch.setattr(Passage, "tell", lambda *args, **more: (_ for _ in ()).throw(Crash()))
+        with pytest.raises(Crash):
+            work()
+    lapse_all()
+    work()
+    assert "denied" in answer_of(task)
+    entries = AuditEntry.objects.filter(verb="denied", rule=made.pk, actor="system", kind="tool_call", task=task.pk)
+    assert (entries.count(), AuditEntry.objects.count()) == (2, 2)
+    called = [call["args"] for message in messages_of(task) for call in message.get("tool_calls", ())]
+    assert {one.args_digest for one in entries} == {audit.digest(canonical(args)) for args in called}
+
+
+def test_a_call_that_is_denied_by_a_run_that_is_over_is_not_noted(invoke: Any) -> None:
+    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    assert attempt is not None
+    lifecycle.cancel(attempt.task)
+    with pytest.raises(lifecycle.StaleAttempt):
+        ledger.refuse(attempt, ledger.Entry("m", "c", "multiply", "{}", ""))
+    assert not AuditEntry.objects.exists()
 
 
 def test_a_rules_life_is_there(reviewer: User) -> None:
