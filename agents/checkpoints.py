@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -160,6 +161,8 @@ def _pool() -> ConnectionPool[Connection[DictRow]]:
             _pools[key] = ConnectionPool(
                 min_size=0,
                 max_size=_POOL_SIZE,
+                timeout=settings.DATABASE_POOL_SECONDS,
+                reconnect_timeout=settings.DATABASE_POOL_SECONDS,
                 kwargs={**parameters, "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
                 check=ConnectionPool.check_connection,
                 open=True,

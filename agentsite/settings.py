@@ -116,6 +116,9 @@ TEMPLATES = [
 
 TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# How long a pool waits for a connection, and how long it goes on with ever longer pauses before it begins anew: with
+# psycopg's own 5 minutes it would pause for another minute after an outage of one.
+DATABASE_POOL_SECONDS = 10.0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -145,7 +148,8 @@ def _database() -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-            "timeout": 10,
+            "timeout": DATABASE_POOL_SECONDS,
+            "reconnect_timeout": DATABASE_POOL_SECONDS,
         }
     return config
 

@@ -182,6 +182,13 @@ def test_after_a_restart_of_the_database_no_dead_connection_is_handed_out() -> N
 
 
 @pytest.mark.usefixtures("only_postgres")
+def test_after_a_long_outage_a_pool_does_not_pause_for_as_long_again() -> None:
+    """Each pause of a pool is twice the last, until it gives up and begins anew at the next request."""
+    for pool in (connection.pool, checkpoints._pool()):  # type: ignore[attr-defined]
+        assert 0 < pool.reconnect_timeout <= pool.timeout <= 10
+
+
+@pytest.mark.usefixtures("only_postgres")
 def test_whoever_stands_still_in_a_transaction_loses_its_locks() -> None:
     with connection.cursor() as cursor:
         cursor.execute("SHOW idle_in_transaction_session_timeout")
