@@ -117,7 +117,7 @@ class Heart:
         self._away = not _done(sweeper.sweep_if_due)
         _done(metrics.count_ended)
         _done(metrics.flush)
-        return retry if self._away else settings.TASK_SWEEP_SECONDS
+        return retry if self._away else settings.TASK_SWEEP_SECONDS / 2
 
     def _keep_house_for_ever(self) -> None:
         while not self._quit.wait(settings.TASK_SWEEP_SECONDS):

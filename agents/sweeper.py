@@ -27,11 +27,14 @@ GONE = 3600.0  # seconds after which a silent worker process is forgotten
 
 
 def sweep_if_due() -> None:
-    """Sweep, unless another worker has done so within the interval."""
+    """Sweep, unless another worker has done so within the interval: half of it, where something had died."""
     Chore.objects.get_or_create(name=SWEEP)
     due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
     if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
-        sweep()
+        done = sweep()
+        if done["lapse_leases"] or done["republish_lost"]:
+            # Who takes over may die as well, with the job in hand: in a crash of a machine, many do.
+            Chore.objects.filter(name=SWEEP).update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS / 2))
 
 
 def sweep() -> Counter[str]:
@@ -90,7 +93,7 @@ def republish_lost() -> int:
     No more, or a long queue would fill up with copies. But one that has waited for long is published in any case: what
     waits may be jobs for nothing.
     """
-    if not (late := list(_published_before(settings.TASK_SWEEP_SECONDS / 2)[:BATCH])):
+    if not (late := list(_published_before(settings.TASK_SWEEP_SECONDS / 3)[:BATCH])):
         return 0  # most sweeps: the others have been taken, or will be at any moment
     count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
     if waiting is None:
