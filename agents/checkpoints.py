@@ -24,6 +24,7 @@ from psycopg_pool import ConnectionPool
 from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
+from agentsite.core.pools import begin_anew
 
 Saver = BaseCheckpointSaver[str]
 _LIBPQ = (
@@ -161,8 +162,8 @@ def _pool() -> ConnectionPool[Connection[DictRow]]:
             _pools[key] = ConnectionPool(
                 min_size=0,
                 max_size=_POOL_SIZE,
-                timeout=settings.DATABASE_POOL_SECONDS,
-                reconnect_timeout=settings.DATABASE_POOL_SECONDS,
+                reconnect_timeout=settings.DATABASE_RECONNECT_SECONDS,
+                reconnect_failed=begin_anew,
                 kwargs={**parameters, "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
                 check=ConnectionPool.check_connection,
                 open=True,

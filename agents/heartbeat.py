@@ -37,7 +37,7 @@ class Heart:
         self._running: dict[uuid.UUID, threading.Event] = {}
         self._lock = threading.Lock()
         self._quit = threading.Event()
-        self._away = False  # the database was, at the last sweep
+        self._away = False  # the database was, when last asked
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
@@ -97,9 +97,14 @@ class Heart:
             if _drained[0] and not self.draining:
                 self.drain()
             if (now := time.monotonic()) >= due:
-                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if _done(self.beat) else RETRY)
+                alive = _done(self.beat)
+                self._away |= not alive
+                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if alive else RETRY)
 
     def _sweep_for_ever(self) -> None:
+        self._away = (
+            True  # for all that we know: who starts together with the database comes before the others' heartbeats
+        )
         pause = 0.0
         while not self._quit.wait(pause):
             pause = self.sweep()

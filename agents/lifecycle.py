@@ -7,6 +7,7 @@ session only where a task ends or begins, so that exactly one successor starts.
 import logging
 import uuid
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -40,6 +41,7 @@ POISON = (
 )
 
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # when a job was published that the broker did not take
 REMOVED_AT_ONCE = 1_000  # tasks; a statement has room for so many parameters
 
 
@@ -289,7 +291,7 @@ def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any)
 def _publish(task_pk: uuid.UUID) -> bool:
     if queue.publish(task_pk):
         return True
-    Task.objects.filter(pk=task_pk, status=Status.PENDING).update(published_at=None)  # the next sweep tries again
+    Task.objects.filter(pk=task_pk, status=Status.PENDING).update(published_at=LONG_AGO)  # the next sweep tries again
     return False
 
 

@@ -57,7 +57,7 @@ TASKS_FINISHED = Counter(
 )
 TOOL_CALLS = Counter(
     "agentsite_tool_calls_total",
-    "Tool calls that were let through, by what became of them. One in doubt counts once more when it is settled.",
+    "Tool calls that were let through or denied, by what became of them. One in doubt counts again when it is settled.",
     ("tool", "status"),
 )
 SWEEPER_ACTIONS = Counter("agentsite_sweeper_actions_total", "Rows that the sweeper mended, by duty.", ("duty",))

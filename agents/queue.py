@@ -32,7 +32,8 @@ def silence() -> Iterator[None]:
 @contextmanager
 def giving_up() -> Iterator[None]:
     """Ask a broker that has not taken a job no more meanwhile: a deaf one would cost its time-out for each."""
-    reset = _failures.set([])
+    known = _failures.get()
+    reset = _failures.set([] if known is None else known)
     try:
         yield
     finally:
@@ -50,16 +51,14 @@ def publish(task_pk: uuid.UUID) -> bool:
 
 
 def waiting() -> int | None:
-    """How many jobs the broker holds that no worker has taken yet. Never raises: None where it does not say."""
-    if not is_taking():
-        return None
+    """How many jobs the broker holds that no worker has taken yet, notices too. Never raises: None where unknown."""
     try:
         with current_app.connection_for_write() as connection, connection.channel() as channel:
             # Declared as its workers do: asked passively, kombu's Redis does not look below its own key prefix.
             declared = channel.queue_declare(current_app.conf.task_default_queue, durable=True, auto_delete=False)
             return int(declared.message_count)
-    except Exception as error:
-        _failed("how many jobs wait", error)
+    except Exception as error:  # away; or it does not let us ask
+        logger.warning("the broker does not say how many jobs wait (%s)", error)
         return None
 
 
@@ -76,15 +75,11 @@ def _send(name: str, *args: str, about: str) -> bool:
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
-        _failed(about, error)
+        logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
+        if (failures := _failures.get()) is not None:
+            failures.append(error)
         return False
     return True
-
-
-def _failed(about: str, error: Exception) -> None:
-    logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
-    if (failures := _failures.get()) is not None:
-        failures.append(error)
 
 
 def clear(folder: str, older_than: timedelta) -> int:

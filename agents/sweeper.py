@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.module_loading import import_string
 
 from agents import duties, lifecycle, metrics, queue, threads
@@ -27,13 +27,15 @@ GONE = 3600.0  # seconds after which a silent worker process is forgotten
 
 
 def sweep_if_due() -> None:
-    """Sweep, unless another worker has done so within the interval: half of it, where something had died."""
+    """Sweep, unless another worker has done so within the interval: half of it, where something was lost."""
     Chore.objects.get_or_create(name=SWEEP)
     due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
     if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
-        done = sweep()
-        if done["lapse_leases"] or done["republish_lost"]:
-            # Who takes over may die as well, with the job in hand: in a crash of a machine, many do.
+        with queue.giving_up():
+            done = sweep()
+            is_away = not queue.is_taking()
+        if is_away or done["lapse_leases"] or done["republish_lost"]:
+            # Who takes over may die as well, with the job in hand: where a machine goes down, many do.
             Chore.objects.filter(name=SWEEP).update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS / 2))
 
 
@@ -90,22 +92,27 @@ def end_overlong() -> int:
 def republish_lost() -> int:
     """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
 
-    No more, or a long queue would fill up with copies. But one that has waited for long is published in any case: what
-    waits may be jobs for nothing.
+    No more, or a long queue would fill up with copies.
     """
-    if not (late := list(_published_before(settings.TASK_SWEEP_SECONDS / 3)[:BATCH])):
-        return 0  # most sweeps: the others have been taken, or will be at any moment
+    # A job that was published just now is on its way to a worker. What a busy one has reserved is not waiting either.
+    reserves = not settings.CELERY_WORKER_DISABLE_PREFETCH
+    late = list(_published_before(settings.TASK_REPUBLISH_SECONDS if reserves else settings.TASK_SWEEP_SECONDS / 3))
+    if not late or not queue.is_taking():
+        return 0  # most sweeps
     count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
-    if waiting is None:
-        return 0
-    rows = late[: count - waiting] if count > waiting else _published_before(settings.TASK_REPUBLISH_SECONDS)[:1]
-    return each(takewhile(lambda _: queue.is_taking(), rows), lifecycle.republish)
+    missing = 0 if waiting is None else max(count - waiting, 0)
+    return each(takewhile(lambda _: queue.is_taking(), late[:missing]), lifecycle.republish)
+
+
+def republish_oldest() -> int:
+    """The task that has been pending for longest, though nothing is missing: what waits may be jobs for nothing."""
+    oldest = _published_before(settings.TASK_REPUBLISH_SECONDS)[:1]
+    return each(takewhile(lambda _: queue.is_taking(), oldest), lifecycle.republish)
 
 
 def _published_before(seconds: float) -> QuerySet[Task]:
-    """Pending tasks whose job was published so long ago, or not taken by the broker, the oldest first."""
-    is_late = Q(published_at=None) | Q(published_at__lt=seconds_from_now(-seconds))
-    return Task.objects.filter(is_late, status=Status.PENDING).order_by(F("published_at").asc(nulls_first=True))
+    tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
+    return tasks.order_by("published_at")[:BATCH]
 
 
 def wake_answered() -> int:
@@ -150,6 +157,7 @@ DUTIES: tuple[Callable[[], int], ...] = (
     wake_answered,
     promote_queued,
     republish_lost,
+    republish_oldest,
     forget_checkpoints,
     clear_broker_folder,
 )

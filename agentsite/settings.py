@@ -13,6 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
+from agentsite.core.pools import begin_anew
 from agentsite.login_protection import login_protection
 from agentsite.notice_settings import *  # noqa: F403
 from agentsite.rest_settings import rest_framework
@@ -116,9 +117,9 @@ TEMPLATES = [
 
 TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
-# How long a pool waits for a connection, and how long it goes on with ever longer pauses before it begins anew: with
-# psycopg's own 5 minutes it would pause for another minute after an outage of one.
-DATABASE_POOL_SECONDS = 10.0
+# For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
+# it would pause for another minute after an outage of one.
+DATABASE_RECONNECT_SECONDS = 5.0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 
@@ -148,8 +149,9 @@ def _database() -> dict[str, Any]:
         options["pool"] = {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-            "timeout": DATABASE_POOL_SECONDS,
-            "reconnect_timeout": DATABASE_POOL_SECONDS,
+            "timeout": 10,
+            "reconnect_timeout": DATABASE_RECONNECT_SECONDS,
+            "reconnect_failed": begin_anew,
         }
     return config
 
@@ -198,6 +200,7 @@ if REDIS_URL:
 else:
     BROKER_DIR = DATA_DIR / "broker"
     CELERY_BROKER_URL = "filesystem://"
+    CELERY_WORKER_DISABLE_PREFETCH = False  # only Redis can
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR / "queue"),

@@ -96,7 +96,7 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     def object(self, row: AuditEntry) -> SafeString | str:
         """What it is about, as a link to its page; that may be gone."""
         text = shortened(row.object_id, SHOWN)
-        has_page = row.kind in PAGES and row.verb != AuditEntry.Verb.DENIED  # such a call was never entered
+        has_page = row.kind in PAGES and row.verb != AuditEntry.Verb.DENIED  # such a call has no row
         return link(PAGES[row.kind], text, row.object_id) if has_page else visible(text)
 
     @admin.display(description=_("task"), ordering="task")

@@ -201,7 +201,7 @@ class AuditEntry(models.Model):
         RULE_ENABLED = "rule_enabled", _("Rule switched on")
         RULE_DISABLED = "rule_disabled", _("Rule switched off")
         LET_THROUGH = "let_through", _("Let through by a rule")  # the call was entered in the ledger unseen
-        DENIED = "denied", _("Denied by the policy")  # the call was never entered
+        DENIED = "denied", _("Denied by the policy")  # at that moment; it was not entered
 
     class Kind(models.TextChoices):
         REVIEW = "review", _("Review")

@@ -24,6 +24,7 @@ class Blows:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.all: list[Blow] = []
+        self._tell()
 
     def struck(self, kind: str, pids: Iterable[int], seconds: float | None = None) -> None:
         """Note a blow that falls now; a stall lasts so many seconds."""
@@ -34,12 +35,17 @@ class Blows:
     def outage(self, kind: str) -> Iterator[None]:
         """Note how long a server is away."""
         blow = Blow(kind, time.time())
-        yield
-        blow.until = time.time()
-        self._note(blow)
+        try:
+            yield
+        finally:
+            blow.until = time.time()
+            self._note(blow)
 
     def _note(self, blow: Blow) -> None:
         self.all.append(blow)
+        self._tell()
+
+    def _tell(self) -> None:
         tell(self.path, json.dumps([asdict(blow) for blow in self.all]))
 
 
