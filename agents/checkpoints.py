@@ -24,7 +24,7 @@ from psycopg_pool import ConnectionPool
 from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
-from agentsite.core.pools import begin_anew
+from agentsite.core.database import begin_anew
 
 Saver = BaseCheckpointSaver[str]
 _LIBPQ = (
@@ -54,7 +54,6 @@ class FencedPostgresSaver(PostgresSaver):
             if pipeline:
                 with self._fenced() as cursor:
                     yield cursor
-                    failpoints.here("before-checkpoint")
                 failpoints.here("after-checkpoint")
             else:
                 with super()._cursor() as cursor:
@@ -79,6 +78,7 @@ class FencedPostgresSaver(PostgresSaver):
                 raise StaleAttempt
             yield cursor
             pipeline.sync()  # so that a write's own error is raised, and not that the commit was left out
+            failpoints.here("before-checkpoint")
 
 
 class FencedSqliteSaver(SqliteSaver):

@@ -9,11 +9,11 @@ import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import DateTimeField, F, Max, QuerySet, Value
+from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 
 from agents import failpoints, metrics, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
@@ -21,6 +21,8 @@ from agentsite.core.clock import Now, SecondsSince, seconds_from_now
 from agentsite.core.errors import Conflict
 
 logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row", bound=Model)
 
 TRANSITIONS: dict[str, frozenset[str]] = {
     # the session is free; cancelled
@@ -125,15 +127,14 @@ def lapse(attempt: Attempt, checkpoint: str) -> str | None:
     """running -> pending (or error, after too many) because the lease ran out.
 
     `checkpoint` is the newest one's id: a step forward since the last lapse starts the count anew. Returns the new
-    status, or None where the attempt lives after all.
+    status, or None where the attempt lives after all, or somebody holds a lock: who stands still with it must not keep
+    the sweeper from the others.
     """
     with transaction.atomic():
-        _lock_session(attempt.task.session_id)
-        try:
-            task = _held(attempt)
-        except StaleAttempt:
-            return None
-        if not Attempt.objects.filter(pk=attempt.pk, lease_until__lt=Now()).exists():
+        session = Session.objects.filter(pk=attempt.task.session_id)
+        held = Task.objects.filter(pk=attempt.task_id, status=Status.RUNNING, token=attempt.token)
+        over = Attempt.objects.filter(pk=attempt.pk, ended_at=None, lease_until__lt=Now())
+        if not (_free(session) and (task := _free(held)) and _free(over)):
             return None
         lapses = task.lapses + 1 if checkpoint == task.last_checkpoint else 1
         _end(attempt, task, Attempt.Outcome.LAPSED, Status.PENDING, lapses=lapses, last_checkpoint=checkpoint)
@@ -279,6 +280,11 @@ def _held(attempt: Attempt) -> Task:
     if task is None:
         raise StaleAttempt
     return task
+
+
+def _free(rows: QuerySet[Row]) -> Row | None:
+    """The row, locked, unless somebody else has locked it."""
+    return rows.select_for_update(no_key=True, skip_locked=True).first()
 
 
 def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any) -> None:

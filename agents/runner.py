@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphRecursionError
@@ -17,6 +16,7 @@ from agents import checkpoints, conversation, prompt, questions, registry
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
 from agents.run import Run, RunFailure
+from agentsite.core.database import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
 
     Raises:
         StaleAttempt: the attempt is over; there is nothing to record.
-        OperationalError, InterfaceError: the database is away; the lease will lapse.
+        OperationalError, InterfaceError, InternalError: the database is away; the lease will lapse.
     """
     try:
         task = Task.objects.select_related("session").get(pk=attempt.task_id)
@@ -67,7 +67,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         with checkpoints.saver_of(attempt) as saver:
             graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
             return _driven(graph, run)
-    except (StaleAttempt, OperationalError, InterfaceError):
+    except (StaleAttempt, *AWAY):
         raise
     except Task.DoesNotExist as error:
         raise StaleAttempt from error

@@ -8,13 +8,13 @@ from itertools import takewhile
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.module_loading import import_string
 
 from agents import duties, lifecycle, metrics, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
+from agentsite.core.database import AWAY
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ def _swept() -> Counter[str]:
         try:
             done[name] = duty()
             metrics.count(metrics.SWEEPER_ACTIONS, name, by=done[name])
-        except (OperationalError, InterfaceError):
+        except AWAY:
             raise  # the database is away: the next sweep does it
         except Exception:
             metrics.count(metrics.SWEEPER_FAILURES, name)
@@ -67,7 +67,7 @@ def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:
     for row in rows:
         try:
             done += bool(mend(row))
-        except (OperationalError, InterfaceError):
+        except AWAY:
             raise  # the database is away: the others would fare no better
         except Exception:
             logger.exception("the sweeper could not mend %s", row)

@@ -6,7 +6,6 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +16,7 @@ from rest_framework.views import set_rollback
 
 from agentsite import readers
 from agentsite.core import throttles
+from agentsite.core.database import AWAY
 from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
         return Response({"detail": error.detail, "code": error.code, **error.extra}, status=status, headers=headers)
-    if isinstance(error, OperationalError | InterfaceError):
+    if isinstance(error, AWAY):
         logger.error("database away: %s", error)
         return Response(UNAVAILABLE, status=503, headers={"Retry-After": "5"})
     if isinstance(error, RequestDataTooBig):

@@ -13,7 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
-from agentsite.core.pools import begin_anew
+from agentsite.core.database import begin_anew
 from agentsite.login_protection import login_protection
 from agentsite.notice_settings import *  # noqa: F403
 from agentsite.rest_settings import rest_framework

@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from django.db import InterfaceError, OperationalError
-
 from agents.terms import REQUESTER, REVIEWERS, Call, Terms, Verdict
+from agentsite.core.database import AWAY
 from reviews import conditions
 from reviews.models import PolicyRule
 
@@ -39,11 +38,11 @@ class Match(enum.Enum):
 def assess(call: Call) -> Verdict:
     """What is to happen with this call. The rules are read anew each time: a new deny holds at once.
 
-    Raises OperationalError, InterfaceError: the database is away; the task goes on when it is back.
+    Raises OperationalError, InterfaceError, InternalError: the database is away; the task goes on when it is back.
     """
     try:
         return judge(call, PolicyRule.objects.in_force().for_session(call.session))
-    except (OperationalError, InterfaceError):
+    except AWAY:
         raise
     except Exception:
         logger.exception("the policy failed on a call of %s: reviewers decide it", call.tool)

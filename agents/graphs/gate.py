@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Any, NoReturn, cast
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
+from django.db import connection
 from langchain.agents.middleware import AgentMiddleware
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.tools import ToolException
@@ -28,6 +28,7 @@ from agents.graphs.results import Result, dumped, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Declaration, Terms, Verdict, declaration_of
+from agentsite.core.database import AWAY
 from agentsite.core.text import canonical, same, storable
 
 logger = logging.getLogger(__name__)
@@ -222,7 +223,7 @@ class Passage:
         False where somebody has settled it before.
         """
         return Retrying(
-            retry=retry_if_exception_type((OperationalError, InterfaceError)),
+            retry=retry_if_exception_type(AWAY),
             wait=wait_exponential(multiplier=0.2, max=5),
             stop=stop_after_delay(settings.TASK_LEASE_SECONDS),
             before_sleep=lambda state: connection.close(),

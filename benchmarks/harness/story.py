@@ -13,16 +13,16 @@ django.setup()
 
 from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.db import InterfaceError, OperationalError, connections  # noqa: E402
+from django.db import connections  # noqa: E402
 
 from agents import queue, services  # noqa: E402
 from agents.models import FINAL, Interrupt, Task  # noqa: E402
+from agentsite.core.database import AWAY  # noqa: E402
 from agentsite.core.errors import AgentsiteError  # noqa: E402
 from reviews.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
 WINDOW = 5  # tasks under way at once: few enough that a child is free for one that was lost, where one worker is away
-AWAY = (OperationalError, InterfaceError)
 QUERY = (
     'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
     'call charge with {{"amount": {0}.3}} and call put with {{"amount": {0}.4}}'

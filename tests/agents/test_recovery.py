@@ -17,6 +17,7 @@ from agents import checkpoints, heartbeat, jobs, ledger, lifecycle, sweeper, thr
 from agents.heartbeat import Heart, heart
 from agents.models import Attempt, Chore, Interrupt, Task, ToolCall
 from agents.runner import Finished
+from agentsite.core.database import AWAY
 from reviews.services import Choice, decide, expire
 from tests import odd_tools
 from tests.conftest import in_threads, lapse_all
@@ -217,6 +218,50 @@ def test_the_fence_of_a_checkpoint_is_counted_as_standing_still(invoke: Any) -> 
         assert [row[0] for row in other.execute(states)] == ["idle in transaction"]
 
 
+@pytest.fixture
+def impatient(only_postgres: None) -> Iterator[None]:
+    """A server that gives who stands still inside a transaction 0.2 s."""
+    options = connection.settings_dict["OPTIONS"]
+    before = options["options"]
+    for given in ("-c idle_in_transaction_session_timeout=200", before):
+        options["options"] = given
+        connections.close_all()
+        connection.close_pool()  # type: ignore[attr-defined]
+        checkpoints.close_pools()
+        if given != before:
+            yield
+
+
+@pytest.mark.parametrize("where", ["checkpoint", "entry"])
+def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
+    invoke: Any, work: Any, impatient: None, monkeypatch: Any, where: str
+) -> None:
+    """PostgreSQL says so with an error of its own kind, which is none of the agent's."""
+    task = invoke("multiply 6 by 7")
+    left = [1]
+
+    def frozen(run: Callable[..., Any]) -> Callable[..., Any]:
+        def slow(name: Any) -> None:
+            run(name)
+            if left and (where == "entry" or name == "before-checkpoint"):
+                left.pop()
+                time.sleep(0.7)
+
+        return slow
+
+    with monkeypatch.context() as patch:
+        if where == "entry":
+            patch.setattr(lifecycle, "require_open", frozen(lifecycle.require_open))
+        else:
+            patch.setattr(checkpoints.failpoints, "here", frozen(checkpoints.failpoints.here))
+        with pytest.raises(AWAY):
+            work()
+    assert again(task).status == "running"
+    lapse_all()
+    work()
+    assert "42" in answer_of(task)
+
+
 @pytest.mark.usefixtures("only_postgres")
 def test_a_checkpoint_that_can_not_be_stored_says_why(invoke: Any) -> None:
     attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "one")
@@ -232,19 +277,33 @@ def test_a_checkpoint_that_can_not_be_stored_says_why(invoke: Any) -> None:
 @pytest.mark.usefixtures("only_postgres")
 def test_a_lock_that_a_chore_waits_for_costs_nobody_the_lease(invoke: Any, settings: Any) -> None:
     settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_LEASE_SECONDS = 0.2, 0.2, 2
-    dead, alive = (lifecycle.claim(invoke("multiply 6 by 7", session=s).pk, s) for s in ("dead", "alive"))
-    assert dead is not None
+    alive = lifecycle.claim(invoke("multiply 6 by 7").pk, "alive")
     assert alive is not None
-    Attempt.objects.filter(pk=dead.pk).update(lease_until="2020-01-01T00:00:00Z")
-    Chore.objects.all().delete()
+    Chore.objects.update_or_create(name=sweeper.SWEEP, defaults={"due_at": "2020-01-01T00:00:00Z"})
     one = Heart()
     with other_session() as session, one.keeping(alive):
-        session.execute("SELECT 1 FROM agents_attempt WHERE id = %s FOR UPDATE", (dead.pk,))
+        session.execute("SELECT 1 FROM agents_chore WHERE name = 'sweep' FOR UPDATE")
         time.sleep(4)
         left = Attempt.objects.filter(pk=alive.pk, lease_until__gt=heartbeat.Now()).exists()
         session.rollback()
         one.stop()
     assert left
+
+
+@pytest.mark.usefixtures("only_postgres")
+@pytest.mark.parametrize("table", ["attempt", "task", "session"])
+def test_who_stands_still_with_a_lock_keeps_the_sweeper_from_nobody_else(invoke: Any, table: str) -> None:
+    tasks = [invoke("multiply 6 by 7", session=name) for name in ("locked", "other")]
+    for task in tasks:
+        lifecycle.claim(task.pk, "dead")
+    Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
+    key = {"attempt": Attempt.objects.get(task=tasks[0]).pk, "task": tasks[0].pk, "session": tasks[0].session_id}
+    with other_session() as session:
+        session.execute(f"SELECT 1 FROM agents_{table} WHERE id = %s FOR NO KEY UPDATE", (key[table],))
+        assert sweeper.lapse_leases() == 1
+        assert [again(task).status for task in tasks] == ["running", "pending"]
+        session.rollback()
+    assert sweeper.lapse_leases() == 1
 
 
 @pytest.mark.usefixtures("only_postgres")
