@@ -97,9 +97,7 @@ class Heart:
             if _drained[0] and not self.draining:
                 self.drain()
             if (now := time.monotonic()) >= due:
-                alive = _done(self.beat)
-                self._away |= not alive
-                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if alive else RETRY)
+                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if _done(self.beat) else RETRY)
 
     def _sweep_for_ever(self) -> None:
         self._away = (

@@ -52,13 +52,16 @@ def publish(task_pk: uuid.UUID) -> bool:
 
 def waiting() -> int | None:
     """How many jobs the broker holds that no worker has taken yet, notices too. Never raises: None where unknown."""
+    connection = current_app.connection_for_write()
     try:
-        with current_app.connection_for_write() as connection, connection.channel() as channel:
+        with connection, connection.channel() as channel:
             # Declared as its workers do: asked passively, kombu's Redis does not look below its own key prefix.
             declared = channel.queue_declare(current_app.conf.task_default_queue, durable=True, auto_delete=False)
             return int(declared.message_count)
-    except Exception as error:  # away; or it does not let us ask
+    except Exception as error:
         logger.warning("the broker does not say how many jobs wait (%s)", error)
+        if isinstance(error, connection.connection_errors):  # else it does not let us ask, and may take jobs
+            _note(error)
         return None
 
 
@@ -76,10 +79,14 @@ def _send(name: str, *args: str, about: str) -> bool:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
         logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
-        if (failures := _failures.get()) is not None:
-            failures.append(error)
+        _note(error)
         return False
     return True
+
+
+def _note(failure: Exception) -> None:
+    if (failures := _failures.get()) is not None:
+        failures.append(failure)
 
 
 def clear(folder: str, older_than: timedelta) -> int:

@@ -16,7 +16,7 @@ from agents import checkpoints, conversation, prompt, questions, registry
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
 from agents.run import Run, RunFailure
-from agentsite.core.database import AWAY
+from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         with checkpoints.saver_of(attempt) as saver:
             graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
             return _driven(graph, run)
-    except (StaleAttempt, *AWAY):
+    except StaleAttempt:
         raise
     except Task.DoesNotExist as error:
         raise StaleAttempt from error
@@ -78,6 +78,8 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
     except GraphRecursionError:
         return Failed(f"The agent took {settings.GRAPH_RECURSION_LIMIT} steps without coming to an answer.")
     except Exception as error:
+        if is_away(error):
+            raise
         logger.exception("task %s: the agent failed", attempt.task_id)
         return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
 

@@ -92,7 +92,7 @@ def end_overlong() -> int:
 def republish_lost() -> int:
     """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
 
-    No more, or a long queue would fill up with copies.
+    No more, or a long queue would fill up with copies; but each that the broker is known not to have taken.
     """
     # A job that was published just now is on its way to a worker. What a busy one has reserved is not waiting either.
     reserves = not settings.CELERY_WORKER_DISABLE_PREFETCH
@@ -100,7 +100,8 @@ def republish_lost() -> int:
     if not late or not queue.is_taking():
         return 0  # most sweeps
     count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
-    missing = 0 if waiting is None else max(count - waiting, 0)
+    not_taken = sum(task.published_at == lifecycle.LONG_AGO for task in late)  # the first ones
+    missing = max(not_taken, 0 if waiting is None else count - waiting)
     return each(takewhile(lambda _: queue.is_taking(), late[:missing]), lifecycle.republish)
 
 

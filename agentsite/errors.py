@@ -16,7 +16,7 @@ from rest_framework.views import set_rollback
 
 from agentsite import readers
 from agentsite.core import throttles
-from agentsite.core.database import AWAY
+from agentsite.core.database import is_away
 from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
 
 logger = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
         headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
         return Response({"detail": error.detail, "code": error.code, **error.extra}, status=status, headers=headers)
-    if isinstance(error, AWAY):
+    if is_away(error):
         logger.error("database away: %s", error)
         return Response(UNAVAILABLE, status=503, headers={"Retry-After": "5"})
     if isinstance(error, RequestDataTooBig):

@@ -11,7 +11,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from agents.terms import REQUESTER, REVIEWERS, Call, Terms, Verdict
-from agentsite.core.database import AWAY
+from agentsite.core.database import is_away
 from reviews import conditions
 from reviews.models import PolicyRule
 
@@ -42,9 +42,9 @@ def assess(call: Call) -> Verdict:
     """
     try:
         return judge(call, PolicyRule.objects.in_force().for_session(call.session))
-    except AWAY:
-        raise
-    except Exception:
+    except Exception as error:
+        if is_away(error):
+            raise
         logger.exception("the policy failed on a call of %s: reviewers decide it", call.tool)
         return Verdict("review", FAILED, strict(call.declared), call.declared)
 

@@ -18,7 +18,7 @@ from langchain_core.tools import ToolException
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Interrupt as GraphQuestion
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
 from agents import failpoints, ledger, metrics, questions, tracing
 from agents.arguments import ArgumentError, schema_of, validated
@@ -28,7 +28,7 @@ from agents.graphs.results import Result, dumped, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Declaration, Terms, Verdict, declaration_of
-from agentsite.core.database import AWAY
+from agentsite.core.database import is_away
 from agentsite.core.text import canonical, same, storable
 
 logger = logging.getLogger(__name__)
@@ -223,7 +223,7 @@ class Passage:
         False where somebody has settled it before.
         """
         return Retrying(
-            retry=retry_if_exception_type(AWAY),
+            retry=retry_if_exception(is_away),
             wait=wait_exponential(multiplier=0.2, max=5),
             stop=stop_after_delay(settings.TASK_LEASE_SECONDS),
             before_sleep=lambda state: connection.close(),

@@ -7,10 +7,18 @@ from django.db import InterfaceError, InternalError, OperationalError
 if TYPE_CHECKING:  # on SQLite the settings need no driver
     from psycopg_pool import ConnectionPool
 
-# The database is away, or this connection is of no use any more: whoever tries again, with another one, may succeed.
-# PostgreSQL's InternalError is among them: that is how it tells who stood still in a transaction that it has ended it,
-# and who is still connected to a server that became a standby.
-AWAY = (OperationalError, InterfaceError, InternalError)
+AWAY = (OperationalError, InterfaceError)
+INVALID_TRANSACTION_STATE = "25"  # PostgreSQL's class of errors, which the driver calls internal as it does worse ones
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether who tries again later, with another connection, may succeed.
+
+    So may who stood still in a transaction, which PostgreSQL has ended, and who is connected to what is a standby now.
+    """
+    if isinstance(error, InternalError):
+        return str(getattr(error.__cause__, "sqlstate", "")).startswith(INVALID_TRANSACTION_STATE)
+    return isinstance(error, AWAY)
 
 
 def begin_anew(pool: "ConnectionPool[Any]") -> None:

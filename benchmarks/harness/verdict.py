@@ -25,7 +25,7 @@ class Recovery:
     struck: float
     lapsed: float
     claimed: float
-    away: float = 0  # seconds of it in which there was no database to recover with
+    met_outage: bool  # of a server without which nothing goes on
 
     @property
     def seconds(self) -> float:
@@ -69,15 +69,16 @@ class Verdict:
             if given.sqlite
             else (f", {given.broker_restarts} broker and {given.database_restarts} database restarts")
         )
-        p50, p99 = (_share([one.seconds - one.away for one in self.recoveries], share) for share in (0.5, 0.99))
+        plain = [one.seconds for one in self.recoveries if not one.met_outage]
+        p50, p99 = _share(plain, 0.5), _share(plain, 0.99)
         all_p99 = _share([one.seconds for one in self.recoveries], 0.99)
         control = f"without {given.control}: " if given.control else ""
         return (
             f"{examples}{control}{given.runs} runs, {self.calls} tool calls, {given.kills} kills, {given.stalls} stalls"
             f"{restarts} -> {len(self.lost)} lost, {len(self.doubled)} doubled, "
-            f"{self.in_doubt} in doubt (all surfaced), "
-            f"{self.given_up} given up; recovery p50 {p50:.1f} s, p99 {p99:.1f} s (bound {bound:.0f} s; "
-            f"{all_p99:.1f} s with outages of the database)"
+            f"{self.in_doubt} in doubt (all surfaced), {self.given_up} given up; "
+            f"{len(plain)} recoveries, p50 {p50:.1f} s, p99 {p99:.1f} s (bound {bound:.0f} s); "
+            f"with {len(self.recoveries) - len(plain)} more that met an outage of a server p99 {all_p99:.1f} s"
         )
 
 
@@ -147,14 +148,10 @@ def _recoveries(blows: list[Blow]) -> list[Recovery]:
         met = [blow for blow in blows if pid in blow.pids and during[0] <= blow.at <= during[1]]
         if met and after is not None:
             struck, claimed = _fatal(met).at, after.started_at.timestamp()
-            found.append(Recovery(pid, struck, during[1], claimed, _away(blows, struck, claimed)))
+            outages = [(blow.at, blow.until) for blow in blows if blow.until and not blow.pids]
+            met_outage = any(begun < claimed and end > struck for begun, end in outages)
+            found.append(Recovery(pid, struck, during[1], claimed, met_outage))
     return found
-
-
-def _away(blows: list[Blow], since: float, until: float) -> float:
-    """For how many seconds of this time the database was away."""
-    outages = [(blow.at, blow.until) for blow in blows if blow.kind == "database" and blow.until is not None]
-    return sum(max(0.0, min(end, until) - max(begun, since)) for begun, end in outages)
 
 
 def _share(seconds: list[float], share: float) -> float:

@@ -5,9 +5,10 @@ import time
 from typing import Any
 
 import pytest
+from django.db.models import F
 
-from agents import queue, sweeper
-from agents.models import Task
+from agents import lifecycle, queue, sweeper
+from agents.models import Attempt, Chore, Task
 from tests.helpers import noting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,7 +58,28 @@ def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, broker: Any, cap
     for number in range(5):
         api.post("/agent/invoke", BODY | {"session_id": f"s{number}"})
     caplog.clear()
+    Task.objects.filter(session__session_id="s0").update(published_at="2020-01-01T00:00:00Z")
     done = sweeper.sweep()
-    assert (done["republish_lost"], caplog.text.count("takes no job now")) == (0, 1)
+    assert (done["republish_lost"], done["republish_oldest"], caplog.text.count("the broker")) == (0, 0, 1)
     assert not queue.publish(Task().pk)
-    assert caplog.text.count("takes no job now") == 2  # after the sweep it is asked anew
+    assert caplog.text.count("the broker") == 2  # after the sweep it is asked anew
+
+
+def test_a_broker_that_did_not_take_the_job_of_one_duty_is_not_asked_by_the_next(
+    api: Any, broker: Any, monkeypatch: Any
+) -> None:
+    broker(9)
+    task = accepted_within(api, 3)
+    lifecycle.claim(task.pk, "dead")
+    api.post("/agent/invoke", BODY | {"session_id": "s2"})
+    Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
+    monkeypatch.setattr(queue, "waiting", lambda: pytest.fail("asked"))
+    assert sweeper.sweep()["lapse_leases"] == 1
+
+
+def test_while_it_is_away_sweeps_come_sooner(api: Any, broker: Any) -> None:
+    broker(9)
+    accepted_within(api, 3)
+    sweeper.sweep_if_due()
+    due = Chore.objects.annotate(left=F("due_at") - sweeper.Now()).get(name=sweeper.SWEEP)
+    assert 4 < due.left.total_seconds() <= 7.5

@@ -68,6 +68,13 @@ def test_where_the_broker_does_not_say_how_many_wait_only_the_oldest_is(
     assert published == [five[0].pk]
 
 
+def test_what_the_broker_did_not_take_is_published_whatever_waits(five: list[Task], published: list[Any]) -> None:
+    published[:] = ["a job for nothing"] * 10
+    Task.objects.filter(pk=five[3].pk).update(published_at=sweeper.lifecycle.LONG_AGO)
+    assert sweeper.republish_lost() == 1
+    assert published[10:] == [five[3].pk]
+
+
 def test_what_a_busy_worker_may_have_reserved_is_not_missing_yet(
     five: list[Task], published: list[Any], settings: Any
 ) -> None:
