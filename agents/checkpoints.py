@@ -19,12 +19,12 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool
 
 from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
 from agentsite.core.database import begin_anew
+from agentsite.core.postgresql.pools import Pool
 
 Saver = BaseCheckpointSaver[str]
 _LIBPQ = (
@@ -32,14 +32,14 @@ _LIBPQ = (
     *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
 )
 _POOL_SIZE = 20
-_pools: dict[tuple[int, str], ConnectionPool[Connection[DictRow]]] = {}  # by process and database: forks share none
+_pools: dict[tuple[int, str], Pool[Connection[DictRow]]] = {}  # by process and database: forks share none
 _pools_lock = threading.Lock()
 
 
 class FencedPostgresSaver(PostgresSaver):
     """Writes under a lock on its attempt's row."""
 
-    def __init__(self, pool: ConnectionPool[Connection[DictRow]], attempt: Attempt) -> None:
+    def __init__(self, pool: Pool[Connection[DictRow]], attempt: Attempt) -> None:
         super().__init__(pool)
         self.pool = pool
         self.attempt = attempt
@@ -154,18 +154,17 @@ def _libpq() -> dict[str, Any]:
     return {key: parameters[key] for key in _LIBPQ if key in parameters}
 
 
-def _pool() -> ConnectionPool[Connection[DictRow]]:
+def _pool() -> Pool[Connection[DictRow]]:
     parameters = _libpq()
     key = (os.getpid(), str(parameters.get("dbname")))
     with _pools_lock:
         if key not in _pools:
-            _pools[key] = ConnectionPool(
+            _pools[key] = Pool(
                 min_size=0,
                 max_size=_POOL_SIZE,
                 reconnect_timeout=settings.DATABASE_RECONNECT_SECONDS,
                 reconnect_failed=begin_anew,
                 kwargs={**parameters, "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
-                check=ConnectionPool.check_connection,
                 open=True,
             )
         return _pools[key]

@@ -139,13 +139,14 @@ def _database() -> dict[str, Any]:
         # A file also in tests: worker processes and the checkpoint connections have to see the same database.
         config["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
     else:
+        if config["ENGINE"] == "django.db.backends.postgresql":
+            config["ENGINE"] = "agentsite.core.postgresql"
         options.setdefault("connect_timeout", 5)
         # A process that stands still inside a transaction, or a host that is gone, must not hold a lock for longer than
         # its lease: everybody who takes over would wait for it.
         options.setdefault("options", f"-c idle_in_transaction_session_timeout={int(TASK_LEASE_SECONDS * 500)}")
         for name, value in (("keepalives_idle", 10), ("keepalives_interval", 5), ("keepalives_count", 3)):
             options.setdefault(name, value)
-        config["CONN_HEALTH_CHECKS"] = True  # after a restart of the server the pool holds dead connections
         options["pool"] = {
             "min_size": 1,
             "max_size": env.int("DATABASE_POOL_SIZE", default=20),
