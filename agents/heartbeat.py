@@ -35,6 +35,8 @@ class Heart:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.draining = False
         self._running: dict[uuid.UUID, threading.Event] = {}
+        self._dropped: set[uuid.UUID] = set()  # attempts that are over here, though no row says so
+        self._due = 0.0  # when to beat again, by the monotonic clock
         self._lock = threading.Lock()
         self._quit = threading.Event()
         self._away = False  # the database was, when last asked
@@ -79,11 +81,21 @@ class Heart:
             with self._lock:
                 self._running.pop(attempt.pk, None)
 
-    def beat(self) -> None:
-        """Renew the leases and stop the runs whose attempt is over."""
+    def drop(self, attempt: Attempt) -> None:
+        """Give the lease up as soon as the database lets us: the run has ended without being able to say so."""
         with self._lock:
-            running = dict(self._running)
+            self._dropped.add(attempt.pk)
+        self._due = 0.0
+
+    def beat(self) -> None:
+        """Renew the leases, give up those that were dropped, and stop the runs whose attempt is over."""
+        with self._lock:
+            running, dropped = dict(self._running), set(self._dropped)
         WorkerProcess.objects.update_or_create(name=self.name, defaults={"beat_at": Now()})
+        if dropped:
+            Attempt.objects.filter(pk__in=dropped, ended_at=None).update(lease_until=seconds_from_now(-1))
+            with self._lock:
+                self._dropped -= dropped
         if not running:
             return
         rows = Attempt.objects.filter(pk__in=running, ended_at=None)
@@ -92,12 +104,13 @@ class Heart:
             running[pk].set()
 
     def _beat_for_ever(self) -> None:
-        due = time.monotonic()
-        while not self._quit.wait(min(TICK, max(0.0, due - time.monotonic()))):
+        while not self._quit.wait(min(TICK, max(0.0, self._due - time.monotonic()))):
             if _drained[0] and not self.draining:
                 self.drain()
-            if (now := time.monotonic()) >= due:
-                due = now + settings.TASK_HEARTBEAT_SECONDS * (1 if _done(self.beat) else RETRY)
+            if (now := time.monotonic()) >= self._due:
+                self._due = now + settings.TASK_HEARTBEAT_SECONDS  # before the beat: who drops one meanwhile is heard
+                if not _done(self.beat):
+                    self._due = now + settings.TASK_HEARTBEAT_SECONDS * RETRY
 
     def _sweep_for_ever(self) -> None:
         self._away = (

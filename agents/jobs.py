@@ -21,6 +21,7 @@ from agents import lifecycle, metrics, queue, registry, threads, tracing
 from agents.heartbeat import heart
 from agents.models import Attempt
 from agents.runner import Failed, Finished, Outcome, Paused, advance
+from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
 
@@ -55,6 +56,10 @@ def _carry_out(attempt: Attempt) -> None:
         except lifecycle.StaleAttempt:
             span.set_attribute("agentsite.outcome", "stale")
             logger.warning("task %s: attempt %s is over, nothing recorded", attempt.task_id, attempt.token)
+        except Exception as error:
+            if is_away(error):
+                heart().drop(attempt)
+            raise
         finally:
             close_old_connections()
 

@@ -25,6 +25,7 @@ class Recovery:
     struck: float
     lapsed: float
     claimed: float
+    kind: str  # kill or stall
     met_outage: bool  # of a server without which nothing goes on
 
     @property
@@ -69,16 +70,17 @@ class Verdict:
             if given.sqlite
             else (f", {given.broker_restarts} broker and {given.database_restarts} database restarts")
         )
-        plain = [one.seconds for one in self.recoveries if not one.met_outage]
-        p50, p99 = _share(plain, 0.5), _share(plain, 0.99)
+        kills = [one.seconds for one in self.recoveries if one.kind == "kill" and not one.met_outage]
+        p50, p99 = _share(kills, 0.5), _share(kills, 0.99)
+        others = len(self.recoveries) - len(kills)
         all_p99 = _share([one.seconds for one in self.recoveries], 0.99)
         control = f"without {given.control}: " if given.control else ""
         return (
             f"{examples}{control}{given.runs} runs, {self.calls} tool calls, {given.kills} kills, {given.stalls} stalls"
             f"{restarts} -> {len(self.lost)} lost, {len(self.doubled)} doubled, "
             f"{self.in_doubt} in doubt (all surfaced), {self.given_up} given up; "
-            f"{len(plain)} recoveries, p50 {p50:.1f} s, p99 {p99:.1f} s (bound {bound:.0f} s); "
-            f"with {len(self.recoveries) - len(plain)} more that met an outage of a server p99 {all_p99:.1f} s"
+            f"{len(kills)} recoveries after a kill, p50 {p50:.1f} s, p99 {p99:.1f} s (bound {bound:.0f} s); "
+            f"with {others} more, after a stall or with a server away meanwhile, p99 {all_p99:.1f} s"
         )
 
 
@@ -147,10 +149,10 @@ def _recoveries(blows: list[Blow]) -> list[Recovery]:
         during = (attempt.started_at.timestamp(), ended.timestamp())
         met = [blow for blow in blows if pid in blow.pids and during[0] <= blow.at <= during[1]]
         if met and after is not None:
-            struck, claimed = _fatal(met).at, after.started_at.timestamp()
+            fatal, claimed = _fatal(met), after.started_at.timestamp()
             outages = [(blow.at, blow.until) for blow in blows if blow.until and not blow.pids]
-            met_outage = any(begun < claimed and end > struck for begun, end in outages)
-            found.append(Recovery(pid, struck, during[1], claimed, met_outage))
+            met_outage = any(begun < claimed and end > fatal.at for begun, end in outages)
+            found.append(Recovery(pid, fatal.at, during[1], claimed, fatal.kind, met_outage))
     return found
 
 
