@@ -13,7 +13,7 @@ from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 
 from agentsite import logs
-from agentsite.core.database import begin_anew
+from agentsite.database_settings import database
 from agentsite.login_protection import login_protection
 from agentsite.notice_settings import *  # noqa: F403
 from agentsite.rest_settings import rest_framework
@@ -117,47 +117,8 @@ TEMPLATES = [
 
 TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
-# For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
-# it would pause for another minute after an outage of one.
-DATABASE_RECONNECT_SECONDS = 5.0
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
-
-
-def _database() -> dict[str, Any]:
-    if not DATABASE_URL:
-        config: dict[str, Any] = {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "agentsite.sqlite3")}
-    else:
-        config = dict(environ.Env.db_url_config(DATABASE_URL))
-    options = config.setdefault("OPTIONS", {})
-    if config["ENGINE"].endswith("sqlite3"):
-        # IMMEDIATE takes the write lock at BEGIN: without it two readers that both want to write end in "locked".
-        options |= {
-            "transaction_mode": "IMMEDIATE",
-            "timeout": 30,
-            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;",
-        }
-        # A file also in tests: worker processes and the checkpoint connections have to see the same database.
-        config["TEST"] = {"NAME": str(DATA_DIR / f"test-{os.getpid()}.sqlite3")}
-    else:
-        if config["ENGINE"] == "django.db.backends.postgresql":
-            config["ENGINE"] = "agentsite.core.postgresql"
-        options.setdefault("connect_timeout", 5)
-        # A process that stands still inside a transaction, or a host that is gone, must not hold a lock for longer than
-        # its lease: everybody who takes over would wait for it.
-        options.setdefault("options", f"-c idle_in_transaction_session_timeout={int(TASK_LEASE_SECONDS * 500)}")
-        for name, value in (("keepalives_idle", 10), ("keepalives_interval", 5), ("keepalives_count", 3)):
-            options.setdefault(name, value)
-        options["pool"] = {
-            "min_size": 1,
-            "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-            "timeout": 10,
-            "reconnect_timeout": DATABASE_RECONNECT_SECONDS,
-            "reconnect_failed": begin_anew,
-        }
-    return config
-
-
-DATABASES = {"default": _database()}
+DATABASES = {"default": database(env, DATA_DIR, TASK_LEASE_SECONDS)}
 
 # Celery: early acknowledgement and no retries by the broker; lease, token and sweeper recover (docs/execution.md).
 

@@ -24,7 +24,7 @@ from agents import failpoints, ledger, metrics, questions, tracing
 from agents.arguments import ArgumentError, schema_of, validated
 from agents.context import CallContext, running
 from agents.graphs.model_calls import BROKEN_CALLS
-from agents.graphs.results import Result, dumped, loaded
+from agents.graphs.results import Result, dumped, is_body_error, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Declaration, Terms, Verdict, declaration_of
@@ -37,9 +37,6 @@ Handler = Callable[[ToolCallRequest], Result]
 Kind = Interrupt.Kind
 Answer = Interrupt.Status
 
-BODY_ERROR = (
-    "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError, also of a tool's body
-)
 MAX_ROUNDS = 5  # of asking the same call again
 
 
@@ -189,7 +186,7 @@ class Passage:
             with running(context), tracing.tool_call(self.name, asks=GraphBubbleUp):
                 result = self.handler(request)
                 failpoints.here("after-call")
-                if _is_body_error(result):
+                if is_body_error(result):
                     raise ValueError(str(result.content))  # type: ignore[union-attr]
         except GraphInterrupt:
             ledger.take_back(row)
@@ -272,8 +269,7 @@ class Passage:
                 return str(storable(self.declaration.preview(json.loads(args_text))))
             except Exception:
                 logger.exception("the preview of %s failed", self.name)
-        tool = self.request.tool
-        return str(storable(tool.description)) if tool is not None else ""
+        return str(storable(self.request.tool.description)) if self.request.tool is not None else ""
 
     def doubt(self) -> Verdict:
         """The verdict on a call in doubt: the one on the call itself, without edit; reviewers decide a free tool's."""
@@ -344,10 +340,6 @@ def _message_of(messages: list[Any], call_id: str) -> AIMessage:
 
 def _is_edit(answer: Interrupt | None) -> bool:
     return answer is not None and answer.status == Answer.EDITED
-
-
-def _is_body_error(result: Result) -> bool:
-    return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(BODY_ERROR)
 
 
 def _given_up(answer: Interrupt) -> str:

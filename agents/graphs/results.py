@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 Result = ToolMessage | Command[Any]
 
 CUT = "\n[cut: the tool's result is longer than what is kept]"
+BODY_ERROR = "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError
 _serde = JsonPlusSerializer()
 
 
@@ -60,3 +61,8 @@ def _unpacked(packed: list[str]) -> Command[Any]:
     kind, data = packed
     found: Command[Any] = _serde.loads_typed((kind, base64.b64decode(data)))
     return found
+
+
+def is_body_error(result: Result) -> bool:
+    """Whether a tool's own body raised a ValidationError: its arguments had been validated before."""
+    return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(BODY_ERROR)
