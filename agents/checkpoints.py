@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
-from django.conf import settings
 from django.db import connection
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -23,7 +22,7 @@ from psycopg.rows import DictRow, dict_row
 from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
-from agentsite.core.database import begin_anew
+from agentsite.core.database import RECONNECT_SECONDS, begin_anew
 from agentsite.core.postgresql.pools import Pool
 
 Saver = BaseCheckpointSaver[str]
@@ -162,7 +161,7 @@ def _pool() -> Pool[Connection[DictRow]]:
             _pools[key] = Pool(
                 min_size=0,
                 max_size=_POOL_SIZE,
-                reconnect_timeout=settings.DATABASE_RECONNECT_SECONDS,
+                reconnect_timeout=RECONNECT_SECONDS,
                 reconnect_failed=begin_anew,
                 kwargs={**parameters, "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
                 open=True,

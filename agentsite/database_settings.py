@@ -6,11 +6,7 @@ from typing import Any
 
 import environ
 
-from agentsite.core.database import begin_anew
-
-# For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
-# it would pause for another minute after an outage of one.
-RECONNECT_SECONDS = 5.0
+from agentsite.core.database import RECONNECT_SECONDS, begin_anew
 
 
 def database(env: environ.Env, folder: Path, lease: float) -> dict[str, Any]:

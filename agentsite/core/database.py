@@ -9,6 +9,9 @@ if TYPE_CHECKING:  # on SQLite the settings need no driver
 
 AWAY = (OperationalError, InterfaceError)
 INVALID_TRANSACTION_STATE = "25"  # PostgreSQL's class of errors, which the driver calls internal as it does worse ones
+# For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
+# it would pause for another minute after an outage of one.
+RECONNECT_SECONDS = 5.0
 
 
 def is_away(error: BaseException) -> bool:

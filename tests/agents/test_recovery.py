@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
@@ -222,23 +223,28 @@ def test_the_fence_of_a_checkpoint_is_counted_as_standing_still(invoke: Any) -> 
         assert [row[0] for row in other.execute(states)] == ["idle in transaction"]
 
 
-@pytest.fixture
-def impatient(only_postgres: None) -> Iterator[None]:
-    """A server that gives who stands still inside a transaction 0.2 s."""
-    options = connection.settings_dict["OPTIONS"]
-    before = options["options"]
-    for given in ("-c idle_in_transaction_session_timeout=200", before):
-        options["options"] = given
+@contextmanager
+def impatient() -> Iterator[None]:
+    """The server gives who stands still inside a transaction 0.5 s."""
+
+    def give(text: str) -> None:
+        connection.settings_dict["OPTIONS"]["options"] = text
         connections.close_all()
         connection.close_pool()  # type: ignore[attr-defined]
         checkpoints.close_pools()
-        if given != before:
-            yield
+
+    before = connection.settings_dict["OPTIONS"]["options"]
+    give("-c idle_in_transaction_session_timeout=500")
+    try:
+        yield
+    finally:
+        give(before)
 
 
+@pytest.mark.usefixtures("only_postgres")
 @pytest.mark.parametrize("where", ["checkpoint", "entry"])
 def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
-    invoke: Any, work: Any, impatient: None, monkeypatch: Any, where: str
+    invoke: Any, work: Any, monkeypatch: Any, where: str
 ) -> None:
     """PostgreSQL says so with an error of its own kind, which is none of the agent's."""
     task = invoke("multiply 6 by 7")
@@ -249,11 +255,11 @@ def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
             run(name)
             if left and (where == "entry" or name == "before-checkpoint"):
                 left.pop()
-                time.sleep(0.7)
+                time.sleep(1.2)
 
         return slow
 
-    with monkeypatch.context() as patch:
+    with impatient(), monkeypatch.context() as patch:
         if where == "entry":
             patch.setattr(lifecycle, "require_open", frozen(lifecycle.require_open))
         else:
