@@ -113,9 +113,8 @@ class Heart:
                     self._due = now + settings.TASK_HEARTBEAT_SECONDS * RETRY
 
     def _sweep_for_ever(self) -> None:
-        self._away = (
-            True  # for all that we know: who starts together with the database comes before the others' heartbeats
-        )
+        # For all that we know: who starts together with the database would come before the others' heartbeats.
+        self._away = True
         pause = 0.0
         while not self._quit.wait(pause):
             pause = self.sweep()

@@ -32,8 +32,7 @@ def silence() -> Iterator[None]:
 @contextmanager
 def giving_up() -> Iterator[None]:
     """Ask a broker that has not taken a job no more meanwhile: a deaf one would cost its time-out for each."""
-    known = _failures.get()
-    reset = _failures.set([] if known is None else known)
+    reset = _failures.set([])
     try:
         yield
     finally:

@@ -58,7 +58,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
 
     Raises:
         StaleAttempt: the attempt is over; there is nothing to record.
-        OperationalError, InterfaceError, InternalError: the database is away; the lease will lapse.
+        OperationalError, InterfaceError, InternalError: the database is away; the lease is to be given up.
     """
     try:
         task = Task.objects.select_related("session").get(pk=attempt.task_id)

@@ -32,9 +32,9 @@ def sweep_if_due() -> None:
     due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
     if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
         with queue.giving_up():
-            done = sweep()
-            is_away = not queue.is_taking()
-        if is_away or done["lapse_leases"] or done["republish_lost"]:
+            done = _swept()
+            lost = not queue.is_taking() or done["lapse_leases"] or done["republish_lost"]
+        if lost:
             # Who takes over may die as well, with the job in hand: where a machine goes down, many do.
             Chore.objects.filter(name=SWEEP).update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS / 2))
 
@@ -102,18 +102,21 @@ def republish_lost() -> int:
     count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
     not_taken = sum(task.published_at == lifecycle.LONG_AGO for task in late)  # the first ones
     missing = max(not_taken, 0 if waiting is None else count - waiting)
-    return each(takewhile(lambda _: queue.is_taking(), late[:missing]), lifecycle.republish)
+    return _republished(late[:missing])
 
 
 def republish_oldest() -> int:
     """The task that has been pending for longest, though nothing is missing: what waits may be jobs for nothing."""
-    oldest = _published_before(settings.TASK_REPUBLISH_SECONDS)[:1]
-    return each(takewhile(lambda _: queue.is_taking(), oldest), lifecycle.republish)
+    return _republished(_published_before(settings.TASK_REPUBLISH_SECONDS)[:1])
 
 
 def _published_before(seconds: float) -> QuerySet[Task]:
     tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
     return tasks.order_by("published_at")[:BATCH]
+
+
+def _republished(tasks: Iterable[Task]) -> int:
+    return each(takewhile(lambda _: queue.is_taking(), tasks), lifecycle.republish)
 
 
 def wake_answered() -> int:

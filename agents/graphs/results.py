@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 Result = ToolMessage | Command[Any]
 
 CUT = "\n[cut: the tool's result is longer than what is kept]"
-BODY_ERROR = "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError
+_BODY_ERROR = "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError
 _serde = JsonPlusSerializer()
 
 
@@ -48,6 +48,11 @@ def loaded(text: str, tool: str, tool_call_id: str, note: str = "") -> Result:
     return ToolMessage(content, name=tool, tool_call_id=tool_call_id, status=data.get("status", "success"))
 
 
+def is_body_error(result: Result) -> bool:
+    """Whether a tool's own body raised a ValidationError: its arguments had been validated before."""
+    return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(_BODY_ERROR)
+
+
 def _packed(command: Command[Any]) -> list[str] | None:
     try:
         kind, data = _serde.dumps_typed(command)
@@ -61,8 +66,3 @@ def _unpacked(packed: list[str]) -> Command[Any]:
     kind, data = packed
     found: Command[Any] = _serde.loads_typed((kind, base64.b64decode(data)))
     return found
-
-
-def is_body_error(result: Result) -> bool:
-    """Whether a tool's own body raised a ValidationError: its arguments had been validated before."""
-    return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(BODY_ERROR)
