@@ -51,7 +51,7 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
             found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
             continue
         try:
-            import_string("agents.registry.agent")(alias)
+            import_string("agents.registry.graph")(alias)
         except Exception as error:  # whatever a named module raises when it is imported
             hint = "Correct the dotted path, or the module that it names."
             found.append(Error(f"AGENTS[{alias!r}]: {error}", hint=hint, id="agents.E004"))

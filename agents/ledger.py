@@ -34,6 +34,7 @@ class Entry:
     args_digest: str
     approved_by: Interrupt | None = None  # None: the policy let it through
     rule_id: int | None = None  # the rule by which it did, or denied it, where it was one
+    outer: uuid.UUID | None = None  # the call inside which it is made, as a sub-agent's is
 
 
 def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
@@ -66,6 +67,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
             args_text=entry.args_text,
             args_digest=entry.args_digest,
             reviewed=entry.approved_by is not None,
+            outer=entry.outer,
         )
         if entry.rule_id is not None:
             admit: Callable[[ToolCall, int], bool] = import_string(ADMIT)
@@ -142,10 +144,14 @@ def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
         return True
 
 
-def settle(attempt: Attempt, row: ToolCall, answer: Interrupt, status: str, result_text: str) -> None:
-    """Close a call in doubt by a person's word. Raises StaleAttempt."""
+def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: str, result_text: str) -> None:
+    """Close a call in doubt without running it: by a person's word, or because it may not run again.
+
+    Raises StaleAttempt.
+    """
     with transaction.atomic():
-        use(answer)
+        if answer is not None:
+            use(answer)
         lifecycle.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
         settled = rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())

@@ -277,6 +277,8 @@ class ToolCall(models.Model):
     args_text = models.TextField(_("arguments"))
     args_digest = models.CharField(max_length=64)
     reviewed = models.BooleanField(_("reviewed"), default=False)
+    # The key of the call that made it: a sub-agent's tool. Not a foreign key: that row is taken back at each pause.
+    outer = models.UUIDField(null=True, editable=False)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.STARTED)
     attempt = models.ForeignKey(Attempt, models.SET_NULL, null=True, related_name="+", verbose_name=_("attempt"))
     runs = models.PositiveIntegerField(_("runs"), default=1)  # >1 only by a person's word or an idempotent tool

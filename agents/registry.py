@@ -15,6 +15,7 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
+from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
 
@@ -95,7 +96,7 @@ def _tools(paths: list[str]) -> tuple[BaseTool, ...]:
         for tool in _tools_at(path):
             if found.setdefault(tool.name, tool) is not tool:
                 raise Misconfigured(f"Two tools are called {tool.name!r} (the second one in {path}).")
-    return tuple(map(_synchronous, found.values()))
+    return tuple(guarded(_synchronous(tool)) for tool in found.values())
 
 
 def _synchronous(tool: BaseTool) -> BaseTool:

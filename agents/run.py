@@ -1,15 +1,23 @@
-"""What belongs to one run of a graph: the context that LangGraph hands to the middleware."""
+"""One run of a graph: the context that LangGraph hands to the middleware, and that each tool finds by itself."""
 
 import threading
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connections
+from langgraph.errors import GraphBubbleUp
 
 from agents import lifecycle
 from agents.models import Attempt, Task
-from agents.registry import Agent
+
+if TYPE_CHECKING:  # the registry hands out tools, which find their run here
+    from agents.registry import Agent
 
 
 class RunFailure(Exception):
@@ -20,16 +28,57 @@ class ModelFailure(RunFailure):
     """The model could not be reached or gave no usable answer."""
 
 
+class RunEnded(GraphBubbleUp):
+    """The run is over because of `error`, however deep in sub-agents it arose.
+
+    LangGraph's tool nodes turn other exceptions into messages for the model, and the run would go on.
+    """
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
 @dataclass
 class Run:
     """One attempt at advancing a task, in one worker thread."""
 
     task: Task
     attempt: Attempt
-    agent: Agent
+    agent: "Agent"
     system_prompt: str
     stop: threading.Event = field(default_factory=threading.Event)  # set: the worker drains or the attempt is over
     started: float = field(default_factory=time.monotonic)
+    failure: Exception | None = None  # why it is over; whoever swallows the exception can't make it go on
+    direct_calls: Counter[tuple[str, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Make this the run that the tools find, in this thread and those that LangGraph starts from it."""
+        reset = _active.set(self)
+        try:
+            yield
+        finally:
+            _active.reset(reset)
+
+    def ended_by(self, error: Exception) -> RunEnded:
+        """Return the exception to raise now that the run can't go on; the first error is the one that counts."""
+        with self._lock:
+            if self.failure is None:
+                self.failure = error
+        return RunEnded(self.failure)
+
+    def require_going(self) -> None:
+        """Raises RunEnded where the run is over: nothing may run any more."""
+        if self.failure is not None:
+            raise RunEnded(self.failure)
+
+    def count(self, *call: str) -> int:
+        """Return how many calls like this one there have been, with this one."""
+        with self._lock:
+            self.direct_calls[call] += 1
+            return self.direct_calls[call]
 
     def require_time(self) -> None:
         """Raises RunFailure where the task has used up its wall-clock time."""
@@ -43,3 +92,11 @@ class Run:
         a pool of 20 would be used up by 20 runs that do nothing.
         """
         connections.close_all()
+
+
+_active: ContextVar[Run] = ContextVar("agentsite_run")
+
+
+def active_run() -> Run | None:
+    """The run in which this code is executed, or None outside of one."""
+    return _active.get(None)

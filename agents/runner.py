@@ -15,7 +15,7 @@ from langgraph.types import Command, StateSnapshot
 from agents import checkpoints, conversation, prompt, questions, registry
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
-from agents.run import Run, RunFailure
+from agents.run import Run, RunEnded, RunFailure
 from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         run = Run(task, attempt, agent, prompt.for_task(task, agent), stop)
         with checkpoints.saver_of(attempt) as saver:
             graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
-            return _driven(graph, run)
+            return _until_over(graph, run)
     except StaleAttempt:
         raise
     except Task.DoesNotExist as error:
@@ -82,6 +82,18 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
             raise
         logger.exception("task %s: the agent failed", attempt.task_id)
         return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
+
+
+def _until_over(graph: Any, run: Run) -> Outcome:
+    """Drive the graph; raise what has ended the run, however deep that was, and also where a node has swallowed it."""
+    try:
+        with run.active():
+            outcome = _driven(graph, run)
+    except RunEnded as end:
+        raise end.error from end
+    if run.failure is not None:
+        raise run.failure
+    return outcome
 
 
 def _driven(graph: Any, run: Run) -> Outcome:

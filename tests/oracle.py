@@ -31,9 +31,9 @@ def keys() -> list[str]:
     return [line.rsplit(" ", 1)[1] for line in Path(os.environ["ORACLE"]).read_text().splitlines()]
 
 
-def die_once() -> None:
-    """In a worker process: kill -9 of itself, the first time."""
-    marker = Path(os.environ["ORACLE"] + ".died")
+def die_once(name: str = "") -> None:
+    """In a worker process: kill -9 of itself, the first time (for this name)."""
+    marker = Path(f"{os.environ['ORACLE']}.died{name}")
     if not marker.exists():
         marker.touch()
         os.kill(os.getpid(), signal.SIGKILL)
@@ -61,6 +61,14 @@ def charge_and_die(amount: float) -> str:
     trace(f"charge_and_die {amount:g}")
     die_once()
     return f"charged {amount:g}"
+
+
+@tool
+def pay_and_die(to: str) -> str:
+    """Kills its worker process after the effect, the first time that this one is paid."""
+    trace(f"pay_and_die {to}")
+    die_once(f".{to}")
+    return f"paid {to}"
 
 
 @declare(Declaration(idempotent=True))

@@ -14,7 +14,7 @@ from agentsite.core.text import storable
 
 logger = logging.getLogger(__name__)
 
-Result = ToolMessage | Command[Any]
+Result = Any  # a ToolMessage, a Command, a list of these; any JSON value of a call that a node makes by itself
 
 CUT = "\n[cut: the tool's result is longer than what is kept]"
 _BODY_ERROR = "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError
@@ -22,25 +22,50 @@ _serde = JsonPlusSerializer()
 
 
 def dumped(result: Result) -> str:
-    """A result as text for the ledger, cut to what is kept. Never raises: the call has happened."""
-    if isinstance(result, Command):
-        return json.dumps({"command": _packed(result), "content": repr(result.update)[: settings.TOOL_RESULT_LIMIT]})
-    try:
-        content = storable(json.loads(json.dumps(result.content, default=str)))
-    except (TypeError, ValueError):
-        content = storable(str(result.content))
-    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
-    if len(text.encode()) > settings.TOOL_RESULT_LIMIT:
-        content = text.encode()[: settings.TOOL_RESULT_LIMIT].decode("utf-8", "ignore") + CUT
-    return json.dumps({"content": content, "status": result.status})
+    """Return a result as text for the ledger, cut to what is kept. Never raises: the call has happened."""
+    return json.dumps(_dumped(result))
 
 
 def loaded(text: str, tool: str, tool_call_id: str, note: str = "") -> Result:
-    """The result that `dumped` wrote, with a note to the model in front of its text."""
-    data = json.loads(text)
+    """Return the result that `dumped` wrote, with a note to the model in front of its text."""
+    return _loaded(json.loads(text), tool, tool_call_id, note)
+
+
+def is_error(result: Result) -> bool:
+    """Whether the tool says by its result that it failed."""
+    return isinstance(result, ToolMessage) and result.status == "error"
+
+
+def _dumped(result: Result) -> dict[str, Any]:
+    if isinstance(result, Command):
+        return {"command": _packed(result), "content": repr(result.update)[: settings.TOOL_RESULT_LIMIT]}
+    if isinstance(result, list) and result and all(isinstance(one, ToolMessage | Command) for one in result):
+        return {"several": [_dumped(one) for one in result], "content": f"{len(result)} results"}
+    if isinstance(result, ToolMessage):
+        return {"content": _kept(result.content), "status": result.status}
+    return {"content": _kept(result), "bare": True}
+
+
+def _kept(content: Any) -> Any:
+    """The content as JSON that every database holds, cut to what is kept."""
+    try:
+        content = storable(json.loads(json.dumps(content, default=str)))
+    except (TypeError, ValueError, RecursionError):
+        content = storable(str(content))
+    text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
+    if len(text.encode()) > settings.TOOL_RESULT_LIMIT:
+        return text.encode()[: settings.TOOL_RESULT_LIMIT].decode("utf-8", "ignore") + CUT
+    return content
+
+
+def _loaded(data: dict[str, Any], tool: str, tool_call_id: str, note: str) -> Result:
     if packed := data.get("command"):
         return _unpacked(packed)
+    if "several" in data:
+        return [_loaded(one, tool, tool_call_id, note) for one in data["several"]]
     content = data["content"]
+    if data.get("bare"):
+        return content
     if note and isinstance(content, str):
         content = f"{note}\n{content}"
     elif note:

@@ -14,7 +14,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
 from agents import checkpoints, jobs, ledger, lifecycle, questions, sweeper, threads
-from agents.graphs.gate import Passage
+from agents.graphs.passage import Passage
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.runner import advance
 from agents.terms import Declaration, Terms, Verdict
@@ -413,7 +413,7 @@ def test_a_declaration_that_changes_while_a_call_waits_releases_nothing(
 ) -> None:
     invoke('call charge with {"amount": 3} and call charge with {"amount": 4}')
     work()
-    monkeypatch.setattr("agents.graphs.gate.declaration_of", lambda tool: declaration)
+    monkeypatch.setattr("agents.graphs.passage.declaration_of", lambda tool: declaration)
     decide(Interrupt.objects.order_by("args_text")[0].pk, reviewer, Choice("reject", message="no"))
     work()
     assert calls() == []
@@ -423,7 +423,7 @@ def test_a_call_in_doubt_is_not_released_by_a_declaration_either(
     crashed: Task, work: Any, monkeypatch: Any, published: Any
 ) -> None:
     work()
-    monkeypatch.setattr("agents.graphs.gate.declaration_of", lambda tool: Declaration(review=None, idempotent=True))
+    monkeypatch.setattr("agents.graphs.passage.declaration_of", lambda tool: Declaration(review=None, idempotent=True))
     Task.objects.update(status="pending")
     published.append(crashed.pk)
     work()

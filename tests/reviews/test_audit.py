@@ -13,7 +13,7 @@ from django.test import Client
 
 from agents import ledger, lifecycle
 from agents import services as agents
-from agents.graphs.gate import Passage
+from agents.graphs.passage import Passage
 from agents.models import Interrupt, ToolCall
 from agentsite.core.text import canonical
 from reviews import append_only, audit, rules, services

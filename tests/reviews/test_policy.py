@@ -12,7 +12,7 @@ from agents import ledger
 from agents.models import Interrupt, ToolCall
 from agents.terms import DAY, REQUESTER, REVIEWERS, Call, Terms, Verdict
 from reviews import conditions, policy, rules
-from reviews.models import PolicyRule
+from reviews.models import AuditEntry, PolicyRule
 from reviews.services import Choice, decide
 from tests.conftest import in_threads
 from tests.helpers import again, messages_of, open_review, resume
@@ -263,15 +263,52 @@ def test_a_denied_call_does_not_run_and_the_model_is_told(charging: Any) -> None
     assert (told, calls()) == ("This call is denied by policy: too much", [])
 
 
-def test_a_rule_changes_nothing_for_a_call_that_waits(charging: Any, reviewer: Any, work: Any) -> None:
+@pytest.mark.parametrize("when", ["before the approval", "after the approval"])
+def test_a_deny_that_came_meanwhile_stops_an_approved_call(charging: Any, reviewer: Any, work: Any, when: str) -> None:
     task = charging(5)
-    made = rule("deny")
     review = open_review(task)
-    assert Verdict.from_text(review.verdict_text).rule_id is None
+    if when == "before the approval":
+        made = rule("deny", reason="not today")
     decide(review.pk, reviewer, Choice("accept"))
+    if when == "after the approval":
+        made = rule("deny", reason="not today")
     work()
-    assert calls() == ["charge 5"]
-    assert PolicyRule.objects.get(pk=made.pk).uses == 0
+    told = next(m["content"] for m in messages_of(task) if m["type"] == "tool")
+    assert (told, calls(), ToolCall.objects.count()) == ("This call is denied by policy: not today", [], 0)
+    assert AuditEntry.objects.filter(verb="denied", rule=made.pk, task=task.pk).count() == 1
+    assert Verdict.from_text(review.verdict_text).rule_id is None
+
+
+def test_a_deny_that_came_meanwhile_stops_an_edited_call(charging: Any, reviewer: Any, work: Any) -> None:
+    task = charging(5)
+    decide(open_review(task).pk, reviewer, Choice("edit", {"amount": 6}))
+    rule("deny", "amount > 5")
+    work()
+    assert calls() == []
+
+
+def test_a_deny_that_came_meanwhile_stops_a_call_that_is_to_run_again(
+    oracle: None, invoke: Any, work: Any, reviewer: Any, crash: Any
+) -> None:
+    task = invoke('call charge_and_crash with {"amount": 3}')
+    work()
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    crash()
+    work()
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    rule("deny", tool="charge_and_crash", reason="not today")
+    work()
+    assert calls() == ["charge_and_crash 3"]
+    assert "not known whether it has happened before" in messages_of(task)[2]["content"]
+
+
+def test_an_allow_that_went_away_does_not_undo_an_approval(charging: Any, reviewer: Any, work: Any) -> None:
+    allowing = rule("allow", "amount < 3")
+    task = charging(5)
+    decide(open_review(task).pk, reviewer, Choice("edit", {"amount": 2}))
+    PolicyRule.objects.filter(pk=allowing.pk).delete()
+    work()
+    assert calls() == ["charge 2"]
 
 
 def test_an_edit_is_judged_by_the_rules_and_uses_none_up(charging: Any, reviewer: Any, work: Any, api: Any) -> None:
@@ -312,7 +349,7 @@ def test_a_policy_that_changes_releases_and_drops_no_pending_call(invoke: Any, w
     PolicyRule.objects.create(name="free", tool="book_hotel", effect="allow")
     work()
     assert {again(task).status for task in tasks} == {"interrupted"}
-    PolicyRule.objects.create(name="never", tool="book_hotel", effect="deny")
+    PolicyRule.objects.all().delete()
     decide(open_review(tasks[0]).pk, reviewer, Choice("accept"))
     decide(open_review(tasks[1]).pk, reviewer, Choice("reject", message="no"))
     work()

@@ -1,0 +1,120 @@
+"""The place in a graph where a tool is called: the node's run, the model's message. It survives pauses and crashes."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig
+
+from agents.graphs.model_calls import BROKEN_CALLS
+from agentsite.core.text import digest
+
+TASK_ID = "__pregel_task_id"  # LangGraph's private names; tests/agents/test_guard.py holds it to them
+READ = "__pregel_read"
+RUNTIME = "__pregel_runtime"
+ID_LENGTH = 200  # characters of an id in the ledger
+
+
+@dataclass(frozen=True)
+class CallSite:
+    """The place of one call in the run of a graph."""
+
+    node_run: str  # LangGraph's id of this run of the node, in whatever subgraph
+    node_attempt: int  # LangGraph may retry a node; what it did before is done again then
+    message: AIMessage | None  # that asks for the call, where the graph keeps one
+    messages: Sequence[BaseMessage] | None  # the conversation of the graph in which the tool runs, where it has one
+
+    @property
+    def said(self) -> str:
+        """The model's words beside the call."""
+        return str(self.message.text) if self.message is not None else ""
+
+
+@dataclass(frozen=True)
+class _Known:
+    node_run: str
+    call_id: str
+    message_id: str
+
+
+_known: ContextVar[_Known | None] = ContextVar("agentsite_call_site", default=None)
+
+
+def find(config: RunnableConfig, call_id: str | None) -> CallSite | None:
+    """Find the place of a call from the config that its tool was given, or None outside of a graph."""
+    inside = config.get("configurable", {})
+    node_run = inside.get(TASK_ID)
+    if not node_run:
+        return None
+    info = getattr(inside.get(RUNTIME), "execution_info", None)
+    messages = _conversation(inside.get(READ))
+    return CallSite(str(node_run), getattr(info, "node_attempt", 1), asking(messages or (), call_id), messages)
+
+
+@contextmanager
+def known(config: RunnableConfig, call_id: str, message_id: str) -> Iterator[None]:
+    """Make known which message of the model asks for the call that is made inside."""
+    node_run = str(config.get("configurable", {}).get(TASK_ID))
+    reset = _known.set(_Known(node_run, call_id, message_id))
+    try:
+        yield
+    finally:
+        _known.reset(reset)
+
+
+def malformed(message: AIMessage | None, call_id: str | None) -> str:
+    """Say what is wrong with the call itself, where the model's message marks it as one that can't be read; else ""."""
+    marked = message.additional_kwargs.get(BROKEN_CALLS, ()) if message is not None else ()
+    if call_id not in marked:
+        return ""
+    default = "The arguments were not valid JSON. Write the call again."
+    return str(marked[call_id]) if isinstance(marked, dict) else default
+
+
+def is_unique(message: AIMessage) -> bool:
+    """Whether the message's id is one that our middleware or LangGraph has made: an endpoint's own may come again."""
+    try:
+        return uuid.UUID(message.id or "").version == 4
+    except ValueError:
+        return False
+
+
+def message_id_of(site: CallSite, call_id: str) -> str:
+    """Return the id under which the ledger keeps the call's message.
+
+    Our own middleware gives messages ids that are unique. Others' may come again, in a sub-agent or in a later turn,
+    and two payments would be taken for one: there the node's run stands for the message.
+    """
+    said = _known.get()
+    if said is not None and (said.node_run, said.call_id) == (site.node_run, call_id):
+        return said.message_id
+    return f"node:{site.node_run}"
+
+
+def direct_call_id(name: str, args_text: str, number: int) -> str:
+    """Return an id for a call that a node makes by itself, without a model: by what it calls, and how often before."""
+    return f"direct:{digest(name, args_text)[:32]}:{number}"
+
+
+def shortened_id(call_id: str) -> str:
+    """Return an id that the ledger has room for."""
+    return call_id if len(call_id) <= ID_LENGTH else f"sha256:{digest(call_id)}"
+
+
+def _conversation(read: Any) -> list[BaseMessage] | None:
+    try:
+        found = read("messages", False)
+    except Exception:  # a graph that has no such channel, or nothing in it yet
+        return None
+    return [one for one in found if isinstance(one, BaseMessage)] if isinstance(found, list) else None
+
+
+def asking(messages: Sequence[BaseMessage], call_id: str | None) -> AIMessage | None:
+    for message in reversed(messages):
+        if isinstance(message, AIMessage) and any(call["id"] == call_id for call in message.tool_calls):
+            return message
+    return None

@@ -1,0 +1,419 @@
+"""The way of one tool call: ledger, stored interrupt, policy, interrupt, digest, deny rules again, ledger entry, tool.
+
+Nothing here remembers anything between two runs of a node: LangGraph runs it again from its top after each pause and
+each crash, and every decision is read from the database. A call may be part of another one: a sub-agent runs inside the
+tool that calls it, and each of its calls has a row, an interrupt and an idempotency key of its own.
+"""
+
+import asyncio
+import json
+import logging
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+from django.conf import settings
+from django.db import connection
+from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.tools import BaseTool, ToolException
+from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
+from langgraph.types import Interrupt as GraphQuestion
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from agents import arguments, failpoints, ledger, metrics, questions, tracing
+from agents.arguments import ArgumentError, Arguments
+from agents.context import CallContext, current_call, running
+from agents.graphs import in_doubt
+from agents.graphs.results import Result, dumped, is_error, loaded
+from agents.models import Interrupt, ToolCall
+from agents.run import Run, RunEnded, RunFailure
+from agents.terms import Call, Declaration, Verdict, declaration_of
+from agentsite.core.database import is_away
+from agentsite.core.text import storable
+
+logger = logging.getLogger(__name__)
+
+Kind = Interrupt.Kind
+Answer = Interrupt.Status
+
+MAX_ROUNDS = 5  # of asking the same call again
+# Every way in which Python lets a function end early. Of what else there may be (a green thread's time-out) the lease
+# takes care: the call stays started, and its task comes back with it in doubt.
+ENDS = (Exception, BaseExceptionGroup, asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
+IN_TRANSACTION = (
+    "{tool} was called inside an open database transaction, where its entry in the ledger could be undone. "
+    "It was not run; the operator takes the call out of the transaction."
+)
+
+
+@dataclass(frozen=True)
+class CallRequest:
+    """One tool call as a model or a graph asks for it."""
+
+    tool: BaseTool | None  # None: there is no such tool
+    name: str
+    call_id: str
+    message_id: str  # of the model's message, or LangGraph's id of the node's run where there is none
+    args: Any  # as they were written
+    perform: Callable[[Arguments], Any]  # runs the tool itself
+    said: str = ""  # the model's words beside the call
+    malformed: str = ""  # what is wrong with the call itself, for the model
+    messages: Sequence[BaseMessage] | None = None  # the conversation, where it is known
+
+
+def go_through(run: Run, request: CallRequest) -> Result:
+    """Return the result of the call, or of what a person decided about it.
+
+    Raises:
+        RunEnded: the run can't go on. A kind of exception that no tool node turns into a message for the model.
+        GraphInterrupt: the call waits for a person.
+    """
+    run.require_going()
+    try:
+        if connection.in_atomic_block:
+            raise RunFailure(IN_TRANSACTION.format(tool=request.name))
+        return Passage(run, request).go()
+    except GraphBubbleUp:
+        raise
+    except Exception as error:
+        raise run.ended_by(error) from error
+    finally:
+        run.let_go()
+
+
+class Passage:
+    """One tool call on its way."""
+
+    def __init__(self, run: Run, request: CallRequest) -> None:
+        self.run = run
+        self.request = request
+        self.name = request.name
+        self.call_id = request.call_id
+        self.message_id = request.message_id
+        self.declaration: Declaration = declaration_of(request.tool)
+
+    def go(self) -> Result:
+        """Return the result of the call, or of what a person decided about it."""
+        row = ledger.find(self.run.task, self.message_id, self.call_id)
+        if row is not None:
+            return self.replay(row)
+        asked = self.asked_before(Kind.TOOL_CALL)
+        if asked is not None:
+            return self.obey(self.answered(asked))
+        try:
+            return self.judged(self.read())
+        except ArgumentError as error:
+            return self.tell(str(error), status="error")
+
+    def read(self) -> Arguments:
+        """Read the arguments as they were written. Raises ArgumentError."""
+        if self.request.malformed:
+            raise ArgumentError(self.request.malformed)
+        return arguments.read(self.name, self.request.tool, self.request.args)
+
+    def judged(self, args: Arguments) -> Result:
+        """Do what the policy says of a call that nobody has been asked about.
+
+        Raises ArgumentError where it needs a review and its arguments can't be shown as what they are.
+        """
+        for _ in range(MAX_ROUNDS):
+            verdict = self.assessed(args)
+            if verdict.action == "deny":
+                return self.denied(args, verdict)
+            if verdict.action == "review":
+                break
+            try:
+                return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
+            except ledger.RuleLapsed:  # others have used it up since it was looked at
+                logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
+        return self.ask(self.question(args, replace(verdict, action="review")))
+
+    def replay(self, row: ToolCall) -> Result:
+        """Answer a call that was entered before: by its stored result, or by asking what became of it."""
+        if row.status != ToolCall.Status.STARTED:
+            return self.stored(row)
+        asked = self.asked_before(Kind.IN_DOUBT)
+        if asked is None and self.declaration.idempotent and not row.doubtful:
+            return self.run_again(row)
+        if asked is None or asked.round < row.runs - 1:
+            metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
+            return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
+        if asked.answered_at is None:
+            return self.doubted(row, asked)
+        if asked.status == Answer.APPROVED:
+            return self.run_again(row, asked)
+        if asked.status == Answer.RESPONDED and asked.answered_by == "system":
+            ledger.use(asked)  # the call ended after all and closed its row
+            return self.stored(self.reread(row))
+        happened = asked.status == Answer.RESPONDED
+        text = asked.answer_message if happened else _given_up(asked)
+        return self.settled(row, asked, text, ToolCall.Status.SUCCEEDED if happened else ToolCall.Status.FAILED)
+
+    def doubted(self, row: ToolCall, asked: Interrupt) -> NoReturn:
+        """Ask what became of the call, and of those that were under way inside it."""
+        self.ask(asked, *in_doubt.inner_questions(self.run, row))
+
+    def run_again(self, row: ToolCall, answer: Interrupt | None = None) -> Result:
+        """Run a call in doubt once more with the same key, unless a rule denies it by now."""
+        try:
+            args = self.agreed_arguments(row.args_text, edited=self.was_edited())
+        except ArgumentError as error:
+            if answer is None:
+                raise RunFailure(str(error)) from error
+            return self.settled(row, answer, str(error), ToolCall.Status.FAILED)
+        if args is None:
+            raise RunFailure(f"The schema of {self.name} has changed, so its call is not run again.")
+        verdict = self.assessed(args)
+        if verdict.action != "deny":
+            return self.execute(ledger.enter_again(self.run.attempt, row, answer), args)
+        denial = self.denied(args, verdict)
+        text = f"{denial.content} It is not known whether it has happened before."
+        return self.settled(row, answer, text, ToolCall.Status.FAILED)
+
+    def settled(self, row: ToolCall, answer: Interrupt | None, text: str, status: str) -> Result:
+        """Close a call in doubt without running it."""
+        ledger.settle(self.run.attempt, row, answer, status, dumped(self.tell(text)))
+        return self.stored(self.reread(row), note=False)
+
+    def obey(self, answer: Interrupt) -> Result:
+        """Do what the person decided."""
+        if answer.status in (Answer.APPROVED, Answer.EDITED):
+            return self.approved(answer)
+        ledger.use(answer)
+        if answer.status == Answer.RESPONDED:
+            return self.tell(f"[A person answered in place of the tool] {answer.answer_message}")
+        reason = answer.answer_message or "no reason was given"
+        who = "nobody decided it in time" if answer.status == Answer.EXPIRED else reason
+        return self.tell(f"This call was rejected and has not run: {who}", status="error")
+
+    def approved(self, answer: Interrupt) -> Result:
+        """Run exactly what was agreed to, unless a rule denies it by now; or ask again.
+
+        It is asked again where the approval is too old, and where the tool reads something else from an edit: that was
+        held against the tool's JSON schema only. An allow that is gone does not undo an approval.
+        """
+        edited = answer.status == Answer.EDITED
+        text = answer.answer_args_text if edited else answer.args_text
+        verdict_text = answer.answer_verdict_text if edited else answer.verdict_text
+        self.prove(answer, questions.digest_of(self.run.task.pk, self.name, text, verdict_text))
+        try:
+            agreed = self.agreed_arguments(text, edited=edited)
+            args = agreed or arguments.read(self.name, self.request.tool, json.loads(text))
+        except ArgumentError as error:
+            ledger.use(answer)
+            return self.tell(str(error), status="error")
+        verdict = self.assessed(args)
+        if verdict.action == "deny":
+            ledger.use(answer)
+            return self.denied(args, verdict)
+        if agreed is not None:
+            if not questions.is_stale(answer):
+                return self.enter(agreed, verdict_text, answer)
+            verdict = Verdict.from_text(verdict_text)
+        if answer.round >= MAX_ROUNDS:
+            raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
+        terms = questions.agreed_terms(answer) if verdict.action != "review" else verdict.terms
+        again = replace(verdict, action="review", terms=terms)
+        return self.ask(self.question(args, again, round_=answer.round + 1))
+
+    def agreed_arguments(self, text: str, *, edited: bool) -> Arguments | None:
+        """The values that an agreed text stands for, or None where the tool reads another call from it.
+
+        Raises ArgumentError.
+        """
+        raw = None if edited or self.request.malformed else self.request.args
+        return arguments.agreed(self.name, self.request.tool, raw, text)
+
+    def enter(
+        self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> Result:
+        """Enter the call in the ledger, and run it. Raises RuleLapsed where the rule's word does not hold any more."""
+        entry = self.entry(args, verdict_text, answer, rule_id)
+        return self.execute(ledger.enter(self.run.attempt, entry), args)
+
+    def entry(
+        self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> ledger.Entry:
+        """Describe the call for the ledger."""
+        args_digest = questions.digest_of(self.run.task.pk, self.name, args.text, verdict_text)
+        return ledger.Entry(
+            self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, _outer_call()
+        )
+
+    def prove(self, answer: Interrupt, args_digest: str) -> None:
+        """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
+        asked = questions.digest_of(self.run.task.pk, answer.tool, answer.args_text, answer.verdict_text)
+        if asked != answer.args_digest or args_digest != answer.answer_digest or answer.tool != self.name:
+            logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
+            raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
+
+    def execute(self, row: ToolCall, args: Arguments) -> Result:
+        """Run the tool and write what became of it."""
+        context = self.context(row)
+        self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
+        try:
+            failpoints.here("before-call")
+            with running(context), tracing.tool_call(self.name, asks=GraphBubbleUp):
+                result = self.request.perform(args)
+                failpoints.here("after-call")
+        except GraphInterrupt:
+            ledger.take_back(row)
+            raise
+        except ParentCommand as error:  # a command for a parent graph: the tool has run
+            self.close(row, ToolCall.Status.SUCCEEDED, dumped(self.tell(str(error))))
+            raise
+        except (RunEnded, RunFailure) as error:  # a sub-agent's run can't go on: neither can this one
+            if isinstance(getattr(error, "error", error), RunFailure):
+                self.close(row, ToolCall.Status.FAILED, dumped(self.tell(str(error))))
+            raise
+        except GraphBubbleUp:
+            raise
+        except ToolException as error:
+            return self.failed(row, str(error))
+        except ENDS as error:
+            logger.exception("task %s: tool %s failed", self.run.task.pk, self.name)
+            if row.reviewed and not self.declaration.idempotent:
+                ledger.mark_doubtful(row)
+                return self.replay(self.reread(row))
+            return self.failed(row, f"{type(error).__name__}: {error}")
+        row.result_text = dumped(result)
+        status = ToolCall.Status.FAILED if is_error(result) else ToolCall.Status.SUCCEEDED
+        if not self.close(row, status, row.result_text):
+            return self.stored(self.reread(row))
+        row.status = status
+        return self.stored(row)
+
+    def failed(self, row: ToolCall, reason: str) -> ToolMessage:
+        """Tell the model that it did not happen."""
+        message = self.tell(f"The tool failed: {reason}", status="error")
+        self.close(row, ToolCall.Status.FAILED, dumped(message))
+        return message
+
+    def close(self, row: ToolCall, status: str, result_text: str) -> bool:
+        """Write what became of the call, also where the database is away for a moment: else it would be in doubt.
+
+        False where somebody has settled it before.
+        """
+        return Retrying(
+            retry=retry_if_exception(is_away),
+            wait=wait_exponential(multiplier=0.2, max=5),
+            stop=stop_after_delay(settings.TASK_LEASE_SECONDS),
+            before_sleep=lambda state: connection.close(),
+            reraise=True,
+        )(ledger.close, row, status, result_text)
+
+    def asked_before(self, kind: str) -> Interrupt | None:
+        """The newest round of this call's question of that kind, where it was asked."""
+        return questions.asked_before(self.run.task, self.message_id, self.call_id, kind)
+
+    def was_edited(self) -> bool:
+        """Whether a person has changed the arguments of this call."""
+        answer = self.asked_before(Kind.TOOL_CALL)
+        return answer is not None and answer.status == Answer.EDITED
+
+    def answered(self, asked: Interrupt) -> Interrupt:
+        """The question, where it is answered; else the run pauses here."""
+        return asked if asked.answered_at is not None else self.ask(asked)
+
+    def ask(self, *asked: Interrupt) -> NoReturn:
+        """Pause this call, as LangGraph's `interrupt()` does, but without taking an answer.
+
+        What `interrupt()` returns goes by its order in the node: an answer that is left over would be taken for that of
+        the next question, also for one that the tool itself asks.
+        """
+        raise GraphInterrupt(
+            tuple(GraphQuestion(questions.payload(one), id=questions.graph_id(one)) for one in asked),
+        )
+
+    def question(self, args: Arguments, verdict: Verdict, *, round_: int = 0) -> Interrupt:
+        """The question as it will be stored when the run has paused. Raises ArgumentError."""
+        if not arguments.require_reviewable(self.name, self.request.tool, args):
+            allowed = tuple(kind for kind in verdict.terms.allowed if kind != "edit")
+            verdict = replace(verdict, terms=replace(verdict.terms, allowed=allowed or ("reject",)))
+        return Interrupt(
+            kind=Kind.TOOL_CALL,
+            message_id=self.message_id,
+            tool_call_id=self.call_id,
+            round=round_,
+            tool=self.name,
+            args_text=args.text,
+            verdict_text=verdict.to_text(),
+            args_digest=questions.digest_of(self.run.task.pk, self.name, args.text, verdict.to_text()),
+            args_schema=arguments.schema_of(self.request.tool),
+            description=self.describe(args),
+            said=str(storable(self.request.said)),
+            risk=verdict.terms.risk,
+        )
+
+    def describe(self, args: Arguments) -> str:
+        """Say for the reviewer what would happen: in the tool's own words where it has some."""
+        if self.declaration.preview is not None:
+            try:
+                return str(storable(self.declaration.preview(json.loads(args.text))))
+            except Exception:
+                logger.exception("the preview of %s failed", self.name)
+        return str(storable(self.request.tool.description)) if self.request.tool is not None else ""
+
+    def assessed(self, args: Arguments) -> Verdict:
+        """What the policy says of the call with these arguments."""
+        task, agent = self.run.task, self.run.agent
+        declared = self.declaration.review
+        return agent.policy(
+            Call(self.name, args.wire, task.session.user_id, agent.alias, declared, str(task.session_id))
+        )
+
+    def context(self, row: ToolCall) -> CallContext:
+        """The surroundings that the tool may know."""
+        session = self.run.task.session
+        return CallContext(session.user_id, session.session_id, str(self.run.task.pk), str(row.pk), self.is_tainted())
+
+    def is_tainted(self) -> bool:
+        """Whether text from outside is or may be part of this conversation, or of that of an agent above it."""
+        outer = next(_current_calls(), None)
+        if self.request.messages is None or (outer is not None and outer.tainted):
+            return True
+        tools = [m for m in self.request.messages if isinstance(m, ToolMessage)]
+        return any(not declaration_of(self.run.agent.tool(m.name or "")).plain_result for m in tools)
+
+    def tell(self, text: str, *, status: Any = "success") -> ToolMessage:
+        """A message to the model in the place of the tool's own result."""
+        return ToolMessage(storable(text), name=self.name, tool_call_id=self.call_id, status=status)
+
+    def denied(self, args: Arguments, verdict: Verdict) -> ToolMessage:
+        """Tell the model, and the audit log, that the policy does not let the call through."""
+        ledger.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
+        return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
+
+    def stored(self, row: ToolCall, *, note: bool = True) -> Result:
+        """The result as the ledger has it; after an edit the model is told what was changed."""
+        if row.status == ToolCall.Status.STARTED:
+            self.lost()
+        changed = f"[A person changed the arguments to {row.args_text}]" if note and self.was_edited() else ""
+        return loaded(row.result_text, self.name, self.call_id, changed)
+
+    def reread(self, row: ToolCall) -> ToolCall:
+        """The row as it is now. Raises StaleAttempt where the task has been deleted."""
+        found = ledger.find(self.run.task, self.message_id, self.call_id)
+        return found if found is not None else self.lost()
+
+    def lost(self) -> NoReturn:
+        """The row was settled or removed by somebody else: this attempt is over."""
+        raise ledger.lifecycle.StaleAttempt
+
+
+def _current_calls() -> Iterator[CallContext]:
+    try:
+        yield current_call()
+    except LookupError:
+        return
+
+
+def _outer_call() -> uuid.UUID | None:
+    """The ledger row of the call inside which this one is made."""
+    return next((uuid.UUID(call.idempotency_key) for call in _current_calls()), None)
+
+
+def _given_up(answer: Interrupt) -> str:
+    reason = f": {answer.answer_message}" if answer.answer_message else ""
+    return f"It is not known whether this call happened, and a person gave it up{reason}. Do not try it again."
