@@ -7,10 +7,11 @@ it. A call may be reviewed only where the wire form says exactly which values wi
 import json
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import jsonschema
 from langchain_core.tools import BaseTool
+from langchain_core.tools.base import _is_injected_arg_type
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from referencing import Registry
@@ -116,13 +117,9 @@ def schema_of(tool: BaseTool | None) -> dict[str, Any]:
 
 def hidden_from_model(tool: BaseTool) -> frozenset[str]:
     """The names of the arguments that LangGraph fills in: the state, the store, the call's id."""
-    offered = tool.tool_call_schema
-    if isinstance(offered, dict):
-        return tool._injected_args_keys
-    full = cast(type[BaseModel], tool.get_input_schema())
-    return frozenset(full.model_fields) - frozenset(cast(type[BaseModel], offered).model_fields) | (
-        tool._injected_args_keys
-    )
+    schema = tool.get_input_schema()
+    known = _injected_fields(schema) if isinstance(schema, type) and issubclass(schema, BaseModel) else frozenset()
+    return known | tool._injected_args_keys
 
 
 def _quietly(name: str, tool: BaseTool | None, args: Any) -> Arguments | None:
@@ -138,10 +135,10 @@ def _read(tool: BaseTool, args: Any) -> Arguments:
         jsonschema.validate(args, offered, registry=NO_REMOTE)
         return Arguments(dict(args), dict(args))
     full = tool.get_input_schema()
-    if not issubclass(full, BaseModel) or not issubclass(offered, BaseModel):
+    if not issubclass(full, BaseModel):
         raise TypeError("the tool's schema is of a kind that can't be checked")
     # What the model is offered has lost the schema's own validators; with them the tool would run something else.
-    hidden = frozenset(full.model_fields) - frozenset(offered.model_fields)
+    hidden = _injected_fields(full)
     if isinstance(args, dict):
         args = {key: value for key, value in args.items() if key not in hidden}
     found = _open(full, hidden).model_validate(args)
@@ -188,6 +185,13 @@ def _is_json(value: Any) -> bool:
     if isinstance(value, list):
         return type(value) is list and all(map(_is_json, value))
     return value is None or type(value) in (str, int, float, bool)
+
+
+@cache
+def _injected_fields(schema: type[BaseModel]) -> frozenset[str]:
+    """The fields that LangGraph fills in. Not all that the model is not offered: LangChain leaves out some aliases."""
+    hints = {name: Annotated[info.annotation, None, *info.metadata] for name, info in schema.model_fields.items()}
+    return frozenset(name for name, hint in hints.items() if _is_injected_arg_type(hint))  # type: ignore[arg-type]
 
 
 @cache

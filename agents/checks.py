@@ -4,11 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
+UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
+GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.graphs.gate.Gate among the middleware."
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -51,7 +53,11 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
             found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
             continue
         try:
-            import_string("agents.registry.graph")(alias)
+            built = import_string("agents.registry.graph")(alias)
+            if names := import_string("agents.graphs.unguarded.names")(built):
+                found.append(
+                    Warning(UNGUARDED.format(alias=alias, names=", ".join(names)), hint=GUARD, id="agents.W001")
+                )
         except Exception as error:  # whatever a named module raises when it is imported
             hint = "Correct the dotted path, or the module that it names."
             found.append(Error(f"AGENTS[{alias!r}]: {error}", hint=hint, id="agents.E004"))

@@ -236,6 +236,13 @@ def odd_tools(settings: Any, oracle: None) -> None:
 
 
 @pytest.fixture
+def changing_tools(settings: Any, oracle: None) -> None:
+    """And those whose schemas change what they read."""
+    config = settings.AGENTS["default"]
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.changing_tools"]}}
+
+
+@pytest.fixture
 def crash(work: Callable[[], None], published: list[Any]) -> Callable[[], None]:
     """Work until the worker dies, then let its lease run out and the sweeper come by."""
 

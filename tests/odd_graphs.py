@@ -76,7 +76,7 @@ def deep_with_gate(agent: Agent) -> Any:
 
 
 def agent_as_tool(agent: Agent) -> Any:
-    """An agent that another one calls as a tool, which swallows whatever is raised inside."""
+    """An agent that another one calls as a tool."""
     inner = bare_agent(agent)
 
     @tool
@@ -130,6 +130,21 @@ def unguarded(amount: float) -> str:
     """A tool that a graph brings along by itself."""
     trace(f"unguarded {amount:g}")
     return "done"
+
+
+def with_its_own_tool(agent: Agent) -> Any:
+    """A graph that adds a tool of its own to those it was handed."""
+    return create_agent(agent.model(), tools=[*agent.tools, unguarded])
+
+
+def with_its_own_tool_and_gate(agent: Agent) -> Any:
+    """The same behind our gate."""
+    return create_agent(agent.model(), tools=[*agent.tools, unguarded], middleware=[ModelCalls(), Gate()])
+
+
+def broken(agent: Agent) -> Any:
+    """A graph that can't be built."""
+    raise KeyError("a node that is missing")
 
 
 def _wants_tools(state: MessagesState) -> bool:

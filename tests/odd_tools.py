@@ -1,9 +1,11 @@
 """Tools that do what tools may do though few of them do it: ask, answer strangely, hang, know only async."""
 
+import asyncio
 import datetime
 import threading
 from typing import Annotated
 
+import pydantic
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.types import Command, interrupt
@@ -132,3 +134,64 @@ def press() -> str:
     """Has no arguments."""
     trace("press")
     return "pressed"
+
+
+ENDS: dict[str, type[BaseException]] = {
+    "CancelledError": asyncio.CancelledError,
+    "SystemExit": SystemExit,
+    "KeyboardInterrupt": KeyboardInterrupt,
+    "GeneratorExit": GeneratorExit,
+    "StopIteration": StopIteration,
+    "TimeoutError": TimeoutError,
+    "RecursionError": RecursionError,
+}
+
+
+@tool
+def pay_and_raise(how: str) -> str:
+    """Ends with an exception after its effect."""
+    trace(f"pay_and_raise {how}")
+    if how == "ExceptionGroup":
+        raise BaseExceptionGroup("several", [asyncio.CancelledError()])
+    raise ENDS[how]("after the effect")
+
+
+@declare(Declaration(review=None))
+@tool
+def free_and_raise(how: str) -> str:
+    """The same, and free."""
+    trace(f"free_and_raise {how}")
+    raise ENDS[how]("after the effect")
+
+
+@tool
+async def pay_and_be_cancelled(amount: float) -> str:
+    """A coroutine that is cancelled after its effect."""
+    trace(f"pay_and_be_cancelled {amount:g}")
+    raise asyncio.CancelledError
+
+
+@tool
+def pay_then_invalid(amount: float) -> str:
+    """Its body raises the error that a schema raises."""
+    trace(f"pay_then_invalid {amount:g}")
+    return str(pydantic.TypeAdapter(int).validate_python("no number"))
+
+
+pay_then_invalid.handle_validation_error = True
+
+
+@declare(Declaration(review=None))
+@tool
+def say_it_failed(text: str, tool_call_id: Annotated[str, InjectedToolCallId]) -> ToolMessage:
+    """Tells by its result that it failed."""
+    return ToolMessage(text, tool_call_id=tool_call_id, status="error")
+
+
+@declare(Declaration(review=None))
+@tool
+def say_several(texts: list[str], tool_call_id: Annotated[str, InjectedToolCallId]) -> list[Command[None]]:
+    """Gives several things at once."""
+    trace("say_several")
+    message = ToolMessage(texts[0], tool_call_id=tool_call_id)
+    return [Command(update={"messages": [message]}), Command(update={})]

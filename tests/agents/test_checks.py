@@ -45,3 +45,33 @@ def test_a_missing_key_is_named(settings: Any) -> None:
 def test_there_has_to_be_a_default(settings: Any) -> None:
     settings.AGENTS = {}
     assert ids(checks.agents()) == ["agents.E005"]
+
+
+def checked(settings: Any, graph: str) -> Any:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    registry.agent.cache_clear()
+    registry.graph.cache_clear()
+    return checks.agents()
+
+
+def test_a_graph_that_can_not_be_built_is_named(settings: Any) -> None:
+    found = checked(settings, "broken")
+    assert ids(found) == ["agents.E004"]
+    assert "a node that is missing" in str(found[0].msg)
+
+
+@pytest.mark.parametrize("graph", ["own_agent", "tool_node", "subgraph", "with_its_own_tool_and_gate"])
+def test_a_graph_whose_tools_are_all_guarded_is_sound(settings: Any, graph: str) -> None:
+    assert checked(settings, graph) == []
+
+
+@pytest.mark.parametrize(("graph", "name"), [("with_its_own_tool", "unguarded"), ("deep", "write_file")])
+def test_tools_that_nobody_reviews_are_named(settings: Any, graph: str, name: str) -> None:
+    found = checked(settings, graph)
+    assert ids(found) == ["agents.W001"]
+    assert name in str(found[0].msg)
+    assert "charge" not in str(found[0].msg)
+
+
+def test_with_the_gate_a_deep_agents_own_tools_are_guarded(settings: Any) -> None:
+    assert checked(settings, "deep_with_gate") == []

@@ -140,3 +140,16 @@ def test_the_original_of_a_tool_is_left_as_it_is() -> None:
     from tests.oracle import free_charge
 
     assert type(free_charge).__name__ == "StructuredTool"
+
+
+@pytest.mark.parametrize("graph", ["tool_node", "agent_as_tool"])
+def test_a_run_that_is_over_is_not_kept_going_by_a_node_that_swallows_errors(
+    graph: str, using: Any, reviewer: Any, work: Any, monkeypatch: Any
+) -> None:
+    task = using(graph, GRAPHS[graph])
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    Interrupt.objects.update(args_text='{"amount":4.0}')  # somebody has altered it behind our back
+    work()
+    assert again(task).status == "error"
+    assert "altered afterwards" in again(task).message
+    assert calls() == []
