@@ -16,8 +16,9 @@ from typing_extensions import override
 from agents import arguments
 from agents.arguments import Arguments
 from agents.graphs import call_site
+from agents.graphs.execution import CallRequest
 from agents.graphs.guard import Guard, refused
-from agents.graphs.passage import CallRequest, go_through
+from agents.graphs.passage import go_through
 from agents.graphs.results import Result, is_body_error
 from agents.run import Run, active_run
 

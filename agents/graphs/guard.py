@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from agents import ledger
 from agents.arguments import Arguments, hidden_from_model
 from agents.graphs import call_site
-from agents.graphs.passage import CallRequest, go_through
+from agents.graphs.execution import CallRequest
+from agents.graphs.passage import go_through
 from agents.run import Run, active_run
 from agentsite.core.text import canonical
 

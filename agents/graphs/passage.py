@@ -5,31 +5,25 @@ each crash, and every decision is read from the database. A call may be part of 
 tool that calls it, and each of its calls has a row, an interrupt and an idempotency key of its own.
 """
 
-import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from dataclasses import replace
+from typing import NoReturn
 
-from django.conf import settings
 from django.db import connection
-from langchain_core.messages import BaseMessage, ToolMessage
-from langchain_core.tools import BaseTool, ToolException
-from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
+from langchain_core.messages import ToolMessage
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt as GraphQuestion
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
 
-from agents import arguments, failpoints, ledger, metrics, questions, tracing
+from agents import arguments, ledger, metrics, questions
 from agents.arguments import ArgumentError, Arguments
-from agents.context import CallContext, current_call, running
 from agents.graphs import in_doubt
-from agents.graphs.results import Result, dumped, is_error, loaded
+from agents.graphs.execution import CallRequest, Execution, InDoubt, enclosing_calls
+from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
-from agents.run import Run, RunEnded, RunFailure
-from agents.terms import Call, Declaration, Verdict, declaration_of
-from agentsite.core.database import is_away
+from agents.run import Run, RunFailure
+from agents.terms import Call, Verdict
 from agentsite.core.text import storable
 
 logger = logging.getLogger(__name__)
@@ -38,28 +32,10 @@ Kind = Interrupt.Kind
 Answer = Interrupt.Status
 
 MAX_ROUNDS = 5  # of asking the same call again
-# Every way in which Python lets a function end early. Of what else there may be (a green thread's time-out) the lease
-# takes care: the call stays started, and its task comes back with it in doubt.
-ENDS = (Exception, BaseExceptionGroup, asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 IN_TRANSACTION = (
     "{tool} was called inside an open database transaction, where its entry in the ledger could be undone. "
     "It was not run; the operator takes the call out of the transaction."
 )
-
-
-@dataclass(frozen=True)
-class CallRequest:
-    """One tool call as a model or a graph asks for it."""
-
-    tool: BaseTool | None  # None: there is no such tool
-    name: str
-    call_id: str
-    message_id: str  # of the model's message, or LangGraph's id of the node's run where there is none
-    args: Any  # as they were written
-    perform: Callable[[Arguments], Any]  # runs the tool itself
-    said: str = ""  # the model's words beside the call
-    malformed: str = ""  # what is wrong with the call itself, for the model
-    messages: Sequence[BaseMessage] | None = None  # the conversation, where it is known
 
 
 def go_through(run: Run, request: CallRequest) -> Result:
@@ -82,16 +58,8 @@ def go_through(run: Run, request: CallRequest) -> Result:
         run.let_go()
 
 
-class Passage:
+class Passage(Execution):
     """One tool call on its way."""
-
-    def __init__(self, run: Run, request: CallRequest) -> None:
-        self.run = run
-        self.request = request
-        self.name = request.name
-        self.call_id = request.call_id
-        self.message_id = request.message_id
-        self.declaration: Declaration = declaration_of(request.tool)
 
     def go(self) -> Result:
         """Return the result of the call, or of what a person decided about it."""
@@ -241,76 +209,19 @@ class Passage:
             self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, _outer_call()
         )
 
+    def execute(self, row: ToolCall, args: Arguments) -> Result:
+        """Run the tool; ask what became of it where that is not known."""
+        try:
+            return self.perform(row, args)
+        except InDoubt:
+            return self.replay(self.reread(row))
+
     def prove(self, answer: Interrupt, args_digest: str) -> None:
         """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
         asked = questions.digest_of(self.run.task.pk, answer.tool, answer.args_text, answer.verdict_text)
         if asked != answer.args_digest or args_digest != answer.answer_digest or answer.tool != self.name:
             logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
             raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
-
-    def execute(self, row: ToolCall, args: Arguments) -> Result:
-        """Run the tool and write what became of it."""
-        context = self.context(row)
-        self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
-        try:
-            failpoints.here("before-call")
-            with running(context), tracing.tool_call(self.name, asks=GraphBubbleUp):
-                result = self.request.perform(args)
-                failpoints.here("after-call")
-        except GraphInterrupt:
-            ledger.take_back(row)
-            raise
-        except ParentCommand as error:  # a command for a parent graph: the tool has run
-            self.close(row, ToolCall.Status.SUCCEEDED, dumped(self.tell(str(error))))
-            raise
-        except (RunEnded, RunFailure) as error:  # a sub-agent's run can't go on: neither can this one
-            if isinstance(getattr(error, "error", error), RunFailure):
-                self.close(row, ToolCall.Status.FAILED, dumped(self.tell(str(error))))
-            raise
-        except GraphBubbleUp:
-            raise
-        except ToolException as error:
-            return self.failed(row, str(error))
-        except ENDS as error:
-            logger.exception("task %s: tool %s failed", self.run.task.pk, self.name)
-            if row.reviewed and not self.declaration.idempotent:
-                ledger.mark_doubtful(row)
-                return self.replay(self.reread(row))
-            return self.failed(row, f"{type(error).__name__}: {error}")
-        row.result_text = dumped(result)
-        status = ToolCall.Status.FAILED if is_error(result) else ToolCall.Status.SUCCEEDED
-        if not self.close(row, status, row.result_text):
-            return self.stored(self.reread(row))
-        row.status = status
-        return self.stored(row)
-
-    def failed(self, row: ToolCall, reason: str) -> ToolMessage:
-        """Tell the model that it did not happen."""
-        message = self.tell(f"The tool failed: {reason}", status="error")
-        self.close(row, ToolCall.Status.FAILED, dumped(message))
-        return message
-
-    def close(self, row: ToolCall, status: str, result_text: str) -> bool:
-        """Write what became of the call, also where the database is away for a moment: else it would be in doubt.
-
-        False where somebody has settled it before.
-        """
-        return Retrying(
-            retry=retry_if_exception(is_away),
-            wait=wait_exponential(multiplier=0.2, max=5),
-            stop=stop_after_delay(settings.TASK_LEASE_SECONDS),
-            before_sleep=lambda state: connection.close(),
-            reraise=True,
-        )(ledger.close, row, status, result_text)
-
-    def asked_before(self, kind: str) -> Interrupt | None:
-        """The newest round of this call's question of that kind, where it was asked."""
-        return questions.asked_before(self.run.task, self.message_id, self.call_id, kind)
-
-    def was_edited(self) -> bool:
-        """Whether a person has changed the arguments of this call."""
-        answer = self.asked_before(Kind.TOOL_CALL)
-        return answer is not None and answer.status == Answer.EDITED
 
     def answered(self, asked: Interrupt) -> Interrupt:
         """The question, where it is answered; else the run pauses here."""
@@ -363,55 +274,15 @@ class Passage:
             Call(self.name, args.wire, task.session.user_id, agent.alias, declared, str(task.session_id))
         )
 
-    def context(self, row: ToolCall) -> CallContext:
-        """The surroundings that the tool may know."""
-        session = self.run.task.session
-        return CallContext(session.user_id, session.session_id, str(self.run.task.pk), str(row.pk), self.is_tainted())
-
-    def is_tainted(self) -> bool:
-        """Whether text from outside is or may be part of this conversation, or of that of an agent above it."""
-        outer = next(_current_calls(), None)
-        if self.request.messages is None or (outer is not None and outer.tainted):
-            return True
-        tools = [m for m in self.request.messages if isinstance(m, ToolMessage)]
-        return any(not declaration_of(self.run.agent.tool(m.name or "")).plain_result for m in tools)
-
-    def tell(self, text: str, *, status: Any = "success") -> ToolMessage:
-        """A message to the model in the place of the tool's own result."""
-        return ToolMessage(storable(text), name=self.name, tool_call_id=self.call_id, status=status)
-
     def denied(self, args: Arguments, verdict: Verdict) -> ToolMessage:
         """Tell the model, and the audit log, that the policy does not let the call through."""
         ledger.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
         return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
 
-    def stored(self, row: ToolCall, *, note: bool = True) -> Result:
-        """The result as the ledger has it; after an edit the model is told what was changed."""
-        if row.status == ToolCall.Status.STARTED:
-            self.lost()
-        changed = f"[A person changed the arguments to {row.args_text}]" if note and self.was_edited() else ""
-        return loaded(row.result_text, self.name, self.call_id, changed)
-
-    def reread(self, row: ToolCall) -> ToolCall:
-        """The row as it is now. Raises StaleAttempt where the task has been deleted."""
-        found = ledger.find(self.run.task, self.message_id, self.call_id)
-        return found if found is not None else self.lost()
-
-    def lost(self) -> NoReturn:
-        """The row was settled or removed by somebody else: this attempt is over."""
-        raise ledger.lifecycle.StaleAttempt
-
-
-def _current_calls() -> Iterator[CallContext]:
-    try:
-        yield current_call()
-    except LookupError:
-        return
-
 
 def _outer_call() -> uuid.UUID | None:
     """The ledger row of the call inside which this one is made."""
-    return next((uuid.UUID(call.idempotency_key) for call in _current_calls()), None)
+    return next((uuid.UUID(call.idempotency_key) for call in enclosing_calls()), None)
 
 
 def _given_up(answer: Interrupt) -> str:

@@ -24,7 +24,7 @@ TOLD = {
     "aliased": ('{"amountIn": 4}', {"amountIn": 4}, "amount=4"),
     "renamed": ('{"amountIn": 4}', {"amountIn": 4}, "amount=4"),
     "parsed": ('{"items": "[1, 2]"}', {"items": "[1,2]"}, "items=[1, 2]"),
-    "tagged": ('{"tags": ["b", "a"], "price": "1.5"}', {"tags": ["a", "b"], "price": "1.5"}, "tags=['a', 'b'] price=1.5"),
+    "tagged": ('{"tags": ["b", "a"], "price": 2}', {"tags": ["a", "b"], "price": "2"}, "tags=['a', 'b'] price=2"),
     "split": ('{"names": "a,b"}', {"names": ["a", "b"]}, "names=['a', 'b']"),
 }  # fmt: skip
 # tool: what the model writes, what would run; no wire form tells it

@@ -413,7 +413,7 @@ def test_a_declaration_that_changes_while_a_call_waits_releases_nothing(
 ) -> None:
     invoke('call charge with {"amount": 3} and call charge with {"amount": 4}')
     work()
-    monkeypatch.setattr("agents.graphs.passage.declaration_of", lambda tool: declaration)
+    monkeypatch.setattr("agents.graphs.execution.declaration_of", lambda tool: declaration)
     decide(Interrupt.objects.order_by("args_text")[0].pk, reviewer, Choice("reject", message="no"))
     work()
     assert calls() == []
@@ -423,7 +423,9 @@ def test_a_call_in_doubt_is_not_released_by_a_declaration_either(
     crashed: Task, work: Any, monkeypatch: Any, published: Any
 ) -> None:
     work()
-    monkeypatch.setattr("agents.graphs.passage.declaration_of", lambda tool: Declaration(review=None, idempotent=True))
+    monkeypatch.setattr(
+        "agents.graphs.execution.declaration_of", lambda tool: Declaration(review=None, idempotent=True)
+    )
     Task.objects.update(status="pending")
     published.append(crashed.pk)
     work()

@@ -145,7 +145,7 @@ def test_what_is_logged_in_a_thread_of_langgraph_belongs_to_the_task(
     monkeypatch.setenv("ORACLE", "/nowhere/oracle")
     task = invoke('call free_charge with {"amount": 3}')
     work()
-    failed = next(event for event in json_log() if event["logger"] == "agents.graphs.passage")
+    failed = next(event for event in json_log() if event["logger"] == "agents.graphs.execution")
     assert "FileNotFoundError" in failed["exception"]
     assert (failed["task"], failed["request_id"]) == (str(task.pk), task.request_id)
 
