@@ -10,7 +10,7 @@ from functools import cache
 from typing import Annotated, Any, cast
 
 import jsonschema
-from langchain_core.tools import BaseTool
+from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import _is_injected_arg_type
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
@@ -20,6 +20,12 @@ from agentsite.core.text import canonical, same, storable
 
 NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 VARIADIC = ("args", "kwargs")  # the names under which LangChain's schemas hold *args and **kwargs
+ONE_TEXT = {  # as LangChain describes a `Tool` without a schema
+    "type": "object",
+    "properties": {"__arg1": {"type": "string"}},
+    "required": ["__arg1"],
+    "additionalProperties": False,
+}
 UNFIT = (ValidationError, jsonschema.ValidationError, jsonschema.SchemaError, ValueError, TypeError, RecursionError)
 UNREVIEWABLE = (
     "{tool} can't be reviewed: its schema changes these arguments when it reads them, so that what a person would be "
@@ -110,8 +116,8 @@ def schema_of(tool: BaseTool | None) -> dict[str, Any]:
     """The tool's JSON schema, for the reviewer's form and the check of an edit."""
     if tool is None:
         return {}
-    schema = tool.tool_call_schema
-    found = schema if isinstance(schema, dict) else cast(type[BaseModel], schema).model_json_schema()
+    schema = _offered(tool)
+    found = schema if isinstance(schema, dict) else schema.model_json_schema()
     return {key: value for key, value in storable(found).items() if key not in ("title", "description")}
 
 
@@ -130,7 +136,7 @@ def _quietly(name: str, tool: BaseTool | None, args: Any) -> Arguments | None:
 
 
 def _read(tool: BaseTool, args: Any) -> Arguments:
-    offered = tool.tool_call_schema
+    offered = _offered(tool)
     if isinstance(offered, dict):  # a tool of an MCP server
         jsonschema.validate(args, offered, registry=NO_REMOTE)
         return Arguments(dict(args), dict(args))
@@ -147,6 +153,13 @@ def _read(tool: BaseTool, args: Any) -> Arguments:
     dumped = found.model_dump(mode="json", by_alias=False, round_trip=True, include=set(names))
     wire = {_key(found, name): _in_order(getattr(found, name), dumped[name]) for name in names if name in dumped}
     return Arguments(dict(storable(wire)), {name: getattr(found, name) for name in names})
+
+
+def _offered(tool: BaseTool) -> dict[str, Any] | type[BaseModel]:
+    """The schema that the model is shown."""
+    if isinstance(tool, Tool) and tool.args_schema is None:
+        return ONE_TEXT
+    return cast(dict[str, Any] | type[BaseModel], tool.tool_call_schema)
 
 
 def _passed(found: BaseModel, hidden: frozenset[str]) -> list[str]:
@@ -190,8 +203,13 @@ def _is_json(value: Any) -> bool:
 @cache
 def _injected_fields(schema: type[BaseModel]) -> frozenset[str]:
     """The fields that LangGraph fills in. Not all that the model is not offered: LangChain leaves out some aliases."""
-    hints = {name: Annotated[info.annotation, None, *info.metadata] for name, info in schema.model_fields.items()}
-    return frozenset(name for name, hint in hints.items() if _is_injected_arg_type(hint))  # type: ignore[arg-type]
+    return frozenset(name for name, info in schema.model_fields.items() if _is_injected(info))
+
+
+def _is_injected(info: FieldInfo) -> bool:
+    """Whether LangGraph fills it in, by its class as with ToolRuntime, or by what stands beside it in `Annotated`."""
+    hints: tuple[Any, ...] = (info.annotation, Annotated[info.annotation, None, *info.metadata])
+    return any(_is_injected_arg_type(hint) for hint in hints)
 
 
 @cache

@@ -110,12 +110,12 @@ class Guard:
         finally:
             _opened.reset(reset)
 
-    def _to_args_and_kwargs(self, tool_input: Any, tool_call_id: str | None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def _parse_input(self, tool_input: Any, tool_call_id: str | None) -> dict[str, Any]:
         """Return the values as they were read before: reading them twice would run something else."""
         opened = _opened.get()
         if opened is None or opened.tool != self.name:
             raise refused(self.name)
-        return (), dict(opened.values)
+        return dict(opened.values)
 
 
 def refused(tool: str) -> Refused:

@@ -1,5 +1,6 @@
 """A tool of one's own, from its declaration to its call. Also the tutorial of docs/tools.md, as a test to copy."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from agents import registry
 from agents.models import Interrupt, ToolCall
 from agents.terms import REVIEWERS, UNDECLARED, Declaration, Terms, Verdict, declaration_of, declare
 from memory.models import Memory
+from reviews.services import Choice, decide
 from tests.helpers import answer_of, open_review, resume
 from tests.oracle import calls
 
@@ -112,3 +114,41 @@ def test_a_path_that_names_no_tool(settings: Any, path: str) -> None:
     else:
         with pytest.raises(registry.Misconfigured):
             registry.agent("default")
+
+
+@pytest.fixture
+def kinds_of_tools(settings: Any) -> None:
+    config = settings.AGENTS["default"]
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.kinds_of_tools"]}}
+
+
+KINDS = {
+    "subclass": ({"amount": 3}, "subclass 3"),
+    "without_schema": ({"amount": 3}, "without_schema 3"),
+    "from_schema": ({"amount": 3}, "from_schema 3"),
+    "with_artifact": ({"amount": 3}, "with_artifact 3"),
+    "variadic": ({"amount": 3}, "variadic 3 () {}"),
+    "one_text": ({"__arg1": "x"}, "one_text 'x'"),
+    "handed_things": ({"amount": 3}, "handed_things 3 2 True"),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.usefixtures("kinds_of_tools")
+def test_every_kind_of_tool_is_reviewed_and_runs(name: str, invoke: Any, work: Any, reviewer: Any) -> None:
+    args, ran = KINDS[name]
+    task = invoke(f"call {name} with {json.dumps(args)}")
+    work()
+    assert open_review(task).args == args
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    work()
+    assert "done" in answer_of(task)
+    assert calls() == [ran]
+
+
+@pytest.mark.usefixtures("kinds_of_tools")
+def test_by_their_methods_tools_refuse() -> None:
+    for name in KINDS:
+        with pytest.raises(Exception, match="past its review"):
+            next(tool for tool in registry.agent("default").tools if tool.name == name)._run("3", config={})
+    assert calls() == []
