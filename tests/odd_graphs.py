@@ -142,6 +142,12 @@ def with_its_own_tool_and_gate(agent: Agent) -> Any:
     return create_agent(agent.model(), tools=[*agent.tools, unguarded], middleware=[ModelCalls(), Gate()])
 
 
+def renamed(agent: Agent) -> Any:
+    """A graph that gives a tool another name."""
+    tools = [one.model_copy(update={"name": "pay"}) for one in agent.tools if one.name == "charge"]
+    return create_agent(agent.model(), tools=tools)
+
+
 def broken(agent: Agent) -> Any:
     """A graph that can't be built."""
     raise KeyError("a node that is missing")

@@ -17,8 +17,12 @@ class Crash(BaseException):
 
 
 def trace(line: str) -> None:
+    try:
+        key = current_call().idempotency_key
+    except LookupError:  # in a test that takes the guard out
+        key = "none"
     with open(os.environ["ORACLE"], "a") as file:
-        file.write(f"{line} {current_call().idempotency_key}\n")
+        file.write(f"{line} {key}\n")
 
 
 def calls() -> list[str]:

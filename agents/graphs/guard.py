@@ -195,8 +195,7 @@ def _only_opened(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(function)
     def run_opened(*args: Any, **kwargs: Any) -> Any:
-        opened = _opened.get()
-        if opened is None or opened.tool != name:
+        if _opened.get() is None:
             raise refused(name)
         reset = _opened.set(None)
         try:

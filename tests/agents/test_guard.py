@@ -9,6 +9,7 @@ from agents import registry
 from agents.models import Interrupt, Task, ToolCall
 from reviews.models import AuditEntry
 from reviews.services import Choice, decide
+from tests import oracle
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
 
@@ -137,9 +138,16 @@ def test_outside_of_a_task_a_tool_refuses(way: str, db: Any) -> None:
 
 
 def test_the_original_of_a_tool_is_left_as_it_is() -> None:
-    from tests.oracle import free_charge
+    registry.agent("default")
+    assert type(oracle.charge).__name__ == "StructuredTool"
 
-    assert type(free_charge).__name__ == "StructuredTool"
+
+def test_a_tool_that_a_graph_gives_another_name_is_guarded_under_it(using: Any, reviewer: Any, work: Any) -> None:
+    task = using("renamed", 'call pay with {"amount": 3}')
+    assert (open_review(task).tool, calls()) == ("pay", [])
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    work()
+    assert calls() == ["charge 3"]
 
 
 @pytest.mark.parametrize("graph", ["tool_node", "agent_as_tool"])
@@ -153,3 +161,10 @@ def test_a_run_that_is_over_is_not_kept_going_by_a_node_that_swallows_errors(
     assert again(task).status == "error"
     assert "altered afterwards" in again(task).message
     assert calls() == []
+
+
+@pytest.mark.parametrize("graph", ["tool_node", "bare_agent", "deep"])
+def test_control_without_the_guard_a_tool_runs_unseen(graph: str, using: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(registry, "guarded", lambda tool: tool)
+    using(graph, GRAPHS[graph])
+    assert (calls(), Interrupt.objects.count(), ToolCall.objects.filter(tool="charge").count()) == (["charge 3"], 0, 0)
