@@ -61,6 +61,12 @@ def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> I
     return rows.order_by("-round").first()
 
 
+def was_edited(task: Task, message_id: str, tool_call_id: str) -> bool:
+    """Whether a person has changed the arguments of this call, in whatever round."""
+    rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id)
+    return rows.filter(kind=Interrupt.Kind.TOOL_CALL, status=Interrupt.Status.EDITED).exists()
+
+
 def agreed_terms(approval: Interrupt) -> Terms:
     """The terms of what was agreed to: an edit's own, where they call for a review, else those of the question."""
     asked = Verdict.from_text(approval.verdict_text)

@@ -141,8 +141,7 @@ class Execution:
 
     def was_edited(self) -> bool:
         """Whether a person has changed the arguments of this call."""
-        answer = self.asked_before(Interrupt.Kind.TOOL_CALL)
-        return answer is not None and answer.status == Interrupt.Status.EDITED
+        return questions.was_edited(self.run.task, self.message_id, self.call_id)
 
     def context(self, row: ToolCall) -> CallContext:
         """The surroundings that the tool may know."""

@@ -87,13 +87,7 @@ class Guard:
             raise refused(self.name)
         perform = partial(self._perform, tool_input, config, tool_call_id, kw)
         result = go_through(run, _request(self, run, site, tool_input, tool_call_id, perform))  # type: ignore[arg-type]
-        if tool_call_id is None and isinstance(
-            result, ToolMessage
-        ):  # in place of a result: a refusal, or a person's word
-            if result.status == "error":
-                raise ToolException(str(result.content))
-            return result.content
-        return result
+        return result if tool_call_id is not None else _bare(result)
 
     async def arun(self, tool_input: Any, *args: Any, **kw: Any) -> Any:
         """Take the call through its passage in a thread: the ledger is written synchronously."""
@@ -132,6 +126,15 @@ def refused(tool: str) -> Refused:
         finally:
             run.let_go()
     return Refused(text)
+
+
+def _bare(result: Any) -> Any:
+    """Return the result as a node gets it that calls the tool by itself. Raises ToolException where it has not run."""
+    if not isinstance(result, ToolMessage):
+        return result
+    if result.status == "error":
+        raise ToolException(str(result.content))
+    return result.content  # a person's word in place of the tool's result
 
 
 def _request(

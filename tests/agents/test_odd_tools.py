@@ -121,6 +121,7 @@ def test_an_edit_that_the_tool_takes_for_another_call_is_asked_again(paying: Any
     resume(api, paying, interrupt_id=str(asked.pk))
     work()
     assert calls() == ["pay carol 1"]
+    assert "A person changed the arguments" in tool_text(paying)
 
 
 def test_a_whole_number_is_the_number_that_it_stands_for(paying: Any, api: Any, work: Any) -> None:
