@@ -6,6 +6,8 @@ Data and broker of its own: a service that runs on this machine meanwhile neithe
 import os
 import shutil
 import tempfile
+import zlib
+from typing import Any
 
 DATA = tempfile.mkdtemp(prefix="agentsite-test-")
 
@@ -25,6 +27,18 @@ for name in (
     "SECRET_KEY",
 ):
     os.environ.pop(name, None)
+
+
+def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
+    """Keep one part of the files where AGENTSITE_TEST_PART asks for it ("1/2"): parts run side by side in CI."""
+    number, _, count = os.environ.get("AGENTSITE_TEST_PART", "").partition("/")
+    if not count:
+        return
+    parts: dict[bool, list[Any]] = {True: [], False: []}
+    for item in items:
+        parts[zlib.crc32(item.nodeid.partition("::")[0].encode()) % int(count) == int(number) - 1].append(item)
+    config.hook.pytest_deselected(items=parts[False])
+    items[:] = parts[True]
 
 
 def pytest_unconfigure() -> None:
