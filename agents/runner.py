@@ -90,7 +90,7 @@ def _until_over(graph: Any, run: Run) -> Outcome:
         with run.active():
             outcome = _driven(graph, run)
     except RunEnded as end:
-        raise end.error from end
+        raise end.error  # noqa: B904 - its cause tells whether the database was away
     if run.failure is not None:
         raise run.failure
     return outcome
