@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -18,6 +18,8 @@ from langchain_core.tools import BaseTool, StructuredTool
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
+
+COMPATIBLE = "agents.compatible.chat.CompatibleChat"  # imported where an agent has such a model: it takes a second
 
 
 class Misconfigured(Exception):
@@ -87,6 +89,7 @@ def _model(spec: str) -> BaseChatModel:
         if settings.OPENAI_BASE_URL:
             options["base_url"] = settings.OPENAI_BASE_URL
             options["use_responses_api"] = False  # servers that speak this API know chat completions
+        return cast(BaseChatModel, import_string(COMPATIBLE)(model=name, **options))
     return init_chat_model(name, model_provider=provider, **options)
 
 
