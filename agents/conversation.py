@@ -53,14 +53,14 @@ def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
 
 
 def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, Any]:
-    """What a completed task keeps: its messages, and beside them what endpoints want to see again with them."""
+    """Return what a completed task keeps: its messages, and beside them what endpoints want to see again."""
     own = {message["id"] for message in wire}
     records = returned.of_task([message for message in messages if message.id in own])
     return {"messages": wire, **({RETURNED: records} if records else {})}
 
 
 def of_result(result: dict[str, Any]) -> list[AnyMessage]:
-    """The messages that a completed task kept, as a model may be sent them."""
+    """Return the messages that a completed task kept, as a model may be sent them."""
     records = result.get(RETURNED, {})
     messages = from_wire(result.get("messages", []))
     for message in messages:
@@ -70,7 +70,7 @@ def of_result(result: dict[str, Any]) -> list[AnyMessage]:
 
 
 def shown(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A task's result as clients see it: what only endpoints need again may be the model's thoughts."""
+    """Return a task's result as clients see it: what only endpoints need again may be the model's thoughts."""
     return {key: value for key, value in result.items() if key != RETURNED} if result else result
 
 

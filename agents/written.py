@@ -19,12 +19,13 @@ class Malformed(Exception):
 
 
 def call(raw: Any) -> tuple[str, dict[str, Any] | None, str | None]:
-    """Name, arguments (None where none were given) and id of a call in OpenAI's form. Raises Malformed."""
+    """Read a call in OpenAI's form: its name, arguments (None where none were given) and id. Raises Malformed."""
     if not isinstance(raw, dict):
         raise Malformed("The call was no object.")
     kind = raw.get("type") or "function"
     if kind != "function":
-        raise Malformed(f"Calls of the type {shortened(repr(kind), 50)} are not known here. Call a function.")
+        known = f"the type {shortened(kind, 50)!r}" if isinstance(kind, str) else "such a type"
+        raise Malformed(f"Calls of {known} are not known here. Call a function.")
     function = raw.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(function, dict) or not isinstance(name, str) or not name.strip():
@@ -36,14 +37,14 @@ def call(raw: Any) -> tuple[str, dict[str, Any] | None, str | None]:
 
 
 def name_of(raw: Any) -> str | None:
-    """The name in a malformed call, where one can be made out."""
+    """Return the name in a malformed call, where one can be made out."""
     parts = [raw.get(key) for key in ("function", "custom")] if isinstance(raw, dict) else []
     names = [part.get("name") for part in parts if isinstance(part, dict)]
     return next((name for name in names if isinstance(name, str) and name.strip()), None)
 
 
 def arguments(text: Any) -> dict[str, Any] | None:
-    """The arguments in a call's text; None where there are none. Raises Malformed."""
+    """Read the arguments in a call's text; None where there are none. Raises Malformed."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return None
     if not isinstance(text, str):
@@ -66,7 +67,7 @@ def arguments(text: Any) -> dict[str, Any] | None:
 
 
 def flaw(value: Any) -> str:
-    """Why these arguments can't be stored as they are, for the model; empty where they can."""
+    """Tell the model why these arguments can't be stored as they are; empty where they can."""
     level = [value]
     for _ in range(MAX_LEVELS):
         if not level:
@@ -79,7 +80,7 @@ def flaw(value: Any) -> str:
 
 
 def integer(digits: str) -> int:
-    """The number, or one that is as little storable where it has more digits than Python reads."""
+    """Return the number, or one that is as little storable where it has more digits than Python reads."""
     return int(digits) if len(digits) < 1000 else LARGEST + 1
 
 

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from agents.compatible import reading, returned
 from agents.graphs.answers import told, worded
-from agentsite.core.text import digest
+from agentsite.core.text import digest, storable
 
 _taking_nothing: ContextVar[frozenset[str]] = ContextVar("tools of the current request that take no arguments")
 
@@ -52,7 +52,7 @@ class CompatibleChat(ChatOpenAI):
         origin = self._origin()
         found = [reading.read(one["message"], one.get("finish_reason"), origin, nothing) for one in choices]
         plain = [
-            {"message": one.plain, "finish_reason": choice.get("finish_reason"), "logprobs": choice.get("logprobs")}
+            {"message": one.plain, **{key: storable(choice.get(key)) for key in ("finish_reason", "logprobs")}}
             for one, choice in zip(found, choices, strict=True)
         ]
         result = super()._create_chat_result({**reading.envelope(body), "choices": plain}, generation_info)
@@ -90,7 +90,7 @@ def _dumped(response: openai.BaseModel) -> dict[str, Any]:
 
 
 def _parsed(response: Any) -> Any:
-    """What the client made of an answer in a format that was asked for."""
+    """Return what the client made of an answer in a format that was asked for."""
     return getattr(response.choices[0].message, "parsed", None) if response.choices else None
 
 

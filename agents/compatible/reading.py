@@ -40,7 +40,7 @@ class Reading:
 
 
 def decoded(body: bytes) -> Any:
-    """The JSON value in a response's body, also where numbers in it are endless or it is nested without measure.
+    """Return the JSON value in a response's body, also where a number in it is endless or it is nested without measure.
 
     None where it is no JSON.
     """
@@ -55,7 +55,7 @@ def decoded(body: bytes) -> Any:
 
 
 def envelope(body: dict[str, Any]) -> dict[str, Any]:
-    """The response's own fields, where they are of the types that langchain-openai expects."""
+    """Return the response's own fields, where they are of the types that langchain-openai expects."""
     texts = {key: body[key] for key in ("id", "model", "system_fingerprint", "service_tier") if _is_text(body.get(key))}
     usage = body.get("usage")
     counted = _counts(usage) if isinstance(usage, dict) else {}
@@ -75,7 +75,7 @@ def read(message: dict[str, Any], finish_reason: Any, origin: str, taking_nothin
     if isinstance(audio := message.get("audio"), dict):
         found.plain["audio"] = storable(audio)
     if old := message.get("function_call"):
-        found.plain["function_call"] = storable(old) if isinstance(old, dict) else {"name": str(old)}
+        found.plain["function_call"] = storable(old) if isinstance(old, dict) else {"name": json.dumps(storable(old))}
     if isinstance(refusal := message.get("refusal"), str):
         found.refusal = refusal
     raw = message.get("tool_calls") or []
@@ -119,7 +119,7 @@ def _text(raw: Any) -> str:
 
 
 def _content(content: Any) -> Any:
-    """As a message may hold it: a text, or a list of texts and objects."""
+    """Return the content as a message may hold it: a text, or a list of texts and objects."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, dict):
@@ -130,7 +130,7 @@ def _content(content: Any) -> Any:
 
 
 def _counts(usage: dict[str, Any]) -> dict[str, Any]:
-    """The whole numbers in a report of usage, one level of details included."""
+    """Return the whole numbers in a report of usage, one level of details included."""
     counts: dict[str, Any] = {}
     for key, value in usage.items():
         if isinstance(value, dict):
@@ -149,7 +149,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _shallow(text: str) -> str:
-    """The JSON text with a mark in place of what is nested too deeply for Python's parser."""
+    """Return the JSON text with a mark in place of what is nested too deeply for Python's parser."""
     pieces, depth, kept = [], 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":

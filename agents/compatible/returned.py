@@ -24,7 +24,7 @@ Record = dict[str, Any]  # {"origin": …, "fields": JSON as text, which a check
 
 
 def record(origin: str, message: Mapping[str, Any], calls: Iterable[tuple[str, Any]]) -> Record | None:
-    """What is to go back with this message of the endpoint, in its own form; None where there is nothing.
+    """Return what is to go back with this message of the endpoint, in its own form; None where there is nothing.
 
     Args:
         origin: names the endpoint and the model.
@@ -52,7 +52,7 @@ def give_back(message: BaseMessage, sent: dict[str, Any], origin: str) -> None:
 
 
 def of_task(messages: list[BaseMessage]) -> dict[str, Record]:
-    """By message id: what later tasks of the session send back with this task's messages."""
+    """Return, by message id, what later tasks of the session send back with this task's messages."""
     records = {str(one.id): one.additional_kwargs[RETURNED] for one in messages if RETURNED in one.additional_kwargs}
     if any(isinstance(message, AIMessage) and message.tool_calls for message in messages):
         return records
@@ -66,7 +66,7 @@ def _without_thought(kept: Record) -> Record | None:
 
 
 def _others(raw: Any, known: set[str]) -> dict[str, Any]:
-    """The fields beside the known ones. An empty one is kept: some endpoints want to see that too."""
+    """Return the fields beside the known ones. An empty one is kept: some endpoints want to see that too."""
     return {key: value for key, value in raw.items() if key not in known and value is not None} if raw else {}
 
 

@@ -20,7 +20,7 @@ DETAIL = {"type": "reasoning.text", "text": THOUGHT, "signature": "c2lnbmF0dXJl"
 
 
 def answer(name: str, completion: Parts) -> bytes | None:
-    """The body of the odd answer of this name, made from an ordinary completion; None for a name that is not known."""
+    """Return the body of the odd answer of this name, made from an ordinary completion; None for an unknown name."""
     if name in AROUND:
         return json.dumps({**completion, **AROUND[name]}).encode()
     change = ODDITIES.get(name)
@@ -31,6 +31,13 @@ def answer(name: str, completion: Parts) -> bytes | None:
     if about_calls == bool(choice["message"].get("tool_calls")) or change in BOTH:
         change(choice["message"], choice)
     return json.dumps(completion).replace('"<1e400>"', "1e400").replace('"<endless>"', ENDLESS).encode()
+
+
+def _nested(depth: int) -> Any:
+    value: Any = 1
+    for _ in range(depth):
+        value = {"a": value}
+    return value
 
 
 def _says(content: Any, finish_reason: Any = "stop", **fields: Any) -> Change:
@@ -88,7 +95,7 @@ def _cut(arguments: str | None, finish_reason: str) -> Change:
     return change
 
 
-def _half(finish_reason: str) -> Change:
+def _half(finish_reason: Any) -> Change:
     def change(message: Parts, choice: Parts) -> None:
         message["content"] = (message["content"] or "")[:20]
         choice["finish_reason"] = finish_reason
@@ -128,13 +135,6 @@ def _signed_blocks(message: Parts, choice: Parts) -> None:
     message["content"] = [thought, {"type": "text", "text": message["content"]}]
 
 
-def _nested(depth: int) -> Any:
-    value: Any = 1
-    for _ in range(depth):
-        value = {"a": value}
-    return value
-
-
 def _deep(depth: int) -> str:
     return '{"a":' * depth + "1" + "}" * depth
 
@@ -155,6 +155,7 @@ WORDS: dict[str, Change] = {
     "length-thinking": _says("<think>" + THOUGHT, "max_tokens", reasoning_content=THOUGHT),
     "broken-off": _says("", "error"),
     "number": _says(42),
+    "finish": _half({"a": _nested(DEEP), "b": 2**80}),
     "half": _half("length"),
     "half-max-tokens": _half("MAX_TOKENS"),
     "half-filter": _half("content_filter"),
@@ -193,7 +194,7 @@ CALLED: dict[str, Change] = {
     "id-object": _is(id={"a": 1}),
     "type-custom": _is(type="custom", function=None, custom={"name": "multiply", "input": "6 by 7"}),
     "type-number": _is(type=7),
-    "type-object": _is(type={"a": 1}),
+    "type-object": _is(type={"a": _nested(DEEP)}),
     "no-function": _is(function=None),
     "function-text": _is(function="multiply(6, 7)"),
     "name-missing": _named(),

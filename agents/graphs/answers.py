@@ -5,12 +5,13 @@ import unicodedata
 import uuid
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolMessage
 
 from agents.written import NO_JSON, flaw
-from agentsite.core.text import canonical, shortened, storable
+from agentsite.core.text import canonical, is_storable, shortened, storable
 
 BROKEN_CALLS = "agentsite_broken_calls"  # by call id: why the call can't run, for the model
 CUT_OFF = "agentsite_cut_off"  # why the answer ended early: one of the endings below
@@ -30,13 +31,7 @@ _ENDINGS = {
         "error|abort|cancel|malformed|interrupt|insufficient|time_?out|unexpected|incomplete|^other$"
     ),
 }
-_REASONS = (
-    "finish_reason",
-    "stop_reason",
-    "stopReason",
-    "done_reason",
-    "finishReason",
-)  # OpenAI, Anthropic, AWS, Ollama
+_REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "finishReason")  # by provider
 _CUT = {
     LENGTH: "the output limit was reached",
     FILTER: "the endpoint's content filter stopped it",
@@ -45,7 +40,9 @@ _CUT = {
 _SILENT = {"reasoning", "thinking", "redacted_thinking", "reasoning_content", "refusal", "non_standard"} | {
     *("tool_use", "tool_call", "function_call", "invalid_tool_call", "server_tool_call")
 }
-_THOUGHT = re.compile(r"\s*<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+# Some servers leave reasoning in the text, and of its tags only the closing one.
+_THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+_REST_OF_THOUGHT = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
 _NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # what endpoints take back
 
 
@@ -58,8 +55,12 @@ class Problem:
 
 
 def ending(reason: Any) -> str:
-    """How an answer ended, from the endpoint's word for it: LENGTH, FILTER, BROKEN_OFF, or empty where it is whole."""
-    word = str(reason or "").lower().replace("-", "_")
+    """Return how an answer ended: LENGTH, FILTER, BROKEN_OFF, or empty where it is whole.
+
+    Args:
+        reason: the endpoint's word for it.
+    """
+    word = _word(reason).lower().replace("-", "_")
     return next((kind for kind, pattern in _ENDINGS.items() if pattern.search(word)), "")
 
 
@@ -77,7 +78,7 @@ def cut_text(kind: str) -> str:
 
 
 def problem_of(message: BaseMessage) -> Problem | None:
-    """Why this message of the model can't stand as its answer; None where it can."""
+    """Return the problem with this message of the model as its answer; None where it can stand as one."""
     if not isinstance(message, AIMessage) or message.tool_calls:
         return None
     if message.invalid_tool_calls:  # in a graph without the middleware that tells the model
@@ -97,7 +98,7 @@ def problem_of(message: BaseMessage) -> Problem | None:
 
 
 def has_words(message: AIMessage) -> bool:
-    """Whether anything in the message is for people: reasoning and refusals are not."""
+    """Return whether anything in the message is for people: reasoning and refusals are not."""
     if "audio" in message.additional_kwargs:
         return True
     content = message.content
@@ -105,12 +106,12 @@ def has_words(message: AIMessage) -> bool:
 
 
 def worded(messages: Sequence[Any]) -> list[Any]:
-    """The messages to send, with a placeholder in place of each answer that has neither words nor calls."""
+    """Return the messages to send, with a placeholder for each answer that has neither words nor calls."""
     return [_worded(message) for message in messages]
 
 
 def told(messages: Sequence[Any]) -> list[Any]:
-    """The messages to send, with an error behind each invalid call that has had none.
+    """Return the messages to send, with an error behind each invalid call that has had none.
 
     In graphs without our middleware nothing else tells the model, and endpoints refuse calls without results.
     """
@@ -131,7 +132,7 @@ def told(messages: Sequence[Any]) -> list[Any]:
 
 
 def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
-    """The model's message with ids that are unique, and nothing in it that can't be stored.
+    """Return the model's message with ids that are unique, and nothing in it that can't be stored.
 
     Some servers send the same id with every answer, which would replace the earlier message; or no id or the same one
     for several calls, which would mix up their reviews and results.
@@ -167,25 +168,30 @@ def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
 
 
 def own_id(given: str | None, seen: set[str]) -> str:
-    """The call's id where it is one, else a new one. Adds it to those seen."""
-    own = given if given and given not in seen and len(given) <= MAX_ID else f"call_{uuid.uuid4().hex}"
+    """Return the call's id where it is usable, else a new one, and add it to those seen."""
+    usable = given and given not in seen and len(given) <= MAX_ID and is_storable(given)
+    own = str(given) if usable else f"call_{uuid.uuid4().hex}"
     seen.add(own)
     return own
 
 
 def cut_of(message: Any) -> str:
-    """How this answer of the model ended early; empty where it is whole, or no answer of the model."""
+    """Return how this answer of the model ended early; empty where it is whole, or no answer of the model."""
     if not isinstance(message, AIMessage):
         return ""
     return str(message.additional_kwargs.get(CUT_OFF) or ending(reason_of(message)))
 
 
 def reason_of(message: AIMessage) -> str:
-    """The endpoint's word for why the answer ended; empty where it gave none."""
+    """Return the endpoint's word for why the answer ended; empty where it gave none."""
     metadata = message.response_metadata
     incomplete = metadata.get("incomplete_details")  # OpenAI's Responses API
     found = [metadata.get(key) for key in _REASONS] + [incomplete.get("reason") if isinstance(incomplete, dict) else ""]
-    return next((str(reason) for reason in found if reason), "")
+    return next(filter(None, map(_word, found)), "")
+
+
+def _word(reason: Any) -> str:
+    return str(reason) if isinstance(reason, str | Enum) else ""
 
 
 def _wordless(message: AIMessage) -> Problem:
@@ -209,9 +215,10 @@ def _wordless(message: AIMessage) -> Problem:
 
 
 def _is_said(block: Any) -> bool:
-    """Whether a content, or a block of it, has words for people."""
+    """Return whether a content, or a block of it, has words for people."""
     if isinstance(block, str):
-        return any(unicodedata.category(char) not in _BLANK for char in _THOUGHT.sub("", block))
+        said = _REST_OF_THOUGHT.sub("", _THOUGHT.sub("", block))
+        return any(unicodedata.category(char) not in _BLANK for char in said)
     kind = block.get("type", "text") if isinstance(block, dict) else ""
     if kind in ("text", "output_text"):
         return isinstance(block.get("text"), str) and _is_said(block["text"])
@@ -225,8 +232,9 @@ def _has_thought(message: AIMessage) -> bool:
     blocks = message.content if isinstance(message.content, list) else []
     if any(isinstance(block, dict) and block.get("type") in _SILENT for block in blocks):
         return True
+    text = str(message.text)
     known = str(message.additional_kwargs).lower()
-    return "reasoning" in known or (isinstance(message.content, str) and bool(_THOUGHT.match(message.content)))
+    return "reasoning" in known or any(pattern.search(text) for pattern in (_THOUGHT, _REST_OF_THOUGHT))
 
 
 def _refusal(message: AIMessage) -> str:
@@ -243,7 +251,7 @@ def _worded(message: Any) -> Any:
 
 
 def _calls(message: AIMessage, offered: Container[str] | None) -> list[tuple[dict[str, Any], str]]:
-    """The message's calls in the order they were written, each with why it can't run."""
+    """Return the message's calls in the order they were written, each with why it can't run."""
     order = message.additional_kwargs.get(ORDER, [])
     found = [_judged(dict(call), offered) for call in message.tool_calls]
     found += [(_named(one), shortened(one["error"] or NO_JSON, MAX_REASON)) for one in message.invalid_tool_calls]
@@ -251,14 +259,14 @@ def _calls(message: AIMessage, offered: Container[str] | None) -> list[tuple[dic
 
 
 def _named(invalid: InvalidToolCall) -> dict[str, Any]:
-    """The invalid call as one that can be sent back."""
+    """Return the invalid call as one that can be sent back."""
     name = invalid["name"] or ""
     name = name if _NAME.fullmatch(name) else UNKNOWN
     return {"name": name, "args": {}, "id": invalid["id"], "type": "tool_call"}
 
 
 def _judged(call: dict[str, Any], offered: Container[str] | None) -> tuple[dict[str, Any], str]:
-    """The call, and why it can't run; nothing is said against any where it is not known what was offered."""
+    """Return the call and why it can't run; where it is not known what was offered, nothing speaks against it."""
     name = call["name"]
     call = {**call, "type": "tool_call"}
     if offered is None:
@@ -270,7 +278,7 @@ def _judged(call: dict[str, Any], offered: Container[str] | None) -> tuple[dict[
 
 
 def _json_only(extras: dict[str, Any]) -> dict[str, Any]:
-    """What of this is JSON, apart from what the calls and the marks above say already."""
+    """Return the entries that are JSON, apart from what the calls and the marks above say already."""
     ours = {"tool_calls", "parsed", "logprobs", BROKEN_CALLS, CUT_OFF, ORDER}
     kept = {key: value for key, value in extras.items() if key not in ours and value is not None}
     return {key: value for key, value in kept.items() if _is_json(value)}

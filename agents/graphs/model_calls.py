@@ -57,7 +57,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
     def answer(
         self, run: Run, request: ModelRequest[Run], handler: Callable[[ModelRequest[Run]], ModelResponse[Any]]
     ) -> ModelResponse[Any]:
-        """What the model answers, with retries where its end fails, made reliable. Raises RunFailure."""
+        """Return the model's answer, with retries where its end fails, made reliable. Raises RunFailure."""
         run.require_time()
         with watched(request.model) as watch:
             retrying = Retrying(
@@ -80,8 +80,8 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
 
 
 def prompted(given: SystemMessage | None, ours: str) -> SystemMessage | None:
-    """The system message with our prompt at its end, once: what a sub-agent or another middleware said is kept."""
-    if not ours or (given is not None and ours in given.text):
+    """Return the system message with our prompt at its end, once. A sub-agent's or another middleware's is kept."""
+    if not ours or (given is not None and f"\n\n{ours}\n\n" in f"\n\n{given.text}\n\n"):
         return given
     if given is None or not given.text.strip():
         return SystemMessage(ours)

@@ -55,7 +55,13 @@ def test_a_refusal_without_a_reason_is_said_to_be_one() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    ["x", "<think>hm</think>42", [{"type": "text", "text": "x"}], [{"type": "image_url", "image_url": {"url": "x"}}]],
+    [
+        "x",
+        "<think>hm</think>42",
+        "hm</think>42",
+        [{"type": "text", "text": "x"}],
+        [{"type": "image_url", "image_url": {"url": "x"}}],
+    ],
 )
 def test_these_are_words(content: Any) -> None:
     assert problem_of(AIMessage(content)) is None
@@ -72,6 +78,13 @@ def test_arguments_that_cannot_be_stored_are_no_arguments(args: Any) -> None:
 def test_the_largest_integers_are_kept(number: int) -> None:
     message: Any = reliable(AIMessage("", tool_calls=[{**CALL, "args": {"a": number}}]), {"multiply"})
     assert message.tool_calls[0]["args"] == {"a": number}
+
+
+@pytest.mark.parametrize("text", ["I think.</think>\n", "<thinking>a</thinking> <think>b</think>", "<THINK>a"])
+def test_these_are_none(text: str) -> None:
+    problem = problem_of(AIMessage(text))
+    assert problem is not None
+    assert "only reasoned" in problem.text
 
 
 def test_what_is_sent_has_no_message_without_words() -> None:

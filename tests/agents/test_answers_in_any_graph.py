@@ -85,6 +85,12 @@ def test_our_prompt_is_added_once() -> None:
     assert prompted(once, "Speak of hotels.") == once
 
 
+def test_our_prompt_is_added_where_its_words_only_stand_in_another_one() -> None:
+    found = prompted(SystemMessage("Be kind."), "Be")
+    assert found is not None
+    assert found.text == "Be kind.\n\nBe"
+
+
 def test_our_prompt_is_added_to_one_in_blocks() -> None:
     block = {"type": "text", "text": "Be kind.", "cache_control": {"type": "ephemeral"}}
     found = prompted(SystemMessage([block]), "Speak of hotels.")

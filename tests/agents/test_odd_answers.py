@@ -60,6 +60,11 @@ def test_what_it_says_then_counts(use_model: Use, asked: Any, name: str) -> None
     assert "first thing" in answer_of(asked(ASK))
 
 
+def test_an_end_that_is_no_word_is_an_ordinary_one(use_model: Use, asked: Any) -> None:
+    use_model("odd-finish")
+    assert answer_of(asked(ASK)) == "[demo model] This is"
+
+
 def test_an_answer_that_is_a_number_is_its_words(use_model: Use, asked: Any) -> None:
     use_model("odd-number")
     assert answer_of(asked(ASK)) == "42"
@@ -139,4 +144,4 @@ def test_no_thought_is_shown_to_clients(use_model: Use, asked: Any, api: APIClie
 
 
 def test_every_odd_answer_is_tried_here() -> None:
-    assert set(WORDS) - set(SAID) - set(HALF) == {"number"}
+    assert set(WORDS) - set(SAID) - set(HALF) == {"number", "finish"}
