@@ -1,16 +1,15 @@
-"""`ChatOpenAI` for endpoints that are only nearly like OpenAI's."""
+"""LangChain's clients of OpenAI-compatible endpoints, made fit for those that are only nearly like OpenAI's."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from typing import Any, Self
+from functools import cache
+from typing import Any
 
 import openai
-from langchain_core.language_models import LanguageModelInput
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
-from langchain_openai import ChatOpenAI
-from pydantic import model_validator
-from typing_extensions import override
+from langchain_openai.chat_models.base import BaseChatOpenAI
 
 from agents.compatible import reading, returned
 from agents.graphs.answers import told, worded
@@ -19,35 +18,47 @@ from agentsite.core.text import digest, storable
 _taking_nothing: ContextVar[frozenset[str]] = ContextVar("tools of the current request that take no arguments")
 
 
-class CompatibleChat(ChatOpenAI):
-    """Reads odd answers part by part, and sends back what the endpoint wants to see again."""
+def compatible(model: BaseChatModel) -> BaseChatModel:
+    """Return the model such that it reads odd answers; one that is no client of such endpoints is returned as it is.
 
-    disable_streaming: bool = True  # arguments in pieces are parsed before they are whole, so cut ones look like calls
+    The original is left as it is.
+    """
+    if not isinstance(model, BaseChatOpenAI) or isinstance(model, Compatible):
+        return model
+    update: dict[str, Any] = {"client": _Completions(model.client)} if model.client is not None else {}
+    if "disable_streaming" not in model.model_fields_set:
+        # Arguments in pieces are parsed before they are whole: cut ones would look like calls.
+        update |= {"disable_streaming": True, "streaming": False}
+    copy = model.model_copy(update=update)
+    object.__setattr__(copy, "__class__", _compatible_class(type(model)))
+    return copy
 
-    @model_validator(mode="after")
-    def _read_bodies(self) -> Self:
-        if self.client is not None and not isinstance(self.client, _Completions):
-            self.client = _Completions(self.client)
-        return self
 
-    @override
+class Compatible:
+    """Reads odd answers part by part, and sends back what the endpoint wants to see again.
+
+    Put in front of a client's own class.
+    """
+
+    model_name: str
+    root_client: Any
+
     def _generate(
         self, messages: list[BaseMessage], stop: list[str] | None = None, *args: Any, **kwargs: Any
     ) -> ChatResult:
         token = _taking_nothing.set(_without_parameters(kwargs.get("tools") or ()))
         try:
-            return super()._generate(messages, stop, *args, **kwargs)
+            return super()._generate(messages, stop, *args, **kwargs)  # type: ignore[misc]
         finally:
             _taking_nothing.reset(token)
 
-    @override
     def _create_chat_result(
         self, response: dict[str, Any] | openai.BaseModel, generation_info: dict[str, Any] | None = None
     ) -> ChatResult:
         body = response if isinstance(response, dict) else _dumped(response)
         choices = body.get("choices")
         if body.get("error") or not isinstance(choices, list) or not all(map(_has_message, choices)):
-            return super()._create_chat_result(response, generation_info)  # it says what is wrong
+            return super()._create_chat_result(response, generation_info)  # type: ignore[misc]  # it says what is wrong
         nothing = set(_taking_nothing.get(frozenset()))
         origin = self._origin()
         found = [reading.read(one["message"], one.get("finish_reason"), origin, nothing) for one in choices]
@@ -55,7 +66,8 @@ class CompatibleChat(ChatOpenAI):
             {"message": one.plain, **{key: storable(choice.get(key)) for key in ("finish_reason", "logprobs")}}
             for one, choice in zip(found, choices, strict=True)
         ]
-        result = super()._create_chat_result({**reading.envelope(body), "choices": plain}, generation_info)
+        sane = {**reading.envelope(body), "choices": plain}
+        result: ChatResult = super()._create_chat_result(sane, generation_info)  # type: ignore[misc]
         for generation, one in zip(result.generations, found, strict=True):
             if isinstance(generation.message, AIMessage):
                 one.complete(generation.message)
@@ -63,12 +75,11 @@ class CompatibleChat(ChatOpenAI):
             result.generations[0].message.additional_kwargs["parsed"] = parsed
         return result
 
-    @override
     def _get_request_payload(
         self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
     ) -> dict[str, Any]:
-        messages = told(worded(self._convert_input(input_).to_messages()))
-        payload: dict[str, Any] = super()._get_request_payload(messages, stop=stop, **kwargs)
+        messages = told(worded(self._convert_input(input_).to_messages()))  # type: ignore[attr-defined]
+        payload: dict[str, Any] = super()._get_request_payload(messages, stop=stop, **kwargs)  # type: ignore[misc]
         if "messages" in payload:  # else it is for OpenAI's Responses API
             origin = self._origin()
             for message, sent in zip(messages, payload["messages"], strict=True):
@@ -77,7 +88,13 @@ class CompatibleChat(ChatOpenAI):
 
     def _origin(self) -> str:
         """Name this endpoint and model: what another one signed is of no use to it, and may be refused."""
-        return digest(str(self.openai_api_base or ""), self.model_name)[:16]
+        return digest(str(getattr(self.root_client, "base_url", "")), str(self.model_name))[:16]
+
+
+@cache
+def _compatible_class(cls: type[BaseChatOpenAI]) -> type[BaseChatOpenAI]:
+    own = {"__module__": cls.__module__, "__doc__": cls.__doc__}
+    return type(f"Compatible{cls.__name__}", (Compatible, cls), own)
 
 
 def _without_parameters(tools: Sequence[Any]) -> frozenset[str]:

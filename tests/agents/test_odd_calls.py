@@ -76,6 +76,17 @@ def test_calls_that_are_no_list_are_told(use_model: Use, asked: Any) -> None:
     assert "no list" in answer_of(asked(BOTH))
 
 
+@pytest.mark.parametrize("factory", ["plain", "derived"])
+def test_it_is_the_same_for_a_model_that_a_function_makes(
+    use_model: Use, asked: Any, settings: Any, factory: str
+) -> None:
+    use_model("demo")
+    settings.AGENTS["default"]["MODEL"] = f"tests.agents.models_of_their_own.{factory}"
+    first, second = [one["content"] for one in messages_of(asked(BOTH)) if one["type"] == "tool"]
+    assert "a list" in first
+    assert second == "6"
+
+
 def test_every_malformed_call_is_tried_here() -> None:
     assert set(CALLED) - set(CUT) - set(REASONS) == {"calls-object"}
 
