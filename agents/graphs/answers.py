@@ -51,7 +51,8 @@ class Problem:
     """Why an answer is no answer."""
 
     text: str  # for the task's `message`
-    again: bool  # whether the model may simply be asked once more
+    kind: str  # for the metrics
+    again: bool = False  # whether the model may simply be asked once more
 
 
 def ending(reason: Any) -> str:
@@ -83,17 +84,18 @@ def problem_of(message: BaseMessage) -> Problem | None:
         return None
     if message.invalid_tool_calls:  # in a graph without the middleware that tells the model
         reason = shortened(message.invalid_tool_calls[0]["error"] or "it was not valid JSON", MAX_REASON)
-        return Problem(f"The model called a tool in a way that can't run: {reason}", again=True)
+        return Problem(f"The model called a tool in a way that can't run: {reason}", "invalid_call", again=True)
     if message.additional_kwargs.get("function_call"):
         return Problem(
             "The model called a function in the old `function_call` form. That form is not supported, so nothing has "
             "run; the operator needs a model or an endpoint that answers with `tool_calls`.",
+            "function_call",
             again=True,
         )
     if has_words(message):
         return None
     if refusal := _refusal(message):
-        return Problem(f"The model refused: {shortened(str(storable(refusal)), MAX_REFUSAL)}", again=False)
+        return Problem(f"The model refused: {shortened(str(storable(refusal)), MAX_REFUSAL)}", "refused")
     return _wordless(message)
 
 
@@ -200,18 +202,18 @@ def _wordless(message: AIMessage) -> Problem:
     word = shortened(str(storable(reason)), 50)
     if kind == LENGTH:
         text = f"The model used up its output limit before it said anything (it stopped with {word!r}). Trying again "
-        return Problem(text + "may help with a shorter request; the operator can raise the limit.", again=False)
+        return Problem(text + "may help with a shorter request; the operator can raise the limit.", "output_limit")
     if kind == FILTER and "refusal" in reason.lower():
-        return Problem(f"The model refused to answer and gave no reason (it stopped with {word!r}).", again=False)
+        return Problem(f"The model refused to answer and gave no reason (it stopped with {word!r}).", "refused")
     if kind == FILTER:
         text = f"The answer was stopped by the endpoint's content filter before it said anything ({word!r}). Trying "
-        return Problem(text + "again won't help until the request changes.", again=False)
+        return Problem(text + "again won't help until the request changes.", "content_filter")
     if kind == BROKEN_OFF:
         text = f"The endpoint broke off the model's answer before it said anything ({word!r})."
-        return Problem(f"{text} Try again later.", again=True)
+        return Problem(f"{text} Try again later.", "broken_off", again=True)
     if _has_thought(message):
-        return Problem("The model only reasoned and said nothing. Trying again may help.", again=True)
-    return Problem("The model said nothing and called no tool. Trying again may help.", again=True)
+        return Problem("The model only reasoned and said nothing. Trying again may help.", "no_answer", again=True)
+    return Problem("The model said nothing and called no tool. Trying again may help.", "no_answer", again=True)
 
 
 def _is_said(block: Any) -> bool:

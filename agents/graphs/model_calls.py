@@ -12,6 +12,7 @@ from langchain_core.messages import SystemMessage
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
+from agents import metrics
 from agents.graphs import answers
 from agents.graphs.watch import Watch, watched
 from agents.run import ModelFailure, Run
@@ -134,7 +135,10 @@ def _note_retry(run: Run, watch: Watch) -> Callable[[RetryCallState], None]:
 
 
 def _problem_of(response: ModelResponse[Any]) -> answers.Problem | None:
-    return next(filter(None, map(answers.problem_of, response.result)), None)
+    problem = next(filter(None, map(answers.problem_of, response.result)), None)
+    if problem is not None:
+        metrics.count(metrics.MODEL_ERRORS, problem.kind)
+    return problem
 
 
 def _name_of(tool: Any) -> str:
