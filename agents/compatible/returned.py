@@ -17,6 +17,7 @@ RETURNED = "agentsite_returned"
 # Known to langchain-openai, or of no use to the endpoint.
 MESSAGE = {"role", "content", "name", "id", "refusal", "tool_calls", "function_call", "audio", "parsed", "annotations"}
 CALL = {"id", "type", "index", "function"}
+FUNCTION = {"name", "arguments"}
 # Endpoints want it back in turns with calls, and ignore or refuse it in others: https://api-docs.deepseek.com/guides/thinking_mode
 THOUGHT = {"reasoning_content", "reasoning"}
 
@@ -32,7 +33,7 @@ def record(origin: str, message: Mapping[str, Any], calls: Iterable[tuple[str, A
     """
     fields = {
         "message": _others(message, MESSAGE),
-        "calls": {call_id: extras for call_id, raw in calls if (extras := _others(raw, CALL))},
+        "calls": {call_id: extras for call_id, raw in calls if (extras := _of_call(raw))},
         "blocks": isinstance(message.get("content"), list),
     }
     return {"origin": origin, "fields": _packed(fields)} if any(fields.values()) else None
@@ -46,7 +47,9 @@ def give_back(message: BaseMessage, sent: dict[str, Any], origin: str) -> None:
     fields = json.loads(kept["fields"])
     sent.update({key: value for key, value in fields["message"].items() if key not in sent})
     for call in sent.get("tool_calls") or []:
-        call.update(fields["calls"].get(call["id"], {}))
+        extras = dict(fields["calls"].get(call["id"], {}))
+        call["function"].update(extras.pop("function", {}))
+        call.update(extras)
     if fields["blocks"] and isinstance(message.content, list):
         sent["content"] = message.content  # langchain-openai leaves out blocks of reasoning
 
@@ -57,6 +60,13 @@ def of_task(messages: list[BaseMessage]) -> dict[str, Record]:
     if any(isinstance(message, AIMessage) and message.tool_calls for message in messages):
         return records
     return {key: kept for key, one in records.items() if (kept := _without_thought(one)) is not None}
+
+
+def _of_call(raw: Any) -> dict[str, Any]:
+    extras = _others(raw, CALL)
+    function = raw.get("function") if raw else None
+    inside = _others(function, FUNCTION) if isinstance(function, dict) else {}
+    return {**extras, "function": inside} if inside else extras
 
 
 def _without_thought(kept: Record) -> Record | None:

@@ -121,6 +121,7 @@ def _signed(message: Parts, choice: Parts) -> None:
     message["annotations"] = None
     for place, call in enumerate(message.get("tool_calls") or []):
         call["extra_content"] = {"google": {"thought_signature": f"c2ln{place}"}}
+        call["function"]["signature"] = f"c2ln{place}"
 
 
 def _signed_malformed(message: Parts, choice: Parts) -> None:

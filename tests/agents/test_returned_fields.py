@@ -28,6 +28,7 @@ def assert_whole(message: dict[str, Any]) -> None:
     assert message["reasoning_details"] == [DETAIL]
     signatures = [call["extra_content"]["google"]["thought_signature"] for call in message["tool_calls"]]
     assert signatures == [f"c2ln{place}" for place in range(len(signatures))]
+    assert [call["function"]["signature"] for call in message["tool_calls"]] == signatures
     assert "annotations" not in message
 
 
