@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -18,6 +18,8 @@ from langchain_core.tools import BaseTool, StructuredTool
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
+
+COMPATIBLE = "agents.compatible.chat.compatible"  # imported where an agent has such a model: it takes a second
 
 
 class Misconfigured(Exception):
@@ -49,7 +51,7 @@ def agent(alias: str) -> Agent:
         raise Misconfigured(f"AGENTS has no {alias!r}.")
     return Agent(
         alias=alias,
-        model=cache(lambda: _model(config["MODEL"])),
+        model=cache(lambda: _compatible(_model(config["MODEL"]))),
         tools=_tools(config.get("TOOLS", [])),
         policy=_named(config["POLICY"]),
         memory=_named(config["MEMORY"])(),
@@ -88,6 +90,13 @@ def _model(spec: str) -> BaseChatModel:
             options["base_url"] = settings.OPENAI_BASE_URL
             options["use_responses_api"] = False  # servers that speak this API know chat completions
     return init_chat_model(name, model_provider=provider, **options)
+
+
+def _compatible(model: BaseChatModel) -> BaseChatModel:
+    """Return the model such that it reads odd answers, where it is a client of OpenAI-compatible endpoints."""
+    if not any(cls.__module__.startswith("langchain_openai.") for cls in type(model).__mro__):
+        return model
+    return cast(BaseChatModel, import_string(COMPATIBLE)(model))
 
 
 def _tools(paths: list[str]) -> tuple[BaseTool, ...]:
