@@ -1,15 +1,19 @@
 """The arguments that a person gives, held against the tool's schema."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import jsonschema
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from referencing import Registry
 
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
 from agentsite.core.text import same
+from reviews.formats import CHECKER
 
+UNREADABLE = gettext_lazy("The tool's schema can't be read: these arguments can only be approved as they are.")
 NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 
 
@@ -31,12 +35,58 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if not schema.get("additionalProperties", "properties" not in schema):
         for name in sorted(set(given) - set(known)):
             errors.setdefault(name, []).append(_("The tool has no such argument."))
-    for error in jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).iter_errors(given):
+    for error in _found(schema, given, review.args):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:
         raise Invalid(_("The arguments do not fit the tool."), errors=errors)
     return dict(_completed(schema, given, schema.get("$defs", {})))
+
+
+def problems(schema: Any, given: Any, asked: Any) -> Iterator[jsonschema.ValidationError]:
+    """What the schema has against the given arguments. Raises whatever a schema that can't be read makes it raise.
+
+    Values obey the schema's formats, unless they are among what was asked: that is what the tool itself has accepted,
+    and nobody has to correct it in order to change something else.
+    """
+    known = set(_texts(asked))
+    checker = jsonschema.Draft202012Validator(schema, registry=NO_REMOTE, format_checker=CHECKER)
+    for error in checker.iter_errors(given):
+        if not _is_known(error, known):
+            yield error
+
+
+def _found(schema: Any, given: Any, asked: Any) -> list[jsonschema.ValidationError]:
+    try:
+        return list(problems(schema, given, asked))
+    except Exception as error:  # a tool's schema, perhaps from another server, can be broken in many ways
+        raise Invalid(errors={"args": [str(UNREADABLE)]}) from error
+
+
+def _is_known(error: jsonschema.ValidationError, known: set[tuple[Any, ...]]) -> bool:
+    """Whether the error is about nothing but the format of values that were asked."""
+    if error.validator in ("anyOf", "oneOf"):  # one of its branches fits but for that
+        branches: dict[Any, list[jsonschema.ValidationError]] = {}
+        for one in error.context or ():
+            branches.setdefault(one.schema_path[0], []).append(one)
+        return any(all(_is_known(one, known) for one in branch) for branch in branches.values())
+    return error.validator == "format" and (*_names(error.absolute_path), error.instance) in known
+
+
+def _texts(value: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The values that are no objects or lists, each behind the names that lead to it; places in lists say nothing."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from _texts(part, (*way, name))
+    elif isinstance(value, list):
+        for part in value:
+            yield from _texts(part, way)
+    else:
+        yield (*way, value)
+
+
+def _names(path: Any) -> tuple[str, ...]:
+    return tuple(one for one in path if isinstance(one, str))
 
 
 def is_unchanged(review: Interrupt, args: dict[str, Any]) -> bool:

@@ -31,6 +31,18 @@ MESSAGES: dict[str, Any] = {
 }
 
 
+FORMATS: dict[str, Any] = {
+    "date": _("Enter a date such as 2026-01-31."),
+    "time": _("Enter a time such as 09:30:00."),
+    "date-time": _("Enter a date and time such as 2026-01-31T09:30:00Z."),
+    "duration": _("Enter a duration such as PT1H30M (one and a half hours)."),
+    "email": _("Enter an email address."),
+    "idn-email": _("Enter an email address."),
+    "uri": _("Enter a full address such as https://example.com/page."),
+    "uuid": _("Enter a UUID such as 123e4567-e89b-12d3-a456-426614174000."),
+}
+
+
 def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
     """Where the error of a schema belongs, and what to say there."""
     while error.context:  # of several branches, the one that comes nearest
@@ -44,6 +56,8 @@ def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
 
 
 def _said(error: jsonschema.ValidationError) -> str:
+    if error.validator == "format" and error.validator_value in FORMATS:
+        return str(FORMATS[str(error.validator_value)])
     if text := MESSAGES.get(str(error.validator)):
         return str(text) % {"limit": error.validator_value}
     return str(_("This does not fit the tool's schema: %(error)s")) % {"error": error.message}

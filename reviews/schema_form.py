@@ -8,12 +8,10 @@ ends, and keys that were absent stay absent.
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema
 from django.utils.translation import gettext_lazy as _
 
 from agentsite.core.text import canonical, visible
-from reviews import schema_errors
-from reviews.arguments import NO_REMOTE
+from reviews import arguments, schema_errors
 from reviews.schema_fields import ABSENT, Choice, Json, Lines, Number, Part, Place, Text
 
 DEPTH = 5  # of nested groups; what lies deeper is JSON
@@ -117,11 +115,10 @@ class ArgumentsForm:
         if self.root is None or self.errors or not self.is_changed:
             return not self.errors
         try:
-            checker = jsonschema.Draft202012Validator(self.schema, registry=NO_REMOTE)
-            found = [schema_errors.explained(error) for error in checker.iter_errors(self.args)]
+            problems = arguments.problems(self.schema, self.args, self.asked)
+            found = [schema_errors.explained(error) for error in problems]
         except Exception:  # a tool's schema, perhaps from another server, can be broken in many ways
-            text = _("The tool's schema can't be read: these arguments can only be approved as they are.")
-            found = [([], str(text))]
+            found = [([], str(arguments.UNREADABLE))]
         for path, message in found:
             self.root.add_error(path, message)
         return not self.errors
