@@ -19,13 +19,12 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.admin import ReadOnly, link
 from agents.models import Interrupt
-from agentsite.core.text import shortened, visible
+from agentsite.core import marks
+from agentsite.core.text import visible
 from reviews import bulk, page, queue, rights, services
 from reviews.forms import BulkForm
 from reviews.models import Review
 from reviews.page_admin import ReviewPage
-
-LINE = 80  # characters of the arguments in the list
 
 
 @admin.register(Review)
@@ -102,9 +101,9 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         return format_html('<span class="badge risk-{}">{}</span>', row.risk, queue.RISKS.get(row.risk, row.risk))
 
     @admin.display(description=_("arguments"))
-    def arguments(self, row: Review) -> str:
-        """The arguments in one line."""
-        return visible(shortened(page.line(row), LINE))
+    def arguments(self, row: Review) -> SafeString:
+        """The arguments in one line, with how much of them it does not show."""
+        return marks.one_line(page.line(row))
 
     @admin.display(description=_("requester"), ordering="task__session__user_id")
     def requester(self, row: Review) -> str:
@@ -126,10 +125,12 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         """Until it expires."""
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
             return "–"
+        local = timezone.localtime(row.expires_at)
+        at = f"{formats.date_format(local, 'SHORT_DATETIME_FORMAT')} {local:%Z}"
         if row.expires_at > timezone.now():
-            at = f"{formats.localize(timezone.localtime(row.expires_at))} {timezone.localtime(row.expires_at):%Z}"
             return format_html('<span title="{}">{}</span>', at, timeuntil(row.expires_at, depth=1))
-        return format_html('<span class="badge overdue">{}</span>', _("overdue"))
+        since = _("overdue since %(at)s (%(time)s)") % {"at": at, "time": timesince(row.expires_at, depth=1)}
+        return format_html('<span class="badge overdue">{}</span>', since)
 
     @admin.display(description=_("claimed by"), empty_value="–")
     def claimed_by(self, row: Any) -> str | None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from agentsite.core.text import canonical, visible
-from reviews.schema_fields import ABSENT
+from agentsite.core.text import canonical
+from reviews.schema_parts import ABSENT
 
 CONTEXT = 2  # lines around a changed one
 
@@ -18,7 +18,7 @@ class Difference:
     """One argument that was changed."""
 
     name: str  # the way to it
-    lines: list[tuple[str, str]]  # ("+" | "-" | " ", text)
+    lines: list[tuple[str, str]]  # ("+" | "-" | " ", text), unmarked: the page names what is hidden
 
 
 def between(before: Any, after: Any) -> list[Difference]:
@@ -27,7 +27,7 @@ def between(before: Any, after: Any) -> list[Difference]:
     names = [*old, *(name for name in new if name not in old)]
     found = ((name, old.get(name, ABSENT), new.get(name, ABSENT)) for name in names)
     return [
-        Difference(" › ".join(map(visible, name)) or _("arguments"), _lines(one, other))
+        Difference(" › ".join(name) or _("arguments"), _lines(one, other))
         for name, one, other in found
         if not _same(one, other)
     ]
@@ -61,4 +61,4 @@ def _text(value: Any, *, plain: bool) -> str:
     """A string as it is, unless that would make it look like a value of another type."""
     if value is ABSENT:
         return _("(left out)")
-    return visible(value if plain else json.dumps(value, ensure_ascii=False, indent=2))
+    return str(value if plain else json.dumps(value, ensure_ascii=False, indent=2))

@@ -5,14 +5,19 @@ from typing import Any
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from agents.models import Interrupt
 from agents.terms import RESPONSE_TYPES
 from reviews.models import Review
 from reviews.rules import LONGEST, MOST_USES
-from reviews.schema_fields import unix
 from reviews.schema_form import ArgumentsForm
 from reviews.services import MESSAGE_LIMIT, Choice, allowed
+from reviews.typed_text import unix
 
 APPROVE = ("accept", "edit", "confirm")  # one button: whether it is an edit, the arguments say
+CHECK_AGAIN: dict[str, Any] = {
+    Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it once more."),
+    Interrupt.Kind.IN_DOUBT: _("If it happened the first time, running it again makes it happen twice."),
+}
 PREVIEW = "preview"  # decides nothing: shows the changes where no script does
 
 
@@ -45,7 +50,12 @@ class DecisionForm(forms.Form):
         self.overrides = overrides  # separation of duties, which takes a reason
         self.can_edit = "edit" in allowed(review)
         self.arguments = ArgumentsForm(review.args_schema, review.args, data if self.can_edit else None)
-        self.asks_once_more = False
+        self.asks_once_more = False  # the answer to what was sent is a question
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether letting it run takes a second word: of a high risk, and of what may have happened already."""
+        return self.review.risk == "high" or self.review.kind == Interrupt.Kind.IN_DOUBT
 
     def clean(self) -> dict[str, Any]:
         """Source: django.forms. A reject needs its reason here and an answer its text; a high risk asks once more."""
@@ -60,6 +70,11 @@ class DecisionForm(forms.Form):
         if self.overrides and kind != PREVIEW and not data.get("override_reason", "").strip():
             self.add_error("override_reason", _("Say why: the reason is kept with the decision."))
         return data
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the arguments are not those that were asked, or can't be read."""
+        return self.is_bound and (self.arguments.is_changed or bool(self.arguments.errors))
 
     @property
     def is_seen(self) -> bool:
@@ -79,9 +94,9 @@ class DecisionForm(forms.Form):
     def _clean_approval(self, data: dict[str, Any], *, is_confirmed: bool) -> None:
         if not self.arguments.validate():
             self.add_error(None, _("Some arguments do not fit the tool. Nothing was decided."))
-        elif self.review.risk == "high" and not is_confirmed and not self.errors:
+        elif self.needs_confirmation and not is_confirmed and not self.errors:
             self.asks_once_more = True
-            self.add_error("confirmed", _("This is a high-risk call. Check it once more."))
+            self.add_error("confirmed", CHECK_AGAIN[self.review.kind])
         data["response_type"] = "edit" if self.arguments.is_changed else "accept"
 
 

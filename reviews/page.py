@@ -7,18 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from django.urls import reverse
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agents import transcript
 from agents.models import Interrupt, Status, Task, ToolCall
 from agents.terms import Verdict
+from agentsite.core import marks
 from agentsite.core.text import readable
-from reviews import differences, rights, rules
+from reviews import differences, outcome, rights, rules
 from reviews.claims import held
 from reviews.models import Decision, Review
 
 EARLIER = 5  # tasks of the session that are shown before the one that asks
+LONG = 2_000  # characters of arguments above which the page says so at its top
 PAST = 5  # decisions on the same tool
 
 
@@ -49,13 +52,11 @@ def arguments(review: Interrupt) -> list[tuple[str, str]]:
 
 
 def line(review: Interrupt) -> str:
-    """The arguments in one line of any length, without those that are null, at any depth."""
+    """The arguments as one text of any length, without those that are null, at any depth."""
     args = _without_nulls(review.args)
     if isinstance(args, dict):
-        text = ", ".join(f"{name}: {written(value)}" for name, value in args.items())
-    else:
-        text = written(args)
-    return " ".join(text.split())
+        return ", ".join(f"{name}: {readable(value)}" for name, value in args.items())
+    return readable(args)
 
 
 def _without_nulls(value: Any) -> Any:
@@ -82,6 +83,11 @@ def conversation(review: Interrupt) -> list[tuple[str, str]]:
             said += [("ai", f"{call.tool}({written(call.args)})"), ("tool", result(call))]
     said.append(("ai", review.said))
     return [(who, text) for who, text in said if text]
+
+
+def _is_overdue(review: Interrupt) -> bool:
+    at = review.expires_at
+    return review.status == Interrupt.Status.PENDING and at is not None and at <= timezone.now()
 
 
 def changes(review: Interrupt) -> list[differences.Difference]:
@@ -124,6 +130,7 @@ def result(call: ToolCall | None) -> str:
 def phrases() -> dict[str, str]:
     """What scripts say, in the reader's language; %(n)s stands for a number."""
     return {
+        "blanks": json.dumps(marks.phrases()),
         "approve_one": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 1),
         "approve_many": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 2),
         "left_out": _("(left out)"),
@@ -156,5 +163,9 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "past": [(one, line(one.review)) for one in past(review, principal)],
         "timeline": timeline(review, call, claimed_by),
         "result": result(call),
+        "outcome": outcome.of(review, call),
+        "length": marks.length(review.args_text),
+        "is_long": len(review.args_text) > LONG,
+        "is_overdue": _is_overdue(review),
         "phrases": phrases(),
     }

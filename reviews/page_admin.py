@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils import timezone
@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from agents.models import Interrupt
 from agentsite.core.errors import AgentsiteError, Invalid
 from agentsite.core.text import visible
-from reviews import claims, differences, page, queue, rights, rules, services
+from reviews import claims, differences, page, previews, queue, rights, rules, services
 from reviews.forms import PREVIEW, AlwaysForm, DecisionForm
 from reviews.models import Review
 
@@ -35,6 +35,7 @@ class ReviewPage:
             path("first/", view(self.first_view), name="reviews_review_first"),
             path("<path:object_id>/next/", view(self.next_view), name="reviews_review_next"),
             path("<path:object_id>/claim/", view(self.claim_view), name="reviews_review_claim"),
+            path("<path:object_id>/preview/", view(self.preview_view), name="reviews_review_preview"),
             path("<path:object_id>/always/", view(self.always_view), name="reviews_review_always"),
         ]
 
@@ -63,6 +64,14 @@ class ReviewPage:
         except AgentsiteError as error:
             messages.error(request, error.detail)
         return _to(review)
+
+    def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What the call would do with the arguments as they are typed. Decides nothing."""
+        review = self._posted(request, object_id)
+        if "edit" not in services.allowed_for(request.user, review) and not rights.may_override(request.user, review):
+            raise PermissionDenied
+        form = DecisionForm(review, request.POST)
+        return JsonResponse({"preview": _preview(review, form)})
 
     def always_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let the very call that was approved through from now on, within bounds."""
@@ -135,6 +144,8 @@ class ReviewPage:
             "opts": self.opts,
             "title": visible(str(review)),
             "form": form,
+            "is_edited": form.is_edited,
+            "preview": _preview(review, form),
             "allowed": allowed,
             "overrides": overrides,
             "can_approve": "accept" in allowed or "edit" in allowed,
@@ -143,6 +154,15 @@ class ReviewPage:
             "typed": differences.between(form.arguments.asked, form.arguments.args) if form.is_bound else [],
         }
         return TemplateResponse(request, "admin/reviews/review/page.html", context)
+
+
+def _preview(review: Review, form: DecisionForm) -> str:
+    """What the call would do: as it was decided, or with what was typed; empty where that can't be told."""
+    if review.status != Interrupt.Status.PENDING:
+        return previews.of_decided(review)
+    if not form.is_edited:
+        return review.description
+    return "" if form.arguments.errors else previews.of_edit(review, form.arguments.args)
 
 
 def _to(review: Review | None) -> HttpResponse:

@@ -1,64 +1,21 @@
 """The parts of an arguments form that hold one value each."""
 
 import json
-import math
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from agentsite.core.text import canonical, storable, visible
+from agentsite.core import marks
+from agentsite.core.text import canonical, readable, storable, visible
+from reviews.schema_parts import ABSENT, Part, Place
+from reviews.typed_text import escaped, number, refuse, unix, unmarked
 
-LINE = 80  # characters that fit into a field of one line
-ROWS = 16  # lines of a field that grows
-
-
-class _Absent:
-    """That there is no such key: None is a value."""
-
-    def __bool__(self) -> bool:
-        return False
-
-
-ABSENT: Any = _Absent()
-
-
-@dataclass
-class Place:
-    """Where a value stands in the arguments."""
-
-    name: str  # of the form's field
-    key: str  # of the argument
-    schema: Any
-    value: Any
-    required: bool
-    nullable: bool = False
-    help: str = ""
-
-
-class Part:
-    """A value of the form, with what may be wrong with it."""
-
-    template = ""  # the part of argument.html that shows it
-
-    def __init__(self, place: Place) -> None:
-        self.place, self.value, self.name = place, place.value, place.name
-        self.errors: list[str] = []
-
-    def read(self, data: Mapping[str, str]) -> Any:
-        """The value as the data has it, or ABSENT. What can't be understood becomes an error."""
-        raise NotImplementedError
-
-    def add_error(self, path: list[Any], message: str) -> None:
-        """Put an error at the value that the path leads to, from here on."""
-        self.errors.append(message)
-
-    def all_errors(self) -> list[str]:
-        """The errors here and below."""
-        return self.errors
+NARROW = 19.0  # em of text that a field shows in a line on a page of 390 px
+NARROWER = 10.0  # em that a number's field or a list to choose from shows
+LINE = 80  # characters above which a schema's own bound makes a field a long one
+ROWS = 16  # lines of a field that grows: a text of more is shown above it, and the field scrolls
 
 
 class Field(Part):
@@ -78,8 +35,20 @@ class Field(Part):
 
     @property
     def rows(self) -> int:
-        """Lines to show at first."""
-        return min(ROWS, sum(1 + len(line) // LINE for line in self.text.split("\n")))
+        """Lines to show where the browser does not fit the field to its text."""
+        return min(ROWS, marks.rows(self.text, NARROW))
+
+    @property
+    def whole(self) -> str:
+        """What was asked, where the field alone does not show all of it: it is long, or holds what is not seen."""
+        if self.is_nothing:
+            return ""
+        asked = readable(self.value, indent=2)
+        return asked if self.cuts(asked) or marks.has_marks(asked) else ""
+
+    def cuts(self, asked: str) -> bool:
+        """Whether the field can't show this text as a whole on a narrow page. Its width is what counts."""
+        return marks.rows(self.original, NARROW) > ROWS
 
     def read(self, data: Mapping[str, str]) -> Any:
         """Source: Part."""
@@ -120,7 +89,8 @@ class Text(Field):
         super().__init__(place)
         longest = schema.get("maxLength")
         is_short = (isinstance(longest, int) and longest <= 4 * LINE) or (longest is None and len(self.text) <= LINE)
-        self.is_long = "\n" in self.text or not is_short or len(self.text) > 2 * LINE
+        self.is_one_line = is_short and "\n" not in self.text and len(self.text) <= 2 * LINE  # Enter ends no line
+        self.wraps = not self.is_one_line or marks.width(self.text) > NARROW
         self.can_be_nothing = place.nullable or not place.required
         self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
 
@@ -157,10 +127,9 @@ class Number(Field):
     """A whole or any number."""
 
     template = "number"
-    WHOLE = re.compile(r"-?\d{1,400}", re.ASCII)
 
     def __init__(self, place: Place, *, whole: bool) -> None:
-        self.whole = whole
+        self.is_whole = whole
         super().__init__(place)
 
     @staticmethod
@@ -174,7 +143,11 @@ class Number(Field):
 
     def parse(self, text: str) -> Any:
         """Source: Field."""
-        return number(text, whole=self.whole)
+        return number(text, whole=self.is_whole)
+
+    def cuts(self, asked: str) -> bool:
+        """Source: Field. A field of one line does not wrap."""
+        return marks.width(asked) > NARROWER
 
 
 class Choice(Field):
@@ -208,6 +181,10 @@ class Choice(Field):
     def write(self, value: Any) -> str:
         """Source: Field."""
         return canonical(value)
+
+    def cuts(self, asked: str) -> bool:
+        """Source: Field. A list to choose from does not wrap."""
+        return marks.width(asked) > NARROWER
 
     def parse(self, text: str) -> Any:
         """Source: Field."""
@@ -274,49 +251,10 @@ class Json(Field):
     def parse(self, text: str) -> Any:
         """Source: Field."""
         try:
-            value = json.loads(text, parse_constant=_refuse)
+            value = json.loads(text, parse_constant=refuse)
         except json.JSONDecodeError as error:
             place = {"line": error.lineno, "column": error.colno}
             raise ValueError(_("This is no JSON: look at line %(line)s, column %(column)s.") % place) from error
         except RecursionError as error:
             raise ValueError(_("This JSON is nested too deeply.")) from error
         return storable(value)
-
-
-def unix(text: str) -> str:
-    """The text as it is stored, with the line ends that a browser changed, changed back."""
-    return str(storable(text)).replace("\r\n", "\n").replace("\r", "\n")
-
-
-def unmarked(text: str, original: str) -> str:
-    """The text with marks of hidden characters turned back into those that the original has."""
-    for char in {char for char in original if visible(char) != char} if visible(original) != original else ():
-        text = text.replace(visible(char), char)
-    return text
-
-
-def escaped(text: str) -> str:
-    """JSON with every hidden character of its strings as an escape: it still says the same."""
-    if visible(text) == text:
-        return text
-    return "".join(char if visible(char) == char else json.dumps(char)[1:-1] for char in text)
-
-
-def number(text: str, *, whole: bool) -> Any:
-    """The number that was typed, in its own form. Raises ValueError."""
-    text = text.strip()
-    if Number.WHOLE.fullmatch(text):
-        return int(text)
-    if whole:
-        raise ValueError(_("Write a whole number."))
-    try:
-        value = json.loads(text, parse_constant=_refuse)
-    except (ValueError, RecursionError):
-        value = None
-    if not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError(_("Write a number."))
-    return value
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(_("%(name)s is no JSON.") % {"name": name})

@@ -12,7 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from agentsite.core.text import canonical, visible
 from reviews import arguments, schema_errors
-from reviews.schema_fields import ABSENT, Choice, Json, Lines, Number, Part, Place, Text
+from reviews.schema_fields import Choice, Json, Lines, Number, Text
+from reviews.schema_parts import ABSENT, Part, Place
 
 DEPTH = 5  # of nested groups; what lies deeper is JSON
 PARTS = 200  # fields of one form: Django takes 1,000 in a request, and nobody reads that many

@@ -72,11 +72,15 @@ def shortened(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-# Bidirectional controls, zero-width and invisible characters, tags, variation selectors of the supplement.
-_INVISIBLE = re.compile(
-    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f"
-    "\ufeff\uffa0\ufff0-\ufffb\U000e0000-\U000e0fff\x00-\x08\x0b-\x1f\x7f-\x9f]"
+# Control and format characters, everything that Unicode calls ignorable, fillers without a glyph, private use: what
+# paints nothing, paints the same as another one, or reorders its neighbours. Newline and tab are not among them.
+HIDDEN = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
+    "\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ue000-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0"
+    "\ufff0-\ufffb\ufffe\uffff\U000110bd\U000110cd\U00013430-\U00013440\U00016fe4\U0001bca0-\U0001bca3\U0001d159"
+    "\U0001d173-\U0001d17a\U000e0000-\U0010ffff"
 )
+_HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def visible(text: str) -> str:
@@ -84,4 +88,4 @@ def visible(text: str) -> str:
 
     What a reviewer reads is then what the tool gets: escaping for HTML alone lets all of these through.
     """
-    return _INVISIBLE.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)
+    return _HIDDEN.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)

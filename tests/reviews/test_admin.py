@@ -116,8 +116,9 @@ def test_without_a_script_the_changes_are_shown_before_they_are_sent(desk: Clien
 def test_where_no_edit_is_allowed_no_argument_can_be_changed(desk: Client, booking: Interrupt, work: Any) -> None:
     Interrupt.objects.update(kind="in_doubt")
     assert 'name="arg-0"' not in desk.get(page_of(booking)).content.decode()
-    post(desk, booking, "accept", **{"arg-0": "Savoy"})
+    post(desk, booking, "confirm", **{"arg-0": "Savoy"})
     assert status_of(booking) == "approved"
+    assert booking.args == {"hotel_name": "Ritz", "nights": 2}
 
 
 @pytest.mark.parametrize(("kind", "field"), [("reject", "message"), ("response", "answer")])
@@ -269,7 +270,7 @@ def test_a_review_that_is_not_there_is_not_found(desk: Client, booking: Interrup
 def test_a_doubt_has_its_own_words(desk: Client, booking: Interrupt) -> None:
     Interrupt.objects.update(kind="in_doubt")
     content = desk.get(page_of(booking)).content.decode()
-    for words in ("What became of this call?", "Run it again", "It happened", "Give up"):
+    for words in ("Outcome unknown", "Run it again", "Mark as done", "Don't retry"):
         assert words in content
     assert 'name="arg-0"' not in content
 

@@ -1,5 +1,6 @@
 """The queue's tabs, order and filters, and the badge in every page's header."""
 
+from html import unescape
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from agents.models import Interrupt, Task
+from agentsite.core import marks
 from reviews import page
 from tests.conftest import grant
 
@@ -130,14 +132,14 @@ def test_hidden_characters_are_marked_in_the_list_and_the_title(desk: Client, wa
         ('{"hotel": "Ritz", "note": null}', "hotel: Ritz"),
         (
             '{"changes": {"email": null, "tier": "gold", "tags": [{"a": null, "b": 1}]}}',
-            '"tier": "gold", "tags": [ { "b": 1',
+            '{"tier": "gold", "tags": [{"b": 1}]}',
         ),
-        ('"a\\nplain text"', "a plain text"),
-        ("[1, null]", "[ 1, null ]"),
+        ('"a\\nplain  text"', 'a<mark class="unseen">↵</mark>plain  text'),
+        ("[1, null]", "[1, null]"),
     ],
 )
 def test_arguments_stand_in_one_line_without_what_is_null(asked: str, shown: str) -> None:
-    line = page.line(Interrupt(args_text=asked))
+    line = unescape(marks.one_line(page.line(Interrupt(args_text=asked))))
     assert shown in line
     assert "\n" not in line
     assert "note" not in line

@@ -1,6 +1,7 @@
 // What has been changed in the arguments form, and the live difference.
 
-import { difference, visible } from "./lines.js";
+import { difference } from "./lines.js";
+import { fill } from "./marks.js";
 
 function fieldsOf(form) {
   return [...form.querySelectorAll("[data-original]")];
@@ -32,7 +33,7 @@ function labelOf(field) {
 
 function shown(form, field, text, isMissing) {
   if (isMissing) return form.dataset.left_out;
-  if (!(field instanceof HTMLSelectElement)) return visible(text);
+  if (!(field instanceof HTMLSelectElement)) return text;
   return [...field.options].find((option) => option.value === text)?.textContent ?? text;
 }
 
@@ -55,11 +56,11 @@ export function show(list, changes) {
       const [one, title, pre] = ["div", "p", "pre"].map((tag) => document.createElement(tag));
       one.className = "diff-one";
       title.className = "diff-name";
-      title.textContent = name;
+      fill(title, name);
       pre.className = "diff";
       for (const [sign, text] of lines) {
         const line = document.createElement({ "+": "ins", "-": "del" }[sign] ?? "span");
-        line.textContent = text;
+        fill(line, text);
         pre.append(line);
       }
       one.append(title, pre);

@@ -45,11 +45,3 @@ function shortened(lines) {
   });
   return found;
 }
-
-// As agentsite.core.text.visible marks them.
-const INVISIBLE =
-  /[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\u{e0000}-\u{e0fff}\x00-\x08\x0b-\x1f\x7f-\x9f]/gu;
-
-export function visible(text) {
-  return text.replace(INVISIBLE, (char) => `\\u{${char.codePointAt(0).toString(16)}}`);
-}

@@ -4,17 +4,32 @@ import { changesOf, leaveOutUntouched, show } from "./changes.js";
 import { hold } from "./claim.js";
 import * as draft from "./draft.js";
 import { isReady, listen, rest, sending } from "./keys.js";
+import { nameBlanks } from "./marks.js";
+import { follow } from "./preview.js";
 
 const form = document.getElementById("content-main");
 const approve = document.getElementById("approve");
 const dialog = document.getElementById("once-more");
 const list = document.getElementById("changes-list");
 
+nameBlanks(JSON.parse(form.dataset.blanks));
+
+// The dialog tells what the page tells: the call as it would run now.
+function refreshDialog(changes) {
+  const place = dialog?.querySelector("[data-changes]");
+  if (!place) return;
+  show(place, changes);
+  place.hidden = changes.length === 0;
+  dialog.querySelector("[data-unchanged]").hidden = changes.length > 0;
+}
+
 function refresh() {
   if (!list) return;
   const changes = changesOf(form);
   show(list, changes);
   document.getElementById("changes").hidden = changes.length === 0;
+  refreshDialog(changes);
+  follow(form, changes.length > 0);
   const label = approve?.querySelector("[data-label]");
   if (!label) return;
   label.dataset.plain ??= label.textContent;
@@ -30,29 +45,37 @@ function open(id) {
   return true;
 }
 
-function press(selector) {
-  const found = document.querySelector(selector);
-  found?.click();
-  return found !== null;
+// What a key does is what the element that names it does.
+function press(element) {
+  if (element.matches("summary")) return open(element.closest("details").id);
+  element.click();
+  return true;
 }
 
+// Focus the first argument. The key itself is no text.
+function edit() {
+  const field = [...form.querySelectorAll("[data-original]")].find((one) => one.checkVisibility());
+  field?.focus();
+  return field !== undefined;
+}
+
+// Ctrl+Enter: in a panel or the dialog what its button does; else approve, but never run a call again.
 function send() {
   const panel = document.activeElement?.closest("details.panel[open]");
-  const button = panel ? panel.querySelector("button") : (dialog?.open ? dialog.querySelector("[data-confirm]") : approve);
+  const button = panel ? panel.querySelector("button") : (dialog?.open ? dialog.querySelector("[data-confirm]") : approve?.matches(".approve") ? approve : null);
   button?.click();
 }
 
 form.addEventListener("input", (event) => {
   const box = form.querySelector(`[data-none-of="${event.target.id}"]`);
   if (box && event.target.value) box.checked = false;
-  if (event.target.dataset.original !== undefined && event.target.tagName === "TEXTAREA") grow(event.target);
   refresh();
   draft.keep(form);
 });
 
 // In a field of one line Enter would press the first button of the form.
 form.addEventListener("keydown", (event) => {
-  if (event.key === "Enter" && event.target.matches("input[type=text]") && !event.ctrlKey && !event.metaKey) event.preventDefault();
+  if (event.key === "Enter" && event.target.matches("input[type=text], [data-one-line]") && !event.ctrlKey && !event.metaKey) event.preventDefault();
 });
 
 form.addEventListener("submit", (event) => {
@@ -80,11 +103,6 @@ window.addEventListener("pageshow", (event) => {
 
 document.querySelector("[data-close]")?.addEventListener("click", () => dialog.close());
 
-function grow(area) {
-  const lines = area.value.split("\n").reduce((sum, line) => sum + 1 + Math.floor(line.length / 80), 0);
-  area.rows = Math.min(16, Math.max(area.rows, lines));
-}
-
 function note(text) {
   const line = document.createElement("p");
   line.className = "note";
@@ -99,14 +117,5 @@ said.scrollTop = said.scrollHeight;
 hold(form);
 if (draft.restore(form)) note(form.dataset.draft);
 refresh();
-listen(
-  {
-    a: () => press("#approve"),
-    r: () => open("reject"),
-    s: () => open("answer"),
-    e: () => form.querySelector("[data-original]")?.focus() ?? false,
-    n: () => press("#skip"),
-    u: () => press("#queue"),
-  },
-  send,
-);
+const named = [...form.querySelectorAll("[aria-keyshortcuts]")].map((one) => [one.getAttribute("aria-keyshortcuts"), () => press(one)]);
+listen({ ...Object.fromEntries(named), e: edit }, send);

@@ -1,0 +1,76 @@
+"""What a call would do, in its tool's own words, for arguments that a reviewer has edited.
+
+The preview that stands on a review was computed in the worker from the arguments that were asked. It says nothing about
+others, so it is never shown beside them: the tool's declaration is asked again, here, or nothing is shown.
+"""
+
+import copy
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connections
+from django.utils.module_loading import import_string
+
+from agents.models import Interrupt
+from agents.terms import declaration_of
+from agentsite.core.errors import Invalid
+from agentsite.core.text import same, storable
+from reviews import arguments
+
+logger = logging.getLogger(__name__)
+
+AT_ONCE = 4  # previews that are computed in one process; a tool that never answers keeps its place
+_places = threading.BoundedSemaphore(AT_ONCE)
+
+
+def of_edit(review: Interrupt, given: Any) -> str:
+    """What the call would do with these arguments; empty where that can't be told, or where they don't fit the tool."""
+    if review.kind != Interrupt.Kind.TOOL_CALL or not review.tool:
+        return ""
+    try:
+        args = arguments.edited(review, given)
+    except Invalid:
+        return ""
+    if same(args, review.args):
+        return review.description
+    return _within(settings.PREVIEW_SECONDS, lambda: _computed(review, args))
+
+
+def of_decided(review: Interrupt) -> str:
+    """The preview of what was asked, where that is what was decided; an edit's own is not kept."""
+    return "" if review.status == Interrupt.Status.EDITED else review.description
+
+
+def _computed(review: Interrupt, args: dict[str, Any]) -> str:
+    # LangChain comes with the registry: the web process imports it when the first edit needs it, and not before.
+    tool = import_string("agents.registry.agent")(review.task.agent).tool(review.tool)
+    preview = declaration_of(tool).preview
+    if preview is None:
+        return str(storable(tool.description)) if tool is not None else ""
+    return str(storable(preview(copy.deepcopy(args))))
+
+
+def _within(seconds: float, work: Callable[[], str]) -> str:
+    """The result of the work if it comes in time, in a thread of its own: a tool's code may hang."""
+    deadline = time.monotonic() + seconds
+    if seconds <= 0 or not _places.acquire(timeout=seconds):
+        return ""
+    found: list[str] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except Exception:
+            logger.exception("a preview failed")
+        finally:
+            connections.close_all()  # this thread's own
+            _places.release()
+
+    thread = threading.Thread(target=run, name="preview", daemon=True)
+    thread.start()
+    thread.join(max(0.0, deadline - time.monotonic()))
+    return found[0] if found else ""
