@@ -129,8 +129,8 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         at = f"{formats.date_format(local, 'SHORT_DATETIME_FORMAT')} {local:%Z}"
         if row.expires_at > timezone.now():
             return format_html('<span title="{}">{}</span>', at, timeuntil(row.expires_at, depth=1))
-        since = _("overdue since %(at)s (%(time)s)") % {"at": at, "time": timesince(row.expires_at, depth=1)}
-        return format_html('<span class="badge overdue">{}</span>', since)
+        since = _("since %(at)s") % {"at": at}
+        return format_html('<span class="badge overdue">{}</span> <span class="since">{}</span>', _("overdue"), since)
 
     @admin.display(description=_("claimed by"), empty_value="–")
     def claimed_by(self, row: Any) -> str | None:

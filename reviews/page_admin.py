@@ -71,7 +71,8 @@ class ReviewPage:
         if "edit" not in services.allowed_for(request.user, review) and not rights.may_override(request.user, review):
             raise PermissionDenied
         form = DecisionForm(review, request.POST)
-        return JsonResponse({"preview": _preview(review, form)})
+        preview = _preview(review, form)
+        return JsonResponse({"preview": preview or "", "is_late": preview is None})
 
     def always_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Let the very call that was approved through from now on, within bounds."""
@@ -145,7 +146,7 @@ class ReviewPage:
             "title": visible(str(review)),
             "form": form,
             "is_edited": form.is_edited,
-            "preview": _preview(review, form),
+            "preview": _preview(review, form) or "",
             "allowed": allowed,
             "overrides": overrides,
             "can_approve": "accept" in allowed or "edit" in allowed,
@@ -156,8 +157,8 @@ class ReviewPage:
         return TemplateResponse(request, "admin/reviews/review/page.html", context)
 
 
-def _preview(review: Review, form: DecisionForm) -> str:
-    """What the call would do: as it was decided, or with what was typed; empty where that can't be told."""
+def _preview(review: Review, form: DecisionForm) -> str | None:
+    """What the call would do: as it was decided, or with what was typed; as `previews.of_edit` otherwise."""
     if review.status != Interrupt.Status.PENDING:
         return previews.of_decided(review)
     if not form.is_edited:

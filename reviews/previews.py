@@ -27,8 +27,12 @@ AT_ONCE = 4  # previews that are computed in one process; a tool that never answ
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
-def of_edit(review: Interrupt, given: Any) -> str:
-    """What the call would do with these arguments; empty where that can't be told, or where they don't fit the tool."""
+def of_edit(review: Interrupt, given: Any) -> str | None:
+    """What the call would do with these arguments; empty where they don't fit the tool or it can't tell.
+
+    None where the tool has not answered in time, as when the first one has to be imported: it may do so when asked
+    again.
+    """
     if review.kind != Interrupt.Kind.TOOL_CALL or not review.tool:
         return ""
     try:
@@ -54,18 +58,21 @@ def _computed(review: Interrupt, args: dict[str, Any]) -> str:
     return str(storable(preview(copy.deepcopy(args))))
 
 
-def _within(seconds: float, work: Callable[[], str]) -> str:
-    """The result of the work if it comes in time, in a thread of its own: a tool's code may hang."""
+def _within(seconds: float, work: Callable[[], str]) -> str | None:
+    """The result of the work in a thread of its own, as a tool's code may hang; None where it does not come in time."""
     deadline = time.monotonic() + seconds
-    if seconds <= 0 or not _places.acquire(timeout=seconds):
+    if seconds <= 0:
         return ""
+    if not _places.acquire(timeout=seconds):
+        return None
     found: list[str] = []
 
     def run() -> None:
         try:
             found.append(work())
-        except Exception:
-            logger.exception("a preview failed")
+        except (Exception, SystemExit):
+            logger.exception("the preview of an edited call failed")
+            found.append("")
         finally:
             connections.close_all()  # this thread's own
             _places.release()
@@ -73,4 +80,4 @@ def _within(seconds: float, work: Callable[[], str]) -> str:
     thread = threading.Thread(target=run, name="preview", daemon=True)
     thread.start()
     thread.join(max(0.0, deadline - time.monotonic()))
-    return found[0] if found else ""
+    return found[0] if found else None

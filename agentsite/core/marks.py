@@ -34,6 +34,7 @@ NAMES: dict[str, Any] = {
 }
 NARROW = 0.6  # em: a small Latin letter, with some reserve for other fonts
 ONE_LINE = 80 * NARROW  # em that a line of a list shows
+SLACK = 10.0  # em that may be shown beyond it, rather than to say that so little follows
 RETURN = "↵"
 _STACK = ("Mn", "Me")  # categories of characters that stand above, below or around a letter
 
@@ -80,7 +81,11 @@ def html(text: str) -> SafeString:
 
 
 def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
-    """The beginning of the text, `limit` em wide at most, and how many characters follow."""
+    """The beginning of the text, about `limit` em wide, and how many characters follow."""
+    if len(text) * NARROW <= limit + SLACK:
+        everything = list(_in_one_line(text))
+        if sum(width(piece.text) for piece in everything) <= limit + SLACK:
+            return _joined(everything)
     shown: list[Piece] = []
     room, done = limit, 0
     for piece in _in_one_line(text):
@@ -94,7 +99,7 @@ def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
         room -= width(piece.text)
         done += piece.length
     if left := len(text) - done:
-        shown.append(Piece(" " + more(left), True, left))
+        shown += [Piece(" ", False, 0), Piece(more(left), True, left)]
     return _joined(shown)
 
 

@@ -2,6 +2,7 @@
 
 import { fill } from "./marks.js";
 
+const TRIES = 5; // the server's first preview has to import the tools
 const QUIET = 350; // ms without a key before the server is asked
 
 let known = { typed: "", text: "" }; // the last answer, and the form that it is of
@@ -17,16 +18,20 @@ function typedIn(form) {
   return new URLSearchParams([...new FormData(form)].filter(([name]) => name.startsWith("arg") || name === "csrfmiddlewaretoken")).toString();
 }
 
-async function ask(form, typed) {
-  let text = "";
+async function ask(form, typed, tries) {
+  let [text, isLate] = ["", false];
   try {
     const headers = { "Content-Type": "application/x-www-form-urlencoded" };
     const answer = await fetch(form.dataset.preview, { method: "POST", headers, body: typed, redirect: "error" });
-    if (answer.ok) text = (await answer.json()).preview;
+    if (answer.ok) ({ preview: text, is_late: isLate } = await answer.json());
   } catch {
     // Then there is none.
   }
   if (typedIn(form) !== typed) return; // something else has been typed meanwhile
+  if (isLate && tries < TRIES) {
+    timer = setTimeout(() => ask(form, typed, tries + 1), QUIET);
+    return;
+  }
   known = { typed, text };
   told(form, text);
 }
@@ -44,5 +49,5 @@ export function follow(form, isChanged) {
   const typed = typedIn(form);
   if (known.typed === typed) return told(form, known.text);
   show(form, "");
-  timer = setTimeout(() => ask(form, typed), QUIET);
+  timer = setTimeout(() => ask(form, typed, 1), QUIET);
 }
