@@ -40,15 +40,16 @@ class Field(Part):
 
     @property
     def whole(self) -> str:
-        """What was asked, where the field alone does not show all of it: it is long, or holds what is not seen."""
+        """What was asked, where a field is not enough to read it: it is long or wide, or holds what is not seen."""
         if self.is_nothing:
             return ""
         asked = readable(self.value, indent=2)
         return asked if self.cuts(asked) or marks.has_marks(asked) else ""
 
     def cuts(self, asked: str) -> bool:
-        """Whether the field can't show this text as a whole on a narrow page. Its width is what counts."""
-        return marks.rows(self.original, NARROW) > ROWS
+        """Whether it takes more than a glance at the field to read this text. Its width counts, not its characters."""
+        lines = self.original.split("\n")
+        return marks.rows(self.original, NARROW) > ROWS or max(map(marks.width, lines)) > marks.ONE_LINE
 
     def read(self, data: Mapping[str, str]) -> Any:
         """Source: Part."""

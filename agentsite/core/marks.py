@@ -89,11 +89,12 @@ def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
     shown: list[Piece] = []
     room, done = limit, 0
     for piece in _in_one_line(text):
-        taken = len(piece.text) if piece.is_mark else _fitting(piece.text, room)
-        if taken < len(piece.text) or width(piece.text) > room:
-            if not piece.is_mark and taken:
-                shown.append(Piece(piece.text[:taken], False, taken))
-                done += taken
+        if room <= 0:
+            break
+        taken = len(piece.text) if piece.is_mark else _fitting(piece.text, room)  # a mark is not cut
+        if taken < len(piece.text):
+            shown.append(Piece(piece.text[:taken], False, taken))
+            done += taken
             break
         shown.append(piece)
         room -= width(piece.text)

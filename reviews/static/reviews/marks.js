@@ -2,7 +2,7 @@
 
 const HIDDEN =
   "(?![\\n\\t])[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Co}\\p{Default_Ignorable_Code_Point}\\p{Noncharacter_Code_Point}" +
-  "\\u202f\\u205f\\ufff9-\\ufffb\\u{13440}\\u{16fe4}\\u{1d159}]";
+  "\\u202f\\u205f\\ufff9-\\ufffb\\u{13440}\\u{16fe4}\\u{1d159}\\u{e0000}-\\u{10ffff}]";
 const OTHER_BLANKS = "\\xa0\\u1680\\u2000-\\u200a\\u2800\\u3000";
 const BLANK = `[ \\t${OTHER_BLANKS}]`;
 const [INDENT, TABS, BETWEEN, REPEATED, STACKED] = [16, 4, 2, 3, 8];
