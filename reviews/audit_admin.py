@@ -35,7 +35,8 @@ class OutcomeFilter(admin.AllValuesFieldListFilter):
     def choices(self, changelist: Any) -> Any:
         """Source: django.contrib.admin."""
         for choice in super().choices(changelist):
-            yield {**choice, "display": OUTCOMES.get(str(choice["display"]), choice["display"])}
+            shown = OUTCOMES.get(str(choice["display"]), choice["display"])
+            yield {**choice, "display": shown or _("No outcome")}  # a link needs a text: most verbs have none
 
 
 @admin.register(AuditEntry)

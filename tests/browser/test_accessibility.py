@@ -14,6 +14,7 @@ from agentsite.accounts import create_key, create_second_factor
 from agentsite.notices.models import Delivery, Endpoint, Subscription
 from memory import writing
 from memory.models import Memory
+from reviews.claims import claim
 from reviews.models import PolicyRule
 from reviews.services import Choice, decide
 from tests.browser import axe
@@ -103,7 +104,9 @@ def everything(reviewer: User, invoke: Any, work: Any) -> None:
     User.objects.filter(pk=reviewer.pk).update(is_superuser=True)
     task = invoke("multiply 6 by 7", session="sums")
     work()
-    decide(Interrupt.objects.filter(tool="book_hotel")[0].pk, reviewer, Choice("reject", message="too dear"))
+    one, other = Interrupt.objects.filter(tool="book_hotel")[:2]
+    claim(other.pk, reviewer)  # an entry of the audit log that has no outcome
+    decide(one.pk, reviewer, Choice("reject", message="too dear"))
     writing.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
     PolicyRule.objects.create(name="no mail", effect="deny", tool="send_email")
     create_key(reviewer, "test")
