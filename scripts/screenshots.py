@@ -70,6 +70,7 @@ def review(page: Page) -> None:
     page.get_by_label("amount", exact=False).first.fill("59.90")
     page.get_by_label("note", exact=False).first.fill("Photo in the e-mail of Monday. The lid is whole: 5.00 less.")
     page.get_by_label("note", exact=False).first.blur()
+    page.wait_for_selector(".call [data-preview=edited]:visible")  # the server imports the tools for the first one
     page.evaluate("window.scrollTo(0, 0)")
 
 

@@ -181,7 +181,7 @@ def test_14_a_late_answer_is_not_shown_beside_other_arguments(desk: Any, mail: I
     body = json.dumps({"preview": "Sends an e-mail to eve@example.com", "is_late": False})
     answers[0].fulfill(status=200, content_type="application/json", body=body)
     desk.page.wait_for_timeout(200)
-    assert previews(desk, ".call") == ""
+    assert previews(desk, ".call") == "Updating the preview…"
 
 
 def test_14_an_unedited_high_risk_shows_its_arguments_in_the_dialog(desk: Any, mail: Interrupt) -> None:

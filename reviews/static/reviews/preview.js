@@ -11,7 +11,7 @@ let timer = null;
 const all = (form, kind) => form.querySelectorAll(`[data-preview="${kind}"]`);
 
 function show(form, kind) {
-  for (const one of ["asked", "edited", "none"]) for (const element of all(form, one)) element.hidden = one !== kind;
+  for (const one of ["asked", "edited", "pending", "none"]) for (const element of all(form, one)) element.hidden = one !== kind;
 }
 
 function typedIn(form) {
@@ -48,6 +48,6 @@ export function follow(form, isChanged) {
   if (!isChanged) return show(form, "asked");
   const typed = typedIn(form);
   if (known.typed === typed) return told(form, known.text);
-  show(form, "");
+  show(form, "pending");
   timer = setTimeout(() => ask(form, typed, 1), QUIET);
 }
