@@ -13,6 +13,7 @@ from reviews.schema_parts import ABSENT, Part, Place
 from reviews.typed_text import escaped, number, refuse, unix, unmarked
 
 NARROW = 19.0  # em of text that a field shows in a line on a page of 390 px
+INDENT = 2.0  # em that each group around it takes from a field
 NARROWER = 10.0  # em that a number's field or a list to choose from shows
 LINE = 80  # characters above which a schema's own bound makes a field a long one
 ROWS = 16  # lines of a field that grows: a text of more is shown above it, and the field scrolls
@@ -25,6 +26,7 @@ class Field(Part):
 
     def __init__(self, place: Place) -> None:
         super().__init__(place)
+        self.room = max(NARROWER / 2, NARROW - INDENT * (place.name.count("-") - 1))
         self.original = "" if self.is_nothing else self.write(self.value)
         self.text = self.original
 
@@ -91,7 +93,7 @@ class Text(Field):
         longest = schema.get("maxLength")
         is_short = (isinstance(longest, int) and longest <= 4 * LINE) or (longest is None and len(self.text) <= LINE)
         self.is_one_line = is_short and "\n" not in self.text and len(self.text) <= 2 * LINE  # Enter ends no line
-        self.wraps = not self.is_one_line or marks.width(self.text) > NARROW
+        self.wraps = not self.is_one_line or marks.width(self.text) > self.room
         self.can_be_nothing = place.nullable or not place.required
         self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
 
@@ -148,7 +150,7 @@ class Number(Field):
 
     def cuts(self, asked: str) -> bool:
         """Source: Field. A field of one line does not wrap."""
-        return marks.width(asked) > NARROWER
+        return marks.width(asked) > min(self.room, NARROWER)
 
 
 class Choice(Field):
@@ -185,7 +187,7 @@ class Choice(Field):
 
     def cuts(self, asked: str) -> bool:
         """Source: Field. A list to choose from does not wrap."""
-        return marks.width(asked) > NARROWER
+        return marks.width(asked) > min(self.room, NARROWER)
 
     def parse(self, text: str) -> Any:
         """Source: Field."""

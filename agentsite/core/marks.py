@@ -134,7 +134,7 @@ def _width(char: str) -> float:
     if unicodedata.east_asian_width(char) in "WF":
         return 1.0
     if char < "\u0530":
-        return 0.9
+        return 1.0 if char.islower() else 1.4
     if "\U00012000" <= char <= "\U0001254f" or "\ufdf0" <= char <= "\ufdff":  # cuneiform, words in one glyph
         return 12.0
     return 1.3

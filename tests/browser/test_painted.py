@@ -137,6 +137,40 @@ def test_18_keys_and_long_values_of_every_kind_are_painted(sized: Any, booking: 
         assert painted(sized, needle), needle
 
 
+CUT = """() => [...document.querySelectorAll(".arg input[type=text], .arg textarea, .arg select")]
+  .filter((one) => one.checkVisibility() && !one.closest(".arg").querySelector(".whole"))
+  .filter((one) => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight)
+  .map((one) => one.value)"""
+
+
+@pytest.mark.parametrize("letter", ["W", "i", "漢", "m", "\ufdfd", "Щ"])
+def test_18_a_field_without_a_copy_cuts_nothing(sized: Any, booking: Interrupt, letter: str) -> None:
+    inner: Any = {f"n{count}": letter * count for count in range(1, 40, 3)}
+    args, schema = inner, {"type": "object", "properties": {name: {"type": "string"} for name in inner}}
+    for _depth in range(3):
+        args = {**inner, "deep": args}
+        schema = {"type": "object", "properties": {**schema["properties"], "deep": schema}}
+    Interrupt.objects.update(args_text=canonical(args), args_schema=schema)
+    sized.open(booking)
+    assert sized.page.evaluate(CUT) == []
+    assert sized.page.locator(".arg input[type=text]").count() > 3
+
+
+def test_18_a_number_or_an_option_without_a_copy_is_not_cut(sized: Any, booking: Interrupt) -> None:
+    args: Any = {f"n{count}": int("8" * count) for count in range(1, 40, 4)}
+    args |= {f"c{count}": "M" * count for count in range(1, 40, 4)}
+    known = {name: {"type": "integer"} if name[0] == "n" else {"enum": [value]} for name, value in args.items()}
+    schema: Any = {"type": "object", "properties": known}
+    Interrupt.objects.update(args_text=canonical(args), args_schema=schema)
+    sized.open(booking)
+    assert sized.page.evaluate(CUT) == []
+    widest = """() => Math.max(...[...document.querySelectorAll(".arg select")]
+      .filter((one) => !one.closest(".arg").querySelector(".whole"))
+      .map((one) => { const c = document.createElement("canvas").getContext("2d"); c.font = getComputedStyle(one).font;
+        return c.measureText(one.selectedOptions[0].textContent).width + 40 - one.clientWidth; }))"""
+    assert sized.page.evaluate(widest) <= 0  # with 40 px for its arrow and borders
+
+
 def test_18_what_is_typed_is_painted_with_its_blanks_named(sized: Any, booking: Interrupt) -> None:
     sized.open(booking)
     sized.page.fill("#id-arg-0", "Savoy" + WIDE * 55 + END)
