@@ -14,6 +14,7 @@ from agentsite.core.errors import Invalid
 from agentsite.core.text import canonical
 from reviews import arguments, formats
 from reviews.schema_form import ArgumentsForm
+from tests.conftest import client_of
 
 GOOD = {
     "date": ["2026-01-31", "2024-02-29"],
@@ -185,3 +186,17 @@ def test_pydantic_names_the_formats_as_they_are_checked_here() -> None:
     kinds = [datetime.date, datetime.time, datetime.datetime, datetime.timedelta, uuid.UUID]
     named = {TypeAdapter(kind).json_schema().get("format") for kind in kinds}
     assert named <= set(formats.CHECKER.checkers)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_over_rest_it_is_a_400_that_names_the_field_and_decides_nothing(booking: Interrupt, reviewer: Any) -> None:
+    Interrupt.objects.update(args_schema=schema_of("date"), args_text='{"x":"2026-01-31"}')
+    client = client_of(reviewer)
+    for text, status in (("2026-02-30", 400), ("2026-02-28", 200)):
+        body = {"response_type": "edit", "args": {"x": text}, "version": booking.version}
+        response = client.post(f"/reviews/{booking.pk}/decide", body, format="json")
+        assert response.status_code == status
+        if status == 400:
+            assert list(response.json()["errors"]) == ["x"]
+            assert Interrupt.objects.get().status == "pending"
+    assert Interrupt.objects.get().answer_args_text == '{"x":"2026-02-28"}'
