@@ -145,8 +145,9 @@ CUT = """() => [...document.querySelectorAll(".arg input[type=text], .arg textar
 
 @pytest.mark.parametrize("letter", ["W", "i", "漢", "m", "\ufdfd", "Щ"])
 def test_18_a_field_without_a_copy_cuts_nothing(sized: Any, booking: Interrupt, letter: str) -> None:
-    inner: Any = {f"n{count}": letter * count for count in range(1, 40, 3)}
-    args, schema = inner, {"type": "object", "properties": {name: {"type": "string"} for name in inner}}
+    inner: dict[str, Any] = {f"n{count}": letter * count for count in range(1, 40, 3)}
+    args = inner
+    schema: Any = {"type": "object", "properties": {name: {"type": "string"} for name in inner}}
     for _depth in range(3):
         args = {**inner, "deep": args}
         schema = {"type": "object", "properties": {**schema["properties"], "deep": schema}}
