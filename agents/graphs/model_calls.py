@@ -40,6 +40,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         """Source: AgentMiddleware. Raises ModelFailure, with a message for client developers."""
         run = request.runtime.context
         run.require_time()
+        run.require_unpaused()
         request = request.override(system_message=SystemMessage(run.system_prompt))
         with watched(request.model) as watch:
             retrying = Retrying(
