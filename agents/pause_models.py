@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from agentsite.core.clock import Now
+from agentsite.core.text import visible
 
 VALUE_LENGTH = 200  # characters; no agent, tool or user has a longer name
 NAME_LENGTH = 255  # characters of who paused, which may be a host
@@ -56,4 +57,10 @@ class Pause(models.Model):
         indexes = (models.Index(fields=("-created_at",), name="pause_recent"),)  # the admin's list, GET /pauses
 
     def __str__(self) -> str:
-        return f"{self.get_scope_display()} {self.value}".strip()
+        return visible(f"{self.get_scope_display()} {self.value}".strip())
+
+    @property
+    def in_logs(self) -> str:
+        """What is paused, for the process' log: users are not named there."""
+        is_named = self.scope in (self.Scope.AGENT, self.Scope.TOOL)
+        return visible(f"{self.scope} {self.value}") if is_named else str(self.scope)

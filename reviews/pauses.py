@@ -190,7 +190,7 @@ def _begin(scope: str, value: str, reason: str, actor: Actor, source: str = "") 
     if is_new:
         found.refresh_from_db()
         audit.pause(Verb.PAUSED, found, actor.name, actor.user)
-        logger.warning("paused by %s: %s", actor.name, canonical([scope, value]))
+        logger.warning("paused by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
     return found, is_new
 
 
@@ -199,5 +199,5 @@ def _lift(found: Pause, actor: Actor) -> None:
     rows = Pause.objects.filter(pk=found.pk, lifted_at=None)
     if rows.update(lifted_at=Now(), lifted_by_name=actor.name):
         audit.pause(Verb.RESUMED, found, actor.name, actor.user)
-        logger.warning("resumed by %s: %s", actor.name, canonical([found.scope, found.value]))
+        logger.warning("resumed by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
         transaction.on_commit(partial(holds.go_on, found), robust=True)
