@@ -5,9 +5,10 @@ again, with the tool in front of which it stopped (`held_tool`); no worker claim
 """
 
 import logging
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agents.models import Pause, Task
 
@@ -38,6 +39,13 @@ def over(task: Task, tool: str = "") -> Pause | None:
     if tool:
         about |= Q(scope=Scope.TOOL, value=tool)
     return active().filter(about).first()
+
+
+def marked(tasks: QuerySet[Task]) -> QuerySet[Any]:
+    """The tasks with `is_paused`, so that a client who polls costs no second query while nothing is paused."""
+    about = Q(scope=Scope.AGENT, value=OuterRef("agent")) | Q(scope=Scope.USER, value=OuterRef("user_id"))
+    about |= Q(scope=Scope.EVERYTHING) | Q(scope=Scope.TOOL, value=OuterRef("held_tool"))
+    return tasks.annotate(is_paused=Exists(Pause.objects.filter(about, lifted_at=None)))
 
 
 def require_none(task: Task, tool: str) -> None:

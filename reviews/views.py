@@ -144,7 +144,9 @@ def _blocker(task: Task) -> str | None:
 
 def _pause_of(task: Task) -> Pause | None:
     """What keeps a pending task from being claimed."""
-    return pauses.over(task, task.held_tool) if task.status == Status.PENDING else None
+    if task.status != Status.PENDING or not getattr(task, "is_paused", True):
+        return None
+    return pauses.over(task, task.held_tool)
 
 
 def _uuid(text: str) -> uuid.UUID:
