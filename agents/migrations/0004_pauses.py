@@ -11,7 +11,7 @@ import agentsite.core.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0002_said"),
+        ("agents", "0003_outer_call"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
