@@ -42,7 +42,11 @@ def asked(invoke: Any, workers: Workers) -> Task:
 @pytest.fixture
 def file() -> Iterator[Callable[[str], None]]:
     """Write the pause file of the workers' data folder."""
-    yield lambda text: pause_file.path().write_text(text) and None
+
+    def write(text: str) -> None:
+        pause_file.path().write_text(text)
+
+    yield write
     pause_file.path().unlink(missing_ok=True)
 
 
