@@ -140,7 +140,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("paused"), ordering="scope")
     def what(self, row: Pause) -> str:
         """What is paused."""
-        return visible(str(row))
+        return shortened(str(row), LINE)
 
     @admin.display(description=_("reason"))
     def why(self, row: Pause) -> str:

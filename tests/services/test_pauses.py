@@ -112,7 +112,7 @@ def test_a_worker_that_dies_under_a_pause_is_taken_over_only_after_it(invoke: An
     row = pause()
     worker.send_signal(signal.SIGKILL)
     worker.wait()
-    ToolCall.objects.update(args_text='{"seconds": 0}')
+    ToolCall.objects.update(args_text='{"seconds":0.0}')
     workers.start()
     becomes(task, "pending")
     time.sleep(3)
