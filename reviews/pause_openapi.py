@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from django.conf import settings
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
 
 from agents.models import Pause
 from agentsite.core import schema
-from agentsite.core.schema import ErrorSerializer, operation
+from agentsite.core.schema import ID, NOT_BLANK, ErrorSerializer, operation
 from reviews.serializers import PauseSerializer
 
 TAG = "pauses"
@@ -18,6 +19,7 @@ STATUS = OpenApiParameter(
     {"type": "string", "enum": ["active", "lifted"], "default": "active"},
     description="Those in force, or those that were lifted.",
 )
+VALUE = "The name of the agent or the tool, or the user_id. Of `everything` it is left out."
 REFUSED = (ErrorSerializer, "You lack the permission `agents.pause_work`.")
 
 
@@ -51,11 +53,18 @@ class PauseRules(OpenApiSerializerExtension):
     def map_serializer(self, auto_schema: Any, direction: Any) -> schema.Schema:
         """Source: drf_spectacular."""
         body: schema.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        body["properties"]["value"] = {
-            **body["properties"]["value"],
-            "description": "The name of the agent or the tool, or the user_id. Of `everything` it is left out.",
+        body["properties"]["value"] |= {"description": VALUE}
+        names: dict[str, schema.Schema] = {
+            Pause.Scope.AGENT: {"enum": sorted(settings.AGENTS)},
+            Pause.Scope.TOOL: NOT_BLANK,
+            Pause.Scope.USER: ID,
         }
-        return body
+        rules = [_rule(scope, {"properties": {"value": name}, "required": ["value"]}) for scope, name in names.items()]
+        return {**body, "allOf": [_rule(Pause.Scope.EVERYTHING, {"properties": {"value": {"maxLength": 0}}}), *rules]}
+
+
+def _rule(scope: str, then: schema.Schema) -> schema.Schema:
+    return {"if": {"properties": {"scope": {"const": str(scope)}}, "required": ["scope"]}, "then": then}
 
 
 LIST = operation(
