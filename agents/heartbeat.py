@@ -17,13 +17,14 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, connections
 
-from agents import housekeeping, metrics, sweeper
-from agents.models import Attempt, WorkerProcess
+from agents import housekeeping, metrics, pause_file, pauses, sweeper
+from agents.models import Attempt, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
+WATCH = 1.0  # seconds between two looks at what is paused
 RETRY = 0.25  # of the time between two heartbeats, after one that failed
 _drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
 
@@ -45,8 +46,8 @@ class Heart:
     def start(self) -> None:
         """Start the threads, each once, and again where one has died."""
         with self._lock:
-            loops = (self._beat_for_ever, self._sweep_for_ever, self._keep_house_for_ever)
-            for name, loop in zip(("heartbeat", "sweeper", "housekeeper"), loops, strict=True):
+            loops = (self._beat_for_ever, self._watch_for_ever, self._sweep_for_ever, self._keep_house_for_ever)
+            for name, loop in zip(("heartbeat", "watcher", "sweeper", "housekeeper"), loops, strict=True):
                 thread = self._threads.get(name)
                 if thread is None or not thread.is_alive():
                     self._threads[name] = threading.Thread(target=loop, name=name, daemon=True)
@@ -111,6 +112,24 @@ class Heart:
                 self._due = now + settings.TASK_HEARTBEAT_SECONDS  # before the beat: who drops one meanwhile is heard
                 if not _done(self.beat):
                     self._due = now + settings.TASK_HEARTBEAT_SECONDS * RETRY
+
+    def _watch_for_ever(self) -> None:
+        while not self._quit.wait(WATCH):
+            _done(self.heed_pauses)
+
+    def heed_pauses(self) -> None:
+        """Take notice of the pause file, and stop the runs here that are paused at their next step.
+
+        Those in front of a paused tool stop by themselves: others of their tools may run.
+        """
+        pause_file.heed()
+        with self._lock:
+            running = dict(self._running)
+        if not running:
+            return
+        paused = pauses.held(Task.objects.all())
+        for pk in Attempt.objects.filter(pk__in=running, task__in=paused).values_list("pk", flat=True):
+            running[pk].set()
 
     def _sweep_for_ever(self) -> None:
         # For all that we know: who starts together with the database would come before the others' heartbeats.

@@ -17,10 +17,10 @@ from django.db import DataError, IntegrityError, close_old_connections, connecti
 from opentelemetry.trace import SpanKind
 from structlog.contextvars import bound_contextvars
 
-from agents import lifecycle, metrics, queue, registry, threads, tracing
+from agents import lifecycle, metrics, pause_file, queue, registry, threads, tracing
 from agents.heartbeat import heart
 from agents.models import Attempt
-from agents.runner import Failed, Finished, Outcome, Paused, advance
+from agents.runner import Failed, Finished, Held, Outcome, Paused, advance
 from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ def run(task_pk: str) -> None:
     if heart().draining:
         return  # still pending: another worker gets it from the sweeper
     with bound_contextvars(task=task_pk):
+        pause_file.heed()
         attempt = lifecycle.claim(task_pk, heart().name)
         if attempt is not None:
             _carry_out(attempt)
@@ -80,8 +81,11 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
 def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
     """Whether the task has ended."""
     match outcome:
-        case Paused(asking):
-            lifecycle.pause(attempt, asking)
+        case Paused(asking, held_tool):
+            lifecycle.pause(attempt, asking, held_tool)
+            return False
+        case Held(tool):
+            lifecycle.release(attempt, tool)
             return False
         case Finished(result, message):
             lifecycle.finish(attempt, result, message)

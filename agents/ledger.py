@@ -9,7 +9,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet
 from django.utils.module_loading import import_string
 
-from agents import failpoints, lifecycle, metrics, questions
+from agents import failpoints, lifecycle, metrics, pauses, questions
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agentsite.core.clock import Now
 
@@ -50,10 +50,11 @@ def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
 def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     """Enter the call as started, right before it runs; in the same transaction its rule's use is counted.
 
-    Raises StaleAttempt, and RuleLapsed: then nothing was entered.
+    Raises StaleAttempt, RuleLapsed, and OnHold where it is paused: then nothing was entered and no answer used.
     """
     failpoints.here("before-entry")
     with transaction.atomic():
+        pauses.require_none(attempt.task, entry.tool)
         if entry.approved_by is not None:
             use(entry.approved_by)
         lifecycle.require_open(attempt)
@@ -89,9 +90,10 @@ def refuse(attempt: Attempt, entry: Entry) -> None:
 def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:
     """Start a call in doubt once more, with the same idempotency key: it is idempotent, or a person said so.
 
-    Raises StaleAttempt.
+    Raises StaleAttempt, and OnHold where it is paused.
     """
     with transaction.atomic():
+        pauses.require_none(attempt.task, row.tool)
         if answer is not None:
             use(answer)
         lifecycle.require_open(attempt)

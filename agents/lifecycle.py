@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 
-from agents import failpoints, metrics, questions, queue, signals, threads
+from agents import failpoints, metrics, pauses, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, SecondsSince, seconds_from_now
 from agentsite.core.errors import Conflict
@@ -29,7 +29,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     Status.QUEUED: frozenset({Status.PENDING, Status.CANCELLED}),
     # claimed by a worker; three attempts in a row died without a new checkpoint; cancelled
     Status.PENDING: frozenset({Status.RUNNING, Status.ERROR, Status.CANCELLED}),
-    # the graph asked; an answer came meanwhile, the lease lapsed or the worker drains; the three ends
+    # the graph asked; an answer came meanwhile, the lease lapsed, the worker drains or a pause holds it; the three ends
     Status.RUNNING: frozenset(
         {Status.INTERRUPTED, Status.PENDING, Status.COMPLETED, Status.ERROR, Status.CANCELLED},
     ),
@@ -56,16 +56,16 @@ class StaleAttempt(Exception):
 
 
 def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
-    """pending -> running: a new attempt with lease and token, or None when there is nothing to claim."""
+    """pending -> running: a new attempt with lease and token, or None where there is none to claim, or it is paused."""
     failpoints.here("before-claim")
     with transaction.atomic():
         task = _locked(pk=task_pk, status=Status.PENDING).first()
-        if task is None:
+        if task is None or pauses.over(task, task.held_tool) is not None:
             return None
         lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
         attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
         waited = attempt.started_at - task.updated_at
-        _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None)
+        _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None, held_tool="")
     failpoints.here("after-claim")
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # only from here on the caller can know it
@@ -73,9 +73,10 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     return attempt
 
 
-def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
+def pause(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") -> str:
     """running -> interrupted with a row for each open question; -> pending where one was answered meanwhile.
 
+    `held_tool` is a call beside them that is paused: when it is resumed, the task does not wait for the answers.
     Returns the new status. Raises StaleAttempt.
     """
     failpoints.here("before-pause")
@@ -88,7 +89,7 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
         unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
         answered = any(row.answered_at for row in asked)
         status = Status.PENDING if answered else Status.INTERRUPTED
-        _end(attempt, task, Attempt.Outcome.PAUSED, status, lapses=0)
+        _end(attempt, task, Attempt.Outcome.PAUSED, status, lapses=0, held_tool="" if answered else held_tool)
         if new := [row for row, made in stored if made and row.status == Interrupt.Status.PENDING]:
             signals.reviews_asked.send_robust(sender=Interrupt, reviews=new)
     failpoints.here("after-pause")
@@ -115,12 +116,17 @@ def overrun(attempt: Attempt) -> bool:
     return True
 
 
-def release(attempt: Attempt) -> None:
-    """running -> pending: the worker drains and hands the task over. Raises StaleAttempt."""
+def release(attempt: Attempt, held_tool: str = "") -> None:
+    """running -> pending: the worker drains and hands the task over, or a pause holds it. Raises StaleAttempt.
+
+    `held_tool` is the call in front of which the pause stopped it: nobody claims the task while that is paused.
+    """
     with transaction.atomic():
         task = _held(attempt)
-        _end(attempt, task, Attempt.Outcome.RELEASED, Status.PENDING, lapses=0)
-    logger.info("task %s: pending, handed over by %s", task.pk, attempt.worker)
+        is_held = bool(held_tool) or pauses.over(task) is not None
+        outcome = Attempt.Outcome.HELD if is_held else Attempt.Outcome.RELEASED
+        _end(attempt, task, outcome, Status.PENDING, lapses=0, held_tool=held_tool)
+    logger.info("task %s: pending, %s by %s", task.pk, "held" if is_held else "handed over", attempt.worker)
 
 
 def lapse(attempt: Attempt, checkpoint: str) -> str | None:
@@ -152,7 +158,7 @@ def wake(task: Task) -> bool:
     with transaction.atomic():
         held = _locked(pk=task.pk, status=Status.INTERRUPTED).first()
         if held is not None:
-            _move(held, Status.PENDING)
+            _move(held, Status.PENDING, held_tool="")
     return held is not None
 
 

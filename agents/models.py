@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from agents.pause_models import Pause as Pause
 from agentsite.core.clock import Now
 
 ID_LENGTH = 128
@@ -91,6 +92,8 @@ class Task(models.Model):
     last_checkpoint = models.CharField(max_length=64, blank=True)  # its id when the last attempt lapsed
     run_seconds = models.FloatField(default=0)  # spent in ended attempts: waiting for people does not count
     published_at = models.DateTimeField(null=True)  # when its job last was, while pending
+    # The call in front of which a pause stopped it; the database fills it for a release that does not know it yet.
+    held_tool = models.CharField(max_length=200, blank=True, default="", db_default="")
     has_thread = models.BooleanField(default=False)  # checkpoints may exist; they go when the task has ended
     counted = models.BooleanField(default=False)  # its end is in the figures of `metrics`
 
@@ -159,6 +162,7 @@ class Attempt(models.Model):
         PAUSED = "paused", _("Paused")  # the graph asked
         FAILED = "failed", _("Failed")  # the task is an error
         RELEASED = "released", _("Released")  # handed over while the worker drained
+        HELD = "held", _("Held")  # a pause stopped the task
         LAPSED = "lapsed", _("Lapsed")  # the lease ran out: the worker died or stalled
         VOIDED = "voided", _("Voided")  # the task was cancelled under it
 

@@ -7,7 +7,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
-from agents.models import ACTIVE, FINAL, Interrupt
+from agents.models import ACTIVE, FINAL, Interrupt, Pause
 from agents.serializers import KEY_HEADER, KEY_LIMIT, InvokeSerializer, OpenSessionSerializer, TaskIdsSerializer
 from agentsite.core import schema
 from agentsite.core.schema import SESSION_ID, TASK_ID, USER_ID, DoneSerializer, ErrorSerializer, operation
@@ -178,6 +178,14 @@ class LastResponseSerializer(serializers.Serializer):
     interrupts = InterruptSerializer(many=True)
 
 
+class PausedSerializer(serializers.Serializer):
+    """What is paused, and since when; `value` names the agent, the tool or the user."""
+
+    scope = serializers.ChoiceField(Pause.Scope.values)
+    value = serializers.CharField(allow_null=True)
+    since = serializers.DateTimeField()
+
+
 class TaskSerializer(NamedTaskSerializer):
     """A task; `last_response` is null while nothing has been answered."""
 
@@ -187,6 +195,7 @@ class TaskSerializer(NamedTaskSerializer):
     last_updated = serializers.FloatField(help_text="Seconds since 1970.")
     last_response = LastResponseSerializer(allow_null=True)
     blocked_by = serializers.CharField(allow_null=True, required=False, help_text="The task that it waits for.")
+    paused = PausedSerializer(required=False, help_text="The pause that holds a pending task up.")
 
 
 class MissingTaskSerializer(NamedTaskSerializer):

@@ -6,7 +6,7 @@ from typing import Any
 from django.db.models import Count, Max
 
 from agents import conversation
-from agents.models import ACTIVE, FINAL, Interrupt, Session, Status, Task
+from agents.models import ACTIVE, FINAL, Interrupt, Pause, Session, Status, Task
 
 
 def interrupt(row: Interrupt, allowed: list[str]) -> dict[str, Any]:
@@ -61,8 +61,15 @@ def session(row: Session) -> dict[str, Any]:
     }
 
 
-def task(row: Task, interrupts: list[dict[str, Any]], blocked_by: str | None) -> dict[str, Any]:
-    """The answer of /agent/status."""
+def pause(row: Pause) -> dict[str, Any]:
+    """What is paused and since when, for everybody whom it holds up: neither why nor by whom."""
+    return {"scope": row.scope, "value": row.value or None, "since": row.created_at}
+
+
+def task(
+    row: Task, interrupts: list[dict[str, Any]], blocked_by: str | None, paused: Pause | None = None
+) -> dict[str, Any]:
+    """The answer of /agent/status; `paused` is what holds a pending task up."""
     updated = row.updated_at.timestamp()
     message = row.message or None
     body: dict[str, Any] = {
@@ -86,6 +93,8 @@ def task(row: Task, interrupts: list[dict[str, Any]], blocked_by: str | None) ->
         }
     if row.status == Status.QUEUED:
         body["blocked_by"] = blocked_by
+    if paused is not None:
+        body["paused"] = pause(paused)
     return body
 
 

@@ -60,6 +60,11 @@ def agent(alias: str) -> Agent:
     )
 
 
+def has_tool(name: str) -> bool:
+    """Whether any agent has a tool of this name. Raises Misconfigured."""
+    return any(agent(alias).tool(name) is not None for alias in settings.AGENTS)
+
+
 @cache
 def graph(alias: str) -> Any:
     """The agent's compiled graph, without a checkpointer: each run brings its own. Raises Misconfigured."""

@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import connections
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.types import Interrupt as GraphQuestion
 
-from agents import lifecycle
+from agents import lifecycle, pauses
 from agents.models import Attempt, Task
 
 if TYPE_CHECKING:  # the registry hands out tools, which find their run here
     from agents.registry import Agent
+
+HOLD = "agentsite-hold"  # stands where a question would: nobody is asked
 
 
 class RunFailure(Exception):
@@ -49,6 +52,7 @@ class Run:
     system_prompt: str
     stop: threading.Event = field(default_factory=threading.Event)  # set: the worker drains or the attempt is over
     started: float = field(default_factory=time.monotonic)
+    held_tool: str | None = None  # a pause stopped the run in front of this call; "": of a call of the model
     failure: Exception | None = None  # why it is over; whoever swallows the exception can't make it go on
     direct_calls: Counter[tuple[str, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
@@ -84,6 +88,24 @@ class Run:
         """Raises RunFailure where the task has used up its wall-clock time."""
         if self.task.run_seconds + time.monotonic() - self.started > settings.TASK_WALL_SECONDS:
             raise RunFailure(lifecycle.OVERRUN.format(limit=settings.TASK_WALL_SECONDS))
+
+    @contextmanager
+    def holding(self) -> Iterator[None]:
+        """Stop the node here where a pause holds it, as a question would: those beside it finish, and it runs again."""
+        try:
+            yield
+        except pauses.OnHold as hold:
+            self.held_tool = self.held_tool or hold.tool
+            # Not an empty one: the node may have asked before, and that question would count as open still.
+            raise GraphInterrupt((GraphQuestion(HOLD, id=HOLD),)) from hold
+
+    def require_unpaused(self) -> None:
+        """Stop the node in front of a call of the model where the task is paused."""
+        with self.holding():
+            found = pauses.over(self.task)
+            self.let_go()  # a model may take minutes
+            if found is not None:
+                raise pauses.OnHold
 
     def let_go(self) -> None:
         """Close this thread's database connections: nobody else would in a thread of LangGraph's.

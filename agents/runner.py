@@ -12,11 +12,11 @@ from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.errors import GraphRecursionError
 from langgraph.types import Command, StateSnapshot
 
-from agents import checkpoints, conversation, prompt, questions, registry
+from agents import checkpoints, conversation, pauses, prompt, questions, registry
 from agents.graphs import answers
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
-from agents.run import Run, RunEnded, RunFailure
+from agents.run import HOLD, Run, RunEnded, RunFailure
 from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ class Paused:
     """The graph asked these questions; none is stored yet."""
 
     questions: list[Interrupt] = field(default_factory=list)
+    held_tool: str = ""  # a call beside them that is paused
 
 
 @dataclass(frozen=True)
@@ -48,10 +49,17 @@ class Failed:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The worker drains: the task is to be handed over."""
+    """The worker drains, or the task was paused under it: it is to be handed over."""
 
 
-Outcome = Finished | Paused | Failed | Stopped
+@dataclass(frozen=True)
+class Held:
+    """A pause stopped the run in front of a call of this tool; "": of a call of the model."""
+
+    tool: str
+
+
+Outcome = Finished | Paused | Failed | Stopped | Held
 Started = Callable[[Run], None]
 
 
@@ -73,6 +81,8 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         raise
     except Task.DoesNotExist as error:
         raise StaleAttempt from error
+    except pauses.OnHold as hold:  # in a graph that lets the exception through
+        return Held(hold.tool)
     except (RunFailure, registry.Misconfigured) as error:
         if stop.is_set():
             return Stopped()
@@ -137,9 +147,12 @@ def _wake_up(state: StateSnapshot, saved: CheckpointTuple, task: Task) -> Comman
 
 
 def _outcome(state: StateSnapshot, run: Run) -> Outcome:
-    asking = [(node.id, question) for node in state.tasks for question in node.interrupts]
+    asking = [(node.id, question) for node in state.tasks for question in node.interrupts if question.value != HOLD]
     if asking:
-        return Paused([questions.from_payload(run.task, node_id, one.id, one.value) for node_id, one in asking])
+        asked = [questions.from_payload(run.task, node_id, one.id, one.value) for node_id, one in asking]
+        return Paused(asked, run.held_tool or "")
+    if state.next and run.held_tool is not None:
+        return Held(run.held_tool)
     if state.next:
         return Failed("The graph stopped before its end without asking anything. The operator checks its breakpoints.")
     return _ended(state.values.get("messages", []), run.task)

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from agents import failpoints, lifecycle, tracing
+from agents import failpoints, lifecycle, pauses, tracing
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.terms import DAY, ResponseType
@@ -278,8 +278,8 @@ def cancel(task: Task) -> Task:
 def find_task(user_id: str, session_id: str, task_id: str) -> Task:
     """The task of these ids. Raises NotFound."""
     try:
-        return Task.objects.select_related("session").get(
-            session__user_id=user_id, session__session_id=session_id, task_id=task_id
-        )
+        tasks = pauses.marked(Task.objects.select_related("session"))
+        task: Task = tasks.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)
+        return task
     except Task.DoesNotExist as error:
         raise NotFound(NO_TASK) from error

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
 from django.utils.module_loading import import_string
 
-from agents import duties, lifecycle, metrics, queue, threads
+from agents import duties, holds, lifecycle, metrics, pauses, queue, threads
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.database import AWAY
@@ -92,14 +92,15 @@ def end_overlong() -> int:
 def republish_lost() -> int:
     """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
 
-    No more, or a long queue would fill up with copies; but each that the broker is known not to have taken.
+    No more, or a long queue would fill up with copies; but each that the broker is known not to have taken. None that a
+    pause holds, as no worker would claim it.
     """
     # A job that was published just now is on its way to a worker. What a busy one has reserved is not waiting either.
     reserves = not settings.CELERY_WORKER_DISABLE_PREFETCH
     late = list(_published_before(settings.TASK_REPUBLISH_SECONDS if reserves else settings.TASK_SWEEP_SECONDS / 3))
     if not late or not queue.is_taking():
         return 0  # most sweeps
-    count, waiting = Task.objects.filter(status=Status.PENDING).count(), queue.waiting()
+    count, waiting = pauses.free(Task.objects.filter(status=Status.PENDING)).count(), queue.waiting()
     not_taken = sum(task.published_at == lifecycle.LONG_AGO for task in late)  # the first ones
     missing = max(not_taken, 0 if waiting is None else count - waiting)
     return _republished(late[:missing])
@@ -112,7 +113,7 @@ def republish_oldest() -> int:
 
 def _published_before(seconds: float) -> QuerySet[Task]:
     tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
-    return tasks.order_by("published_at")[:BATCH]
+    return pauses.free(tasks).order_by("published_at")[:BATCH]
 
 
 def _republished(tasks: Iterable[Task]) -> int:
@@ -124,6 +125,11 @@ def wake_answered() -> int:
     unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
     tasks = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
     return each(tasks[:BATCH], lifecycle.wake)
+
+
+def wake_held() -> int:
+    """Interrupted tasks that have stopped in front of a call, too, which was paused and is not any more."""
+    return each(holds.wakeable()[:BATCH], lifecycle.wake)
 
 
 def promote_queued() -> int:
@@ -159,6 +165,7 @@ DUTIES: tuple[Callable[[], int], ...] = (
     end_overlong,
     expire_reviews,
     wake_answered,
+    wake_held,
     promote_queued,
     republish_lost,
     republish_oldest,

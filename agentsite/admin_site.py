@@ -21,6 +21,7 @@ from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
 
 from agentsite import dashboard, preferences
+from agentsite.banner import banner
 from agentsite.core import second_factor
 from reviews import queue, rights
 
@@ -80,8 +81,9 @@ class AgentsiteAdminSite(admin.AdminSite):
     site_url = None  # there is no other site to view: `/` speaks JSON
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Source: django.contrib.admin. With the number of open reviews, for those who may decide some; else None."""
-        return {**super().each_context(request), "pending_reviews": pending_reviews(request)}
+        """Source: django.contrib.admin. With the open reviews' number for those who may decide some, and the pauses."""
+        context = super().each_context(request)
+        return {**context, "pending_reviews": pending_reviews(request), "paused": banner(request)}
 
     def get_urls(self) -> list[Any]:
         """Source: django.contrib.admin. With what readers choose: the language also before they have logged in."""

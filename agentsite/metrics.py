@@ -28,8 +28,9 @@ from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
 
+from agents import pauses
 from agents.metrics import COUNTERS, HISTOGRAMS, SUM, TASKS_FINISHED, Counter, Histogram
-from agents.models import ACTIVE, FINAL, Interrupt, Measure, Status, Task, WorkerProcess
+from agents.models import ACTIVE, FINAL, Interrupt, Measure, Pause, Status, Task, WorkerProcess
 from agentsite.core.clock import seconds_from_now
 from agentsite.core.errors import NotAllowed
 from agentsite.core.principals import VIEW_SYSTEM
@@ -66,6 +67,7 @@ class Figures(Collector):
         yield InfoMetricFamily("agentsite", "The running version.", {"version": VERSION})
         yield from _tasks()
         yield from _reviews()
+        yield from _paused()
         alive = WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count()
         yield GaugeMetricFamily("agentsite_workers_alive", f"Worker processes heard of in {ALIVE:g} s.", alive)
         yield from _counted()
@@ -107,6 +109,16 @@ def _reviews() -> Iterator[Metric]:
         doubtful.add_metric([tool], count)
     yield from (reviews, doubtful)
     yield GaugeMetricFamily("agentsite_reviews_oldest_seconds", "Age of the oldest open review.", _age(oldest))
+
+
+def _paused() -> Iterator[Metric]:
+    active = list(pauses.active())
+    family = GaugeMetricFamily("agentsite_pauses", "Pauses that are in force, by what they pause.", labels=["scope"])
+    for scope in Pause.Scope.values:
+        family.add_metric([scope], sum(pause.scope == scope for pause in active))
+    waiting = Task.objects.filter(counted=False, status=Status.PENDING)
+    held = pauses.held_by(active, waiting).count() if active else 0
+    yield from (family, GaugeMetricFamily("agentsite_tasks_paused", "Pending tasks that a pause holds up.", held))
 
 
 def _counted() -> Iterator[Metric]:

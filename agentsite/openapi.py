@@ -2,7 +2,7 @@
 
 from rest_framework import serializers
 
-from agents.openapi import WIRE_STATUSES
+from agents.openapi import WIRE_STATUSES, PausedSerializer
 from agentsite.core.schema import LIMIT, ErrorSerializer, operation
 
 TAG = "system"
@@ -34,6 +34,7 @@ class ReadySerializer(serializers.Serializer):
     broker = serializers.ChoiceField(["reachable", "unreachable"], required=False)
     last_heartbeat = serializers.DateTimeField(allow_null=True, required=False, help_text="Of any worker.")
     oldest_pending_seconds = serializers.FloatField(allow_null=True, required=False)
+    paused = PausedSerializer(many=True, required=False, help_text="The pauses that are in force.")
 
 
 class NotReadySerializer(ErrorSerializer):
@@ -69,6 +70,7 @@ class SystemInfoSerializer(serializers.Serializer):
     tasks = serializers.DictField(child=serializers.IntegerField(), help_text=f"By status: {', '.join(WIRE_STATUSES)}.")
     users = serializers.DictField(child=UserFiguresSerializer(), help_text="The most recently active ones.")
     reviews = ReviewFiguresSerializer()
+    paused = PausedSerializer(many=True, help_text="The pauses in force; of users only the caller's own.")
     workers = serializers.IntegerField(help_text="Worker processes that live.")
     as_of = serializers.DateTimeField()
 

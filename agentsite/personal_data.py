@@ -27,7 +27,7 @@ from agentsite.core.models import ApiKey, Preferences
 from agentsite.notices.models import Delivery, Subscription
 from memory import writing
 from memory.models import Memory
-from reviews import rules
+from reviews import pauses, rules
 from reviews.models import Decision
 
 # Credentials (an API key's id holds its hash), and numbers that are made from the text.
@@ -58,13 +58,16 @@ def counts(user_id: str) -> dict[str, int]:
         "unfinished": tasks.exclude(status__in=FINAL).count(),
         "memories": Memory.objects.filter(user_id=user_id).count(),
         "policy rules": rules.made_for(user_id).count(),
+        "pauses": pauses.of_user(user_id).count(),
         "idempotency keys": IdempotencyKey.objects.filter(principal__username=user_id).count(),
         "accounts": User.objects.filter(username=user_id).count(),
     }
 
 
 def erase(user_id: str, *, account: bool = False) -> None:
-    """Delete sessions with everything that belongs to them, memories, idempotency keys and the rules made from calls.
+    """Delete sessions with everything that belongs to them, memories, idempotency keys, the rules made from calls.
+
+    Also pauses of the user, who is resumed by that: see docs/security.md.
 
     Tasks that run are stopped. What people did about it in the admin stays, without the names of the things. Running it
     again goes on where it was interrupted.
@@ -80,6 +83,7 @@ def erase(user_id: str, *, account: bool = False) -> None:
         pass
     writing.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
     rules.made_for(user_id).delete()  # the audit log keeps their ids
+    pauses.erase(user_id)
     IdempotencyKey.objects.filter(principal__username=user_id).delete()
     Delivery.objects.filter(user__username=user_id).delete()  # those about their tasks went with the sessions
     _forget_failed_jobs()
@@ -92,6 +96,7 @@ def _owned(user_id: str) -> dict[str, Rows]:
         "sessions": Session.objects.filter(user_id=user_id),
         "memories": Memory.objects.filter(user_id=user_id),
         "policy_rules": rules.made_for(user_id),
+        "pauses": pauses.of_user(user_id),
     }
 
 

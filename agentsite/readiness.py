@@ -8,6 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max, Min
 from django.utils import timezone
 
+from agents import pauses, presenters
 from agents.models import Status, Task, WorkerProcess
 
 BROKER_TIMEOUT = 2.0  # seconds
@@ -29,7 +30,7 @@ def missing_migrations() -> list[str]:
 
 
 def surroundings() -> dict[str, Any]:
-    """Broker, workers and queue: what delays work without losing it."""
+    """Broker, workers, queue and pauses: what delays work without losing it."""
     beat = WorkerProcess.objects.aggregate(last=Max("beat_at"))["last"]
     oldest = Task.objects.filter(status=Status.PENDING).aggregate(first=Min("updated_at"))["first"]
     now = timezone.now()
@@ -37,6 +38,7 @@ def surroundings() -> dict[str, Any]:
         "broker": "reachable" if _broker_answers() else "unreachable",
         "last_heartbeat": beat,
         "oldest_pending_seconds": (now - oldest).total_seconds() if oldest else None,
+        "paused": [presenters.pause(row) for row in pauses.active()],
     }
 
 

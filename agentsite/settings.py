@@ -240,7 +240,7 @@ vars().update(login_protection(env))
 REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
 # Pages of other origins that may call the API from a browser; the admin is never among what they reach.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(agent|reviews|system|health|schema)"
+CORS_URLS_REGEX = r"^/(agent|reviews|pauses|system|health|schema)"
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "traceparent", "x-request-id"]
 CORS_EXPOSE_HEADERS = ["retry-after", "x-request-id"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body

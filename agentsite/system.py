@@ -12,7 +12,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from agents.models import Interrupt, Session, Status, Task, WorkerProcess
+from agents import pauses, presenters
+from agents.models import Interrupt, Pause, Session, Status, Task, WorkerProcess
 from agentsite import openapi, readiness
 from agentsite.core.clock import seconds_from_now
 from agentsite.core.paging import limit_of
@@ -94,9 +95,16 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
             "pending": oldest["count"],
             "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
         },
+        "paused": [presenters.pause(row) for row in _pauses(owner)],
         "workers": WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count(),
         "as_of": timezone.now(),
     }
+
+
+def _pauses(owner: str | None) -> QuerySet[Pause]:
+    """What is in force; for an owner without the other users' names."""
+    found = pauses.active()
+    return found if owner is None else found.exclude(~Q(value=owner), scope=Pause.Scope.USER)
 
 
 def _by_status(tasks: QuerySet[Task]) -> Counter[str]:

@@ -11,18 +11,20 @@ from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
 from agents.ledger import Entry
-from agents.models import Interrupt, ToolCall
+from agents.models import Interrupt, Pause, ToolCall
 from agents.services import Answer
 from agents.terms import Verdict
-from agentsite.core.text import canonical
+from agentsite.core.text import canonical, shortened
 from reviews.models import AuditEntry, PolicyRule
 
 Verb = AuditEntry.Verb
 Kind = AuditEntry.Kind
+Fields = dict[str, Any]
 
 SYSTEM = "system"
 FORMATS = ("csv", "jsonl")
 COLUMNS = tuple(field.name for field in AuditEntry._meta.concrete_fields)
+ACTOR_LENGTH = 150  # characters
 CHUNK = 2000  # rows that are in memory at once
 _SAID = (
     *("effect", "tool", "user", "agent", "session_id", "conditions", "starts_at", "ends_at", "use_limit", "position"),
@@ -57,7 +59,12 @@ def rule(verb: Verb, changed: PolicyRule, principal: User) -> None:
 
 def let_through(row: ToolCall, rule_id: int) -> None:
     """A call was entered in the ledger on a rule's word alone."""
-    about = {"task": row.task_id, "rule": rule_id, "tool": row.tool, "args_digest": digest(row.args_text)}
+    about: dict[str, Any] = {
+        "task": row.task_id,
+        "rule": rule_id,
+        "tool": row.tool,
+        "args_digest": digest(row.args_text),
+    }
     _write(Verb.LET_THROUGH, Kind.TOOL_CALL, row.pk, None, **about)
 
 
@@ -65,9 +72,21 @@ def denied(task: uuid.UUID, call: uuid.UUID, entry: Entry) -> bool:
     """The policy denied a call, which has no row of its own; False where that is written already, before a crash."""
     if AuditEntry.objects.filter(object_id=str(call), verb=Verb.DENIED).exists():
         return False
-    about = {"task": task, "rule": entry.rule_id, "tool": entry.tool, "args_digest": digest(entry.args_text)}
+    about: dict[str, Any] = {
+        "task": task,
+        "rule": entry.rule_id,
+        "tool": entry.tool,
+        "args_digest": digest(entry.args_text),
+    }
     _write(Verb.DENIED, Kind.TOOL_CALL, call, None, **about)
     return True
+
+
+def pause(verb: Verb, changed: Pause, actor: str, principal: User | None) -> None:
+    """Work was paused or resumed; what and why are kept as digests. `actor` is who it was where it is no user."""
+    tool = changed.value if changed.scope == Pause.Scope.TOOL else ""
+    about: Fields = {"tool": tool, "args_digest": digest(canonical([changed.scope, changed.value]))}
+    _write(verb, Kind.PAUSE, changed.pk, principal, actor=actor, text_digest=digest(changed.reason), **about)
 
 
 def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:
@@ -107,10 +126,18 @@ def _plain(value: Any) -> Any:
 
 def _of_review(verb: Verb, review: Interrupt, principal: User | None, **more: Any) -> None:
     verdict = Verdict.from_text(review.verdict_text)
-    about = {"task": review.task_id, "rule": verdict.rule_id, "tool": review.tool, "version": review.version}
+    about: dict[str, Any] = {
+        "task": review.task_id,
+        "rule": verdict.rule_id,
+        "tool": review.tool,
+        "version": review.version,
+    }
     _write(verb, Kind.REVIEW, review.pk, principal, **about, **more)
 
 
-def _write(verb: Verb, kind: Kind, pk: Any, principal: User | None, **more: Any) -> None:
-    actor, actor_id = (SYSTEM, None) if principal is None else (principal.get_username(), principal.pk)
-    AuditEntry.objects.create(verb=verb, kind=kind, object_id=str(pk), actor=actor, actor_id=actor_id, **more)
+def _write(verb: Verb, kind: Kind, pk: Any, principal: User | None, *, actor: str = SYSTEM, **more: Any) -> None:
+    actor_id = None
+    if principal is not None:
+        actor, actor_id = principal.get_username(), principal.pk
+    who = shortened(actor, ACTOR_LENGTH)
+    AuditEntry.objects.create(verb=verb, kind=kind, object_id=str(pk), actor=who, actor_id=actor_id, **more)

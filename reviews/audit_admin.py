@@ -26,6 +26,7 @@ PAGES: dict[str, str] = {
     AuditEntry.Kind.REVIEW: "reviews_review_change",
     AuditEntry.Kind.RULE: "reviews_policyrule_change",
     AuditEntry.Kind.TOOL_CALL: "agents_toolcall_change",
+    AuditEntry.Kind.PAUSE: "agents_pause_change",
 }
 
 

@@ -202,19 +202,22 @@ class AuditEntry(models.Model):
         RULE_DISABLED = "rule_disabled", _("Rule switched off")
         LET_THROUGH = "let_through", _("Let through by a rule")  # the call was entered in the ledger unseen
         DENIED = "denied", _("Denied by the policy")  # at that moment; it was not entered
+        PAUSED = "paused", _("Paused")  # everything, an agent, a tool or a user
+        RESUMED = "resumed", _("Resumed")
 
     class Kind(models.TextChoices):
         REVIEW = "review", _("Review")
         RULE = "rule", _("Policy rule")
         TOOL_CALL = "tool_call", _("Tool call")
+        PAUSE = "pause", _("Pause")
 
     at = models.DateTimeField(_("at"), db_default=Now(), editable=False)
     verb = models.CharField(_("what"), max_length=16, choices=Verb)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # of a decision: the review's new status
-    actor = models.CharField(_("who"), max_length=150)  # username, or "system"
-    actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system
+    actor = models.CharField(_("who"), max_length=150)  # username, "system", or a host: "system:…", "manage.py:…"
+    actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system, or who sat at the host
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    object_id = models.CharField(_("object"), max_length=36)  # of the review, the rule or the tool call
+    object_id = models.CharField(_("object"), max_length=36)  # of the review, the rule, the tool call or the pause
     version = models.PositiveIntegerField(_("version"), null=True)  # of the review that was looked at
     task = models.UUIDField(_("task"), null=True)
     rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict, or that was changed

@@ -4,8 +4,11 @@ from typing import Any
 
 from rest_framework import serializers
 
+from agents.models import Pause
+from agents.pause_models import VALUE_LENGTH
 from agents.serializers import TaskIdsSerializer
 from agentsite.core.fields import FlagField, TextField, WholeNumberField
+from reviews.pauses import REASON_LENGTH
 from reviews.services import MESSAGE_LIMIT, SPELLINGS, Choice
 
 
@@ -55,6 +58,14 @@ class ResumeSerializer(TaskIdsSerializer):
         if ("decisions" in attrs) == ("response_type" in attrs):
             raise serializers.ValidationError({"response_type": ["Give either response_type or decisions."]})
         return attrs
+
+
+class PauseSerializer(serializers.Serializer):
+    """The body of POST /pauses."""
+
+    scope = serializers.ChoiceField(Pause.Scope.values)
+    value = TextField(required=False, allow_blank=True, default="", max_length=VALUE_LENGTH)
+    reason = TextField(max_length=REASON_LENGTH)
 
 
 def choice_from(data: dict[str, Any]) -> Choice:

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from reviews.pause_views import PauseViewSet
 from reviews.views import ResumeViewSet, ReviewViewSet, StatusViewSet
 
 urlpatterns = [
@@ -10,4 +11,6 @@ urlpatterns = [
     path("reviews/<str:pk>/decide", ReviewViewSet.as_view({"post": "decide"})),
     path("reviews/<str:pk>/claim", ReviewViewSet.as_view({"post": "claim"}), name="claim-review"),
     path("reviews/<str:pk>/release", ReviewViewSet.as_view({"post": "release"})),
+    path("pauses", PauseViewSet.as_view({"get": "list", "post": "create"})),
+    path("pauses/<str:pk>", PauseViewSet.as_view({"delete": "destroy"})),
 ]

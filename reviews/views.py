@@ -7,8 +7,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from agents import presenters
-from agents.models import Interrupt, Status, Task
+from agents import pauses, presenters
+from agents.models import Interrupt, Pause, Status, Task
 from agents.services import find_task
 from agentsite.core import paging
 from agentsite.core.errors import Invalid, NotFound
@@ -31,7 +31,7 @@ class StatusViewSet(ClientIdsViewSet):
             task = find_task(user_id, session_id, task_id)
         except NotFound:
             return Response(presenters.missing_task(user_id, session_id, task_id), status=404)
-        return Response(presenters.task(task, _open_questions(task, request.user), _blocker(task)))
+        return Response(presenters.task(task, _open_questions(task, request.user), _blocker(task), _pause_of(task)))
 
 
 class ResumeViewSet(ViewSet):
@@ -140,6 +140,13 @@ def _blocker(task: Task) -> str | None:
         return None
     active = (Status.PENDING, Status.RUNNING, Status.INTERRUPTED)
     return Task.objects.filter(session=task.session_id, status__in=active).values_list("task_id", flat=True).first()
+
+
+def _pause_of(task: Task) -> Pause | None:
+    """What keeps a pending task from being claimed."""
+    if task.status != Status.PENDING or not getattr(task, "is_paused", True):
+        return None
+    return pauses.over(task, task.held_tool)
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -60,6 +60,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
     ) -> ModelResponse[Any]:
         """Return the model's answer, with retries where its end fails, made reliable. Raises RunFailure."""
         run.require_time()
+        run.require_unpaused()
         with watched(request.model) as watch:
             retrying = Retrying(
                 retry=retry_if_exception(_is_passing),

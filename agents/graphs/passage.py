@@ -43,13 +43,14 @@ def go_through(run: Run, request: CallRequest) -> Result:
 
     Raises:
         RunEnded: the run can't go on. A kind of exception that no tool node turns into a message for the model.
-        GraphInterrupt: the call waits for a person.
+        GraphInterrupt: the call waits for a person, or for a pause to be lifted.
     """
     run.require_going()
     try:
         if connection.in_atomic_block:
             raise RunFailure(IN_TRANSACTION.format(tool=request.name))
-        return Passage(run, request).go()
+        with run.holding():
+            return Passage(run, request).go()
     except GraphBubbleUp:
         raise
     except Exception as error:

@@ -7,6 +7,7 @@ import pytest
 
 from agents import registry
 from agents.models import Interrupt, Task, ToolCall
+from reviews import pauses
 from reviews.models import AuditEntry
 from reviews.services import Choice, decide
 from tests import oracle
@@ -67,6 +68,24 @@ def test_a_reviewed_tool_waits_for_its_review_and_runs_once(graph: str, using: A
     assert "charged 3" in answer_of(task)
     assert calls() == ["charge 3"]
     assert keys() == [str(ToolCall.objects.get(tool="charge").pk)]
+
+
+@pytest.mark.parametrize("scope", ["tool", "everything"])
+@pytest.mark.parametrize("graph", GRAPHS)
+def test_an_approved_tool_that_is_paused_waits_and_runs_once(
+    graph: str, scope: str, using: Any, reviewer: Any, work: Any
+) -> None:
+    task = using(graph, GRAPHS[graph])
+    pause, _ = pauses.pause(scope, "charge" if scope == "tool" else "", "an incident", pauses.Actor("rita"))
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    work()
+    assert (again(task).status, calls()) == ("pending", [])
+    assert not ToolCall.objects.filter(tool="charge").exists()
+    pauses.resume(pause.pk, pauses.Actor("rita"))
+    work()
+    assert "charged 3" in answer_of(task)
+    assert calls() == ["charge 3"]
+    assert Interrupt.objects.count() == 1
 
 
 @pytest.mark.parametrize("graph", GRAPHS)

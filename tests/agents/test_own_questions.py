@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from agents.models import Interrupt, ToolCall
+from reviews import pauses
 from reviews.services import Choice, decide, expire
 from tests.conftest import client_of
 from tests.helpers import again, answer_of, open_review, resume, status_of
@@ -46,6 +47,23 @@ def test_the_answer_reaches_the_tool(invoke: Any, work: Any, decide_open: Any) -
     decide_open(task, answer("go on"))
     assert calls() == ["careful 3 go on"]
     assert "done: go on" in answer_of(task)
+
+
+def test_the_answer_reaches_the_tool_also_after_pauses(invoke: Any, work: Any, decide_open: Any) -> None:
+    who = pauses.Actor("rita")
+    task = invoke('call careful with {"amount": 3}')
+    work()
+    decide_open(task, APPROVE)
+    tool, everything = (pauses.pause(*what, "x", who)[0] for what in (("tool", "careful"), ("everything", "")))
+    decide_open(task, answer("go on"))
+    pauses.resume(everything.pk, who)
+    work()
+    assert (again(task).status, again(task).held_tool, calls()) == ("pending", "careful", [])
+    pauses.resume(tool.pk, who)
+    work()
+    assert calls() == ["careful 3 go on"]
+    assert "done: go on" in answer_of(task)
+    assert Interrupt.objects.count() == 2
 
 
 def test_two_questions_get_their_own_answers(invoke: Any, work: Any, decide_open: Any) -> None:

@@ -14,6 +14,7 @@ from agents.models import Interrupt
 from agentsite.accounts import create_key
 from memory import writing
 from memory.models import Memory
+from tests.conftest import grant
 from tests.helpers import open_review
 from tests.schema import server
 
@@ -64,7 +65,8 @@ def schemathesis(url: str, key: str, config: Path) -> subprocess.CompletedProces
 
 
 def test_no_generated_request_tells_schema_and_service_apart(service: User, known: Any, tmp_path: Path) -> None:
+    everywhere = grant(service, "agents.pause_work")
     with server.running() as url:
-        done = schemathesis(url, create_key(service, "schemathesis"), config(tmp_path, known))
+        done = schemathesis(url, create_key(everywhere, "schemathesis"), config(tmp_path, known))
     print(done.stdout[-700:])
     assert done.returncode == 0, done.stdout + done.stderr

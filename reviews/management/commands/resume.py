@@ -1,0 +1,37 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from agents import pauses as held
+from agentsite.core.errors import AgentsiteError
+from reviews import pauses
+from reviews.management.commands.pause import actor, add_scopes, line_of, scope_of
+
+
+class Command(BaseCommand):
+    """Thin: `reviews.pauses` does it."""
+
+    help = "Lift a pause: the one of everything, or of an agent, a tool or a user. What it held goes on."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Source: django.core.management."""
+        add_scopes(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        """Source: django.core.management. Raises CommandError where that is not paused, or by a file."""
+        scope, value = scope_of(options)
+        found = list(held.active().filter(scope=scope, value=value))
+        if not found:
+            raise CommandError(f"{scope} {value}".strip() + " is not paused; `pause --list` shows what is.")
+        refused = []
+        for pause in found:
+            try:
+                pauses.resume(pause.pk, actor())
+            except AgentsiteError as error:
+                refused.append(f"{line_of(pause)}: {error}")
+            else:
+                self.stdout.write(f"Resumed: {line_of(pause)}")
+        if refused:
+            raise CommandError("\n".join(refused))
+        if left := held.active().count():
+            self.stdout.write(f"{left} other pause(s) stay in force; `pause --list` shows them.")

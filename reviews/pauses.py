@@ -1,0 +1,203 @@
+"""Pausing and resuming of work, for the admin, REST, the command line and the pause file: the only writer of Pause.
+
+Each change is in the audit log, with who did it and why. What a pause means for a task is in `agents.pauses`.
+"""
+
+import logging
+import uuid
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from agents import holds, metrics, pause_file, pauses
+from agents.models import Measure, Pause
+from agents.pause_models import NAME_LENGTH, VALUE_LENGTH
+from agentsite.core.clock import Now, seconds_from_now
+from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
+from agentsite.core.identifiers import identifier
+from agentsite.core.principals import VIEW_SYSTEM
+from agentsite.core.text import canonical, is_storable, shortened
+from reviews import audit
+from reviews.models import AuditEntry
+
+logger = logging.getLogger(__name__)
+
+PAUSE_WORK = "agents.pause_work"
+VIEW = "agents.view_pause"
+REASON_LENGTH = 1000  # characters
+SEEN = 60.0  # seconds for which a pause file counts as being there after a worker has seen it
+Scope = Pause.Scope
+Verb = AuditEntry.Verb
+
+
+class HeldByFile(Conflict):
+    """This pause stands in a file on a worker's host. Delete the file there, and it is lifted."""
+
+    code = "held_by_file"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Who pauses or resumes: a user, or somebody at a host."""
+
+    name: str
+    user: User | None = None
+
+    @classmethod
+    def of(cls, user: User) -> "Actor":
+        """A user who has proved who they are."""
+        return cls(user.get_username(), user)
+
+
+def may_see(principal: Any) -> bool:
+    """Whether the principal may see all pauses with their reasons."""
+    return any(map(principal.has_perm, (PAUSE_WORK, VIEW, VIEW_SYSTEM)))
+
+
+def require_to_pause(principal: Any) -> None:
+    """Raises NotAllowed unless the principal may pause and resume work."""
+    if not principal.has_perm(PAUSE_WORK):
+        raise NotAllowed(_("You may not pause or resume work."))
+
+
+def checked(scope: str, value: str, reason: str) -> tuple[str, str, str]:
+    """The three as they are stored. Raises Invalid with what is wrong with which.
+
+    An agent has to be one of AGENTS: a slip of the pen would be taken for a pause. A tool need not be known: the web
+    process loads no tools, those of servers come and go, and one can be paused before it is there. Nor need a user.
+    """
+    wrong: dict[str, list[str]] = {}
+    value, reason = value.strip(), reason.strip()
+    if scope not in Scope.values:
+        wrong["scope"] = [_("One of %(names)s.") % {"names": ", ".join(Scope.values)}]
+    elif (error := _wrong_value(scope, value)) is not None:
+        wrong["value"] = [error]
+    if not reason:
+        wrong["reason"] = [_("Say why: whoever meets the pause wants to know.")]
+    elif len(reason) > REASON_LENGTH:
+        wrong["reason"] = [_("At most %(limit)s characters.") % {"limit": REASON_LENGTH}]
+    elif not is_storable(reason):
+        wrong["reason"] = [_("It has a character that can't be stored.")]
+    if wrong:
+        raise Invalid(errors=wrong)
+    return scope, identifier(value) if scope == Scope.USER else value, reason
+
+
+def _wrong_value(scope: str, value: str) -> str | None:
+    if scope == Scope.EVERYTHING:
+        return _("Everything has no name: leave it out.") if value else None
+    if not value:
+        return _("Say which.")
+    if scope == Scope.USER:
+        try:
+            identifier(value)
+        except ValueError as error:
+            return str(error)
+    if scope == Scope.AGENT and value not in settings.AGENTS:
+        names = ", ".join(sorted(settings.AGENTS))
+        return _("There is no such agent. There are: %(names)s.") % {"names": names}
+    if len(value) > VALUE_LENGTH:
+        return _("At most %(limit)s characters.") % {"limit": VALUE_LENGTH}
+    return None if is_storable(value) else _("It has a character that can't be stored.")
+
+
+def pause(scope: str, value: str, reason: str, actor: Actor) -> tuple[Pause, bool]:
+    """Pause it, and wait until no call is on its way into the ledger that has not seen that.
+
+    Returns the pause, and whether it is new: what is paused already stays as it is. Raises Invalid.
+    """
+    scope, value, reason = checked(scope, value, reason)
+    with transaction.atomic():
+        found, is_new = _begin(scope, value, reason, actor)
+    pauses.settle()
+    return found, is_new
+
+
+def resume(pk: uuid.UUID, actor: Actor) -> Pause:
+    """Lift the pause: tasks that nothing else holds go on. One that was lifted before stays as it is.
+
+    Raises:
+        NotFound: there is no such pause.
+        HeldByFile: it stands in a file that a worker has just seen.
+    """
+    found = Pause.objects.filter(pk=pk).first()
+    if found is None:
+        raise NotFound(_("There is no such pause."))
+    if found.source and Pause.objects.filter(pk=pk, lifted_at=None, seen_at__gt=seconds_from_now(-SEEN)).exists():
+        raise HeldByFile
+    with transaction.atomic():
+        _lift(found, actor)
+    found.refresh_from_db()
+    return found
+
+
+def mirror(found: pause_file.Found) -> None:
+    """Make the pauses of this data folder those that its file names."""
+    actor = Actor(shortened(f"system:{found.host}", NAME_LENGTH))
+    rows = {(row.scope, row.value): row for row in Pause.objects.filter(lifted_at=None, source=found.source)}
+    asked = {(one.scope, one.value): one.reason for one in found.wanted}
+    for key, reason in asked.items():
+        row = rows.get(key)
+        if row is not None and row.reason == reason:
+            continue
+        with transaction.atomic():
+            if row is None:
+                _begin(*key, reason, actor, source=found.source)
+            elif Pause.objects.filter(pk=row.pk, lifted_at=None).exclude(reason=reason).update(reason=reason):
+                row.reason = reason
+                audit.pause(Verb.PAUSED, row, actor.name, None)
+    for key in rows.keys() - asked.keys():
+        with transaction.atomic():
+            _lift(rows[key], actor)
+    if asked:
+        Pause.objects.filter(lifted_at=None, source=found.source).update(seen_at=Now())
+
+
+def known_tool(name: str) -> bool:
+    """Whether a call of a tool with this name has ever been counted."""
+    calls = Measure.objects.filter(name=metrics.TOOL_CALLS.name)
+    return calls.filter(labels__startswith=canonical([name])[:-1] + ",").exists()
+
+
+def of_user(user_id: str) -> QuerySet[Pause]:
+    """The pauses, also those that are over, that name this user."""
+    return Pause.objects.filter(scope=Scope.USER, value=user_id)
+
+
+def erase(user_id: str) -> None:
+    """Lift the pauses of this user and delete them; the audit log keeps that they were."""
+    for found in of_user(user_id).filter(lifted_at=None):
+        with transaction.atomic():
+            _lift(found, Actor(audit.SYSTEM))
+    of_user(user_id).delete()
+
+
+def _begin(scope: str, value: str, reason: str, actor: Actor, source: str = "") -> tuple[Pause, bool]:
+    """The caller's transaction holds it together with the audit entry. Of two at once one makes it."""
+    found, is_new = Pause.objects.get_or_create(
+        scope=scope,
+        value=value,
+        source=source,
+        lifted_at=None,
+        defaults={"reason": reason, "by": actor.user, "by_name": actor.name},
+    )
+    if is_new:
+        found.refresh_from_db()
+        audit.pause(Verb.PAUSED, found, actor.name, actor.user)
+        logger.warning("paused by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
+    return found, is_new
+
+
+def _lift(found: Pause, actor: Actor) -> None:
+    """The caller's transaction holds it together with the audit entry. Of two at once one does it."""
+    rows = Pause.objects.filter(pk=found.pk, lifted_at=None)
+    if rows.update(lifted_at=Now(), lifted_by_name=actor.name):
+        audit.pause(Verb.RESUMED, found, actor.name, actor.user)
+        logger.warning("resumed by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
+        transaction.on_commit(partial(holds.go_on, found), robust=True)
