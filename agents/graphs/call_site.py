@@ -10,6 +10,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
+from agents import ledger
 from agents.graphs.model_calls import BROKEN_CALLS
 from agentsite.core.text import digest
 
@@ -92,7 +93,7 @@ def message_id_of(site: CallSite, call_id: str) -> str:
     said = _known.get()
     if said is not None and (said.node_run, said.call_id) == (site.node_run, call_id):
         return said.message_id
-    return f"node:{site.node_run}"
+    return f"{ledger.NODE}{site.node_run}"
 
 
 def direct_call_id(name: str, args_text: str, number: int) -> str:
