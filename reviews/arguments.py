@@ -4,13 +4,11 @@ from typing import Any
 
 import jsonschema
 from django.utils.translation import gettext as _
-from referencing import Registry
 
+from agents import json_schema
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
 from agentsite.core.text import same
-
-NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
@@ -21,7 +19,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
 
     Raises Invalid, with an error for each field that does not fit.
     """
-    schema = review.args_schema
+    schema = json_schema.modern(review.args_schema)
     known = schema.get("properties", {})
     if isinstance(given, dict) and set(given) == {"args"} and "args" not in known and isinstance(given["args"], dict):
         given = given["args"]
@@ -31,7 +29,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if not schema.get("additionalProperties", "properties" not in schema):
         for name in sorted(set(given) - set(known)):
             errors.setdefault(name, []).append(_("The tool has no such argument."))
-    for error in jsonschema.Draft202012Validator(schema, registry=NO_REMOTE).iter_errors(given):
+    for error in json_schema.validator(schema).iter_errors(given):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:

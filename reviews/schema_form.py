@@ -8,12 +8,11 @@ ends, and keys that were absent stay absent.
 from collections.abc import Mapping
 from typing import Any
 
-import jsonschema
 from django.utils.translation import gettext_lazy as _
 
+from agents import json_schema
 from agentsite.core.text import canonical, visible
 from reviews import schema_errors
-from reviews.arguments import NO_REMOTE
 from reviews.schema_fields import ABSENT, Choice, Json, Lines, Number, Part, Place, Text
 
 DEPTH = 5  # of nested groups; what lies deeper is JSON
@@ -98,8 +97,8 @@ class ArgumentsForm:
     """The arguments of one call, to read and to change."""
 
     def __init__(self, schema: Any, args: Any, data: Mapping[str, str] | None = None) -> None:
-        self.schema, self.asked = schema, args
-        self.root = _Builder(schema).form(args)
+        self.schema, self.asked = json_schema.modern(schema), args
+        self.root = _Builder(self.schema).form(args)
         self.args = args if data is None or self.root is None else self.root.read(data)
 
     @property
@@ -117,7 +116,7 @@ class ArgumentsForm:
         if self.root is None or self.errors or not self.is_changed:
             return not self.errors
         try:
-            checker = jsonschema.Draft202012Validator(self.schema, registry=NO_REMOTE)
+            checker = json_schema.validator(self.schema)
             found = [schema_errors.explained(error) for error in checker.iter_errors(self.args)]
         except Exception:  # a tool's schema, perhaps from another server, can be broken in many ways
             text = _("The tool's schema can't be read: these arguments can only be approved as they are.")
@@ -184,7 +183,8 @@ class _Builder:
         # As it was asked, then what was not given: PostgreSQL does not keep the order of a schema's keys.
         names = [*place.value, *(name for name in known if name not in place.value)]
         if not names:
-            return Group(place, {}) if "properties" in schema else Json(place)
+            is_closed = "properties" in schema and schema.get("additionalProperties") is not True
+            return Group(place, {}) if is_closed else Json(place)
         if not known:
             return Json(place)
         children = {}
