@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+from django.conf import settings
+
 HTTP_LIBRARIES = ("httpx", "httpx2")
 HOLDERS = ("root_client", "client", "_client", "_api_client", "_httpx_client")  # attributes that lead to a client
 MAX_DEPTH = 4
@@ -30,6 +32,7 @@ class Exchange:
 
     deadline: float  # of time.monotonic()
     response: Any = None  # of httpx or httpx2; None until its head has arrived, or where the client is of another kind
+    is_implied: bool = False  # begun by a request, of a graph that asks its model without our middleware
 
     def left(self, core: ModuleType, timeout: float | None) -> float:
         """Seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
@@ -54,14 +57,24 @@ def exchange(seconds: float) -> Iterator[Exchange]:
 
 
 def prepare(model: Any) -> None:
-    """Hold the model's clients to the deadline of `exchange`, and note their responses in it. Safe to repeat."""
+    """Hold the model's clients to the deadline of `exchange`, and note their responses in it. Safe to repeat.
+
+    Outside of one, each request has the same time.
+    """
     for client in _clients(model):
-        if _note not in client.event_hooks["response"]:
-            client.event_hooks = {**client.event_hooks, "response": [*client.event_hooks["response"], _note]}
+        hooks = client.event_hooks
+        if _note not in hooks["response"]:
+            client.event_hooks = {"request": [*hooks["request"], _begin], "response": [*hooks["response"], _note]}
         for transport in (client._transport, *client._mounts.values()):
             pool = getattr(transport, "_pool", None)
             if pool is not None and not isinstance(pool._network_backend, Backend):
                 pool._network_backend = Backend(pool._network_backend)
+
+
+def _begin(_: Any) -> None:
+    current = _current.get()
+    if current is None or current.is_implied:
+        _current.set(Exchange(time.monotonic() + settings.MODEL_TIMEOUT_SECONDS, is_implied=True))
 
 
 def _note(response: Any) -> None:

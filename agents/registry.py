@@ -16,7 +16,7 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
-from agents import json_schema, tool_schemas
+from agents import json_schema, model_clients, tool_schemas
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
@@ -57,7 +57,7 @@ def agent(alias: str) -> Agent:
         logger.error("agent %s: tool %s is left out, its schema can't be read: %s", alias, name, reason)
     return Agent(
         alias=alias,
-        model=cache(lambda: _model(config["MODEL"])),
+        model=cache(lambda: _prepared(_model(config["MODEL"]))),
         tools=tools,
         policy=_named(config["POLICY"]),
         memory=_named(config["MEMORY"])(),
@@ -97,6 +97,11 @@ def _model(spec: str) -> BaseChatModel:
             options["base_url"] = settings.OPENAI_BASE_URL
             options["use_responses_api"] = False  # servers that speak this API know chat completions
     return init_chat_model(name, model_provider=provider, **options)
+
+
+def _prepared(model: BaseChatModel) -> BaseChatModel:
+    model_clients.prepare(model)
+    return model
 
 
 def _tools(paths: list[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:

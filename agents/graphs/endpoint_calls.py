@@ -49,7 +49,8 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
             response = retrying(_once, request, handler)
         except RequestFailed as error:
             watch.failed(error.failure.kind)
-            logger.error("task %s: model call failed: %s", run.task.pk, error, exc_info=error.__cause__)
+            cause = error.__cause__ if error.failure.kind == "no_completion" else None
+            logger.error("task %s: model call failed: %s", run.task.pk, error, exc_info=cause)
             raise ModelFailure(error.failure.explanation) from error
         watch.answered(response.result)
     return response

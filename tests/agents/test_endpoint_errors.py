@@ -304,6 +304,15 @@ def test_a_graph_without_the_middleware_tells_the_endpoints_words(ask: Ask, prov
     assert "the reason of it" in message
 
 
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_graph_without_the_middleware_has_the_same_time_out(ask: Ask, provider: str, settings: Any) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"{__name__}.bare_graph"}}
+    begun = time.monotonic()
+    task = ask(trickles(SLOW[provider], blanks=True), provider=provider, timeout=1.0)[1]
+    assert time.monotonic() - begun < 5
+    assert "did not answer within 1 s" in task.message or "ReadTimeout" in task.message
+
+
 def test_our_key_is_not_told(ask: Ask, settings: Any) -> None:
     settings.OPENAI_API_KEY = "sk-very-secret-key"
     task = ask(says({"error": {"message": "Incorrect key: sk-very-secret-key"}}, 401))[1]
