@@ -225,8 +225,8 @@ def _require_references(schema: Any) -> None:
 
 @lru_cache(maxsize=KEPT)
 def _compiled(pattern: str) -> Any:
-    """ECMAScript's pattern: with properties of Unicode, which Python's own module does not know."""
-    text = re.sub(r"\\u\{([0-9A-Fa-f]{1,6})\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
+    """A pattern of ECMAScript or of Pydantic: with properties of Unicode, which Python's own module does not know."""
+    text = re.sub(r"\\[ux]\{([0-9A-Fa-f]{1,6})\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
     return regex.compile(text.replace("[^]", r"[\s\S]"))
 
 

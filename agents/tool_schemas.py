@@ -5,6 +5,7 @@ from typing import Any
 
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import BaseModel
 
 from agents import json_schema
 from agents.arguments import schema_of
@@ -22,8 +23,11 @@ def readable(tool: BaseTool) -> BaseTool:
     try:
         if isinstance(tool.args_schema, dict):
             tool = tool.model_copy(update={"args_schema": _of_object(json_schema.modern(tool.args_schema))})
+        elif not issubclass(tool.get_input_schema(), BaseModel):
+            raise json_schema.Unreadable("it is a model of Pydantic 1: make it one of Pydantic 2, or a JSON schema")
         schema = schema_of(tool)
-        json_schema.validator(schema)
+        if isinstance(tool.args_schema, dict):  # Pydantic checks by itself, and knows patterns that we don't
+            json_schema.validator(schema)
         json.dumps(convert_to_openai_tool(tool))
         tool.get_input_schema()
     except json_schema.Unreadable:
@@ -37,10 +41,12 @@ def readable(tool: BaseTool) -> BaseTool:
     return tool
 
 
-def _of_object(schema: Any) -> Any:
+def _of_object(schema: dict[str, Any]) -> dict[str, Any]:
     """The schema with what many endpoints insist on at its top: that it is an object's, and which properties it has."""
-    if not isinstance(schema, dict) or schema.get("type", "object") != "object":
+    kinds = schema.get("type", "object")
+    if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
         return schema
+    schema = {**schema, "type": "object"}
     if "properties" in schema or any(key in schema for key in ("$ref", *json_schema.LISTS)):
-        return {"type": "object", **schema}
-    return {"type": "object", "properties": {}, "additionalProperties": True, **schema}
+        return schema
+    return {"properties": {}, "additionalProperties": True, **schema}

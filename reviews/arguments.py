@@ -4,11 +4,14 @@ from typing import Any
 
 import jsonschema
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from agents import json_schema
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
 from agentsite.core.text import same
+
+UNREADABLE = gettext_lazy("The tool's schema can't be read: these arguments can only be approved as they are.")
 
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
@@ -29,12 +32,19 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if not schema.get("additionalProperties", "properties" not in schema):
         for name in sorted(set(given) - set(known)):
             errors.setdefault(name, []).append(_("The tool has no such argument."))
-    for error in json_schema.validator(schema).iter_errors(given):
+    for error in _problems(schema, given):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:
         raise Invalid(_("The arguments do not fit the tool."), errors=errors)
     return dict(_completed(schema, given, schema.get("$defs", {})))
+
+
+def _problems(schema: Any, given: Any) -> list[jsonschema.ValidationError]:
+    try:
+        return list(json_schema.validator(schema).iter_errors(given))
+    except Exception as error:  # a tool's schema, perhaps from another server, can be broken in many ways
+        raise Invalid(errors={"args": [str(UNREADABLE)]}) from error
 
 
 def is_unchanged(review: Interrupt, args: dict[str, Any]) -> bool:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from agents import json_schema
 from agentsite.core.text import canonical, visible
 from reviews import schema_errors
+from reviews.arguments import UNREADABLE
 from reviews.schema_fields import ABSENT, Choice, Json, Lines, Number, Part, Place, Text
 
 DEPTH = 5  # of nested groups; what lies deeper is JSON
@@ -119,8 +120,7 @@ class ArgumentsForm:
             checker = json_schema.validator(self.schema)
             found = [schema_errors.explained(error) for error in checker.iter_errors(self.args)]
         except Exception:  # a tool's schema, perhaps from another server, can be broken in many ways
-            text = _("The tool's schema can't be read: these arguments can only be approved as they are.")
-            found = [([], str(text))]
+            found = [([], str(UNREADABLE))]
         for path, message in found:
             self.root.add_error(path, message)
         return not self.errors

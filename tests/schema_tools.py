@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import pydantic.v1
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -56,10 +57,22 @@ class WithFunction(BaseModel):
     key: Callable[[int], int]
 
 
+class OfPydantic1(pydantic.v1.BaseModel):
+    """LangChain still takes these."""
+
+    n: int
+
+
 class Name(BaseModel):
     """Pydantic knows the properties of Unicode, too."""
 
     name: str = Field(pattern=r"^\p{Lu}\p{L}*$")
+
+
+class Code(BaseModel):
+    """A flag that patterns have in Pydantic only."""
+
+    name: str = Field(pattern=r"^(?U:a+)$")
 
 
 def _sort(**given: Any) -> str:
@@ -72,4 +85,6 @@ def _greet(name: str) -> str:
 
 
 with_function = StructuredTool(name="with_function", description="d", args_schema=WithFunction, func=_sort)
+pydantic_1 = StructuredTool(name="pydantic_1", description="d", args_schema=OfPydantic1, func=_sort)
 greet = StructuredTool(name="greet", description="d", args_schema=Name, func=_greet, metadata={"agentsite": REVIEWED})
+rust = StructuredTool(name="rust", description="d", args_schema=Code, func=_greet, metadata={"agentsite": REVIEWED})

@@ -24,6 +24,10 @@ REFUSED = (
     "The agent asked for {tool} again, with the same arguments, after the call had been refused {times} times, so the "
     "task was ended. Ask for something else, or have the arguments or the policy changed."
 )
+TOO_MANY = (
+    "Those were {count} tool calls in one answer. At most {limit} are run, so none of them was. Ask for fewer at a "
+    "time, and for the rest when you have the results."
+)
 MAX_NAME = 100  # characters
 
 
@@ -46,6 +50,15 @@ def within(ask: Ask, request: ModelRequest[Run]) -> ModelResponse[Any]:
             f"{settings.ANSWER_MAX_CALLS} are run. None of them has run. Trying again may help."
         )
     return response
+
+
+def excess(message: AIMessage | None) -> str:
+    """Tell the model that its answer asks for too many calls; empty where it does not.
+
+    For the calls themselves: a graph may have no middleware of ours.
+    """
+    count = len(message.tool_calls) if message is not None else 0
+    return TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS) if count > settings.ANSWER_MAX_CALLS else ""
 
 
 def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[BaseMessage]) -> None:
@@ -104,10 +117,7 @@ def _told(count: int) -> list[AnyMessage]:
     """What the model is told of its answer, in turns that every endpoint takes."""
     return [
         AIMessage(f"[I asked for {count} tool calls at once.]"),
-        HumanMessage(
-            f"Those were {count} tool calls in one answer. At most {settings.ANSWER_MAX_CALLS} are run, so none of "
-            "them was. Ask for fewer at a time, and for the rest when you have the results."
-        ),
+        HumanMessage(TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS)),
     ]
 
 

@@ -11,6 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
 from agents import ledger
+from agents.graphs import bounds
 from agents.graphs.model_calls import BROKEN_CALLS
 from agentsite.core.text import digest
 
@@ -68,7 +69,9 @@ def known(config: RunnableConfig, call_id: str, message_id: str) -> Iterator[Non
 
 
 def malformed(message: AIMessage | None, call_id: str | None) -> str:
-    """Say what is wrong with the call itself, where the model's message marks it as one that can't be read; else ""."""
+    """Say what is wrong with the call itself: it can't be read, or there are too many beside it; else ""."""
+    if too_many := bounds.excess(message):
+        return too_many
     marked = message.additional_kwargs.get(BROKEN_CALLS, ()) if message is not None else ()
     if call_id not in marked:
         return ""

@@ -8,7 +8,7 @@ from django.conf import settings as project
 from langchain_core.tools import ToolException, tool
 
 from agents import registry
-from agents.models import Interrupt, ToolCall
+from agents.models import ToolCall
 from agents.terms import Declaration, Verdict, declare
 from reviews.services import Choice, decide
 from tests.endpoint import Endpoint, completion, says
@@ -94,6 +94,30 @@ def test_the_bound_is_a_setting(served: Any, invoke: Any, work: Any, settings: A
     assert "at most 2" in again(task).message
 
 
+@pytest.mark.parametrize("graph", ["bare_agent", "tool_node", "subgraph"])
+def test_a_graph_without_the_middleware_runs_none_of_too_many_calls(
+    served: Any, invoke: Any, work: Any, settings: Any, graph: str
+) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    server = served(many(51), completion("Sorry."))
+    task = invoke("go")
+    work()
+    assert answer_of(task) == "Sorry."
+    assert calls() == []
+    assert "51 tool calls" in server.requests[1]["messages"][-1]["content"]
+
+
+@pytest.mark.parametrize("graph", ["bare_agent", "tool_node", "agent_as_tool"])
+def test_a_graph_without_the_middleware_asks_people_no_more_often(
+    invoke: Any, work: Any, reviewer: Any, settings: Any, graph: str
+) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    call = CHARGE if graph != "agent_as_tool" else 'call ask_worker with {"text": "call charge with {\\"amount\\": 3}"}'
+    task = invoke(" then ".join([call] * 9))
+    assert rejected(task, work, reviewer) == 3
+    assert "asked for charge again" in again(task).message
+
+
 def rejected(task: Any, work: Any, reviewer: Any) -> int:
     """How often the task asked until it ended, each time rejected."""
     for count in range(20):
@@ -155,16 +179,6 @@ def test_a_call_that_ran_and_failed_may_be_tried_again(invoke: Any, work: Any) -
     work()
     answer_of(task)
     assert calls() == ["fails a"] * 6
-
-
-def test_people_are_not_asked_again_in_a_graph_without_the_middleware(
-    invoke: Any, work: Any, reviewer: Any, monkeypatch: Any
-) -> None:
-    monkeypatch.setattr("agents.graphs.bounds.require_new", lambda *_: None)
-    task = invoke(" then ".join([CHARGE] * 9))
-    assert rejected(task, work, reviewer) == 3
-    assert Interrupt.objects.count() == 3
-    assert "asked for charge again" in again(task).message
 
 
 def approved(task: Any, work: Any, reviewer: Any) -> int:

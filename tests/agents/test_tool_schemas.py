@@ -4,9 +4,11 @@ import logging
 from typing import Any
 
 import pytest
+from langchain_core.tools import StructuredTool
 
 from agents import checks, jobs, registry
-from reviews.schema_fields import Lines, Number
+from agents.tool_schemas import readable
+from reviews.schema_fields import Json, Lines, Number
 from reviews.schema_form import ArgumentsForm, Group
 from tests.endpoint import Endpoint, completion, says
 from tests.helpers import again, answer_of, messages_of, open_review, resume
@@ -23,6 +25,7 @@ UNREADABLE = {
     "listed": "properties",
     "scalar": "string",
     "with_function": "JsonSchema",
+    "pydantic_1": "Pydantic 1",
 }
 
 
@@ -123,6 +126,24 @@ def test_a_tool_left_out_that_is_asked_for_all_the_same_is_the_models_error(
         task = _worked(invoke("hello"), work)
     assert answer_of(task) == "Well."
     assert again(task).status == "completed"
+
+
+def test_a_pattern_that_only_pydantic_reads_can_be_approved_but_not_edited(invoke: Any, work: Any, api: Any) -> None:
+    task = _worked(invoke('call rust with {"name": "aaa"}'), work)
+    response = resume(api, task, "edit", args={"name": "a"})
+    assert response.status_code == 400
+    assert "can't be read" in response.json()["errors"]["args"][0]
+    resume(api, task)
+    work()
+    assert calls() == ["greet aaa"]
+
+
+@pytest.mark.parametrize("schema", [{}, {"type": "object"}, {"type": ["object", "null"]}, {"properties": None}])
+def test_a_schema_that_says_little_is_one_of_an_object(schema: Any) -> None:
+    found = readable(StructuredTool(name="t", description="d", args_schema=schema, func=lambda **_: ""))
+    assert found.args_schema == {"type": "object", "properties": {}, "additionalProperties": True}
+    root = ArgumentsForm(found.args_schema, {}).root
+    assert isinstance(root, Json)  # anything can be given
 
 
 def test_the_reviewers_form_has_fields_for_them(invoke: Any, work: Any) -> None:
