@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import SuspiciousOperation
 from django.utils.html import strip_tags
 from django.utils.http import parse_http_date_safe
 from langchain_core.exceptions import ModelConnectionError, ModelError, ModelTimeoutError
@@ -21,7 +22,11 @@ from agentsite.core.text import shortened, storable
 
 RETRIED = {408, 409, 425, 429}  # and 5xx
 WORDS = 300  # characters of the endpoint's own words
+PAGE = 20_000  # characters of a page in which words are looked for
+CODE = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+KEY = re.compile(r"\bsk-[\w-]{12,}")
 MAX_CAUSES = 8
+MAX_DEPTH = 4  # of objects in which words are looked for
 
 # Codes that stand in a body, also in that of an HTTP 200, and the status that they amount to.
 CODES = (
@@ -94,7 +99,8 @@ def read(error: BaseException, response: Any = None) -> Failure:
 def is_endpoints(error: BaseException) -> bool:
     """Whether the error tells of a model's endpoint: for graphs that ask a model without our middleware."""
     chain = list(_chain(error))
-    return isinstance(error, ModelError) or isinstance(_attribute(chain, "status_code"), int)
+    is_refusal = _is(chain, "APIStatusError|ResponseError") and isinstance(_attribute(chain, "status_code"), int)
+    return is_refusal or isinstance(error, ModelError)
 
 
 def _chain(error: BaseException) -> Iterable[BaseException]:
@@ -237,17 +243,30 @@ def _broke_off(chain: list[BaseException], body: Any) -> bool:
 
 
 def _words_of(body: Any, chain: list[BaseException]) -> str:
-    """The endpoint's own words, on one line, shortened, without our key and fit for the database."""
-    words = _words(body) if body is not None else str(chain[0])
-    text = " ".join(str(storable(strip_tags(words) if "<" in words else words)).split())
-    key = settings.OPENAI_API_KEY
-    return shortened(text.replace(key, "***") if len(key) >= 8 else text, WORDS)
+    """The endpoint's own words, on one line, shortened, without keys and fit for the database."""
+    try:
+        words = _words(body) if body is not None else str(chain[0])
+    except RecursionError:
+        words = str(chain[0])
+    text = " ".join(str(storable(_plain(words))).split())
+    if len(settings.OPENAI_API_KEY) >= 8:
+        text = text.replace(settings.OPENAI_API_KEY, "***")
+    return shortened(KEY.sub("***", text), WORDS)
+
+
+def _plain(text: str) -> str:
+    """The text of a page; any other text as it is."""
+    text = text[:PAGE]
+    try:
+        return strip_tags(CODE.sub(" ", text)) if "<" in text else text
+    except SuspiciousOperation:  # more open tags than any page has
+        return text
 
 
 def _words(value: Any, depth: int = 0) -> str:
     """What a person would read in the answer."""
-    if isinstance(value, str) or depth > 4:
-        return str(value)
+    if isinstance(value, str) or depth > MAX_DEPTH:
+        return str(value)[:PAGE]
     if isinstance(value, list):
         return "; ".join(filter(None, (_words(one, depth + 1) for one in value[:5])))
     if not isinstance(value, dict):
