@@ -24,6 +24,7 @@ RETRIED = {408, 409, 425, 429}  # and 5xx
 WORDS = 300  # characters of the endpoint's own words
 PAGE = 20_000  # characters of a page in which words are looked for
 CODE = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
+EVENT = re.compile(r"^data: *(\{.*)$", re.MULTILINE)
 KEY = re.compile(r"\bsk-[\w-]{12,}")
 MAX_CAUSES = 8
 MAX_DEPTH = 4  # of objects in which words are looked for
@@ -229,8 +230,9 @@ def _body(chain: list[BaseException], response: Any) -> Any:
         text = next((error.doc for error in chain if isinstance(error, json.JSONDecodeError)), None)
     if text is None:
         return _attribute(chain, "body")
+    events = EVENT.findall(text)  # some endpoints stream unasked
     try:
-        return json.loads(text)
+        return json.loads(events[-1] if events else text)
     except (ValueError, RecursionError):
         return str(text)
 
