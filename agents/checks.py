@@ -28,7 +28,7 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """What a model may ask for, and how long it may take."""
+    """Check the bounds on what a model may ask for, and on its time."""
     found: list[CheckMessage] = [
         Error(f"{name} is {value}: give 1 or more.", id="agents.E008")
         for name in AT_LEAST_ONE

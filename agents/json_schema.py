@@ -78,7 +78,7 @@ def validator(schema: Any, format_checker: jsonschema.FormatChecker | None = Non
 
 
 def validate(value: Any, schema: Any) -> None:
-    """Raises jsonschema.ValidationError where the value does not fit, Unreadable where that can't be known."""
+    """Require that the value fits. Raises jsonschema.ValidationError, and Unreadable where it can't be known."""
     try:
         error = jsonschema.exceptions.best_match(validator(schema).iter_errors(value))
     except (RecursionError, re.error) as problem:
@@ -123,7 +123,7 @@ def _type(name: str) -> str:
 
 
 def _nullable(schema: dict[str, Any]) -> None:
-    """OpenAPI 3.0 has a word of its own for what may be null."""
+    """Replace the word that OpenAPI 3.0 has for what may be null."""
     if schema.get("nullable") is not True:
         return
     kinds = schema.get("type")
@@ -138,7 +138,7 @@ def _nullable(schema: dict[str, Any]) -> None:
 
 
 def _bounds(schema: dict[str, Any]) -> None:
-    """In draft 4 a bound is exclusive by a flag beside it; in draft 3 a divisor has another name."""
+    """Write the bounds of draft 4, exclusive by a flag beside them, and the divisor of draft 3, as today."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(flag := schema.get(exclusive), bool):
             del schema[exclusive]
@@ -149,7 +149,7 @@ def _bounds(schema: dict[str, Any]) -> None:
 
 
 def _require_named(schema: dict[str, Any]) -> None:
-    """In draft 3 each property says by itself that it is required."""
+    """Collect the properties of draft 3 that say by themselves that they are required."""
     if isinstance(schema.get("required"), bool):
         del schema["required"]
     known = schema.get("properties")
@@ -160,7 +160,7 @@ def _require_named(schema: dict[str, Any]) -> None:
 
 
 def _places(schema: dict[str, Any]) -> None:
-    """Before 2020-12 a list of schemas in `items` stands for the first items, one each."""
+    """Rename a list of schemas in `items`: before 2020-12 it stands for the first items, one each."""
     if isinstance(schema.get("items"), list):
         schema["prefixItems"] = [modern(part) for part in schema.pop("items")]
         if "additionalItems" in schema:
@@ -168,7 +168,7 @@ def _places(schema: dict[str, Any]) -> None:
 
 
 def _dependencies(schema: dict[str, Any]) -> None:
-    """Before 2019-09 one word had two meanings."""
+    """Split `dependencies`: before 2019-09 the word had two meanings."""
     given = schema.get("dependencies")
     if not isinstance(given, dict):
         return

@@ -35,7 +35,7 @@ class Exchange:
     is_implied: bool = False  # begun by a request, of a graph that asks its model without our middleware
 
     def left(self, core: ModuleType, timeout: float | None) -> float:
-        """Seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
+        """Return the seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise core.ReadTimeout("the time of the whole request is up")

@@ -62,12 +62,15 @@ def excess(message: AIMessage | None) -> str:
 
 
 def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[BaseMessage]) -> None:
-    """Raises RunFailure where the answer asks for a call that this task has been refused as often as it may ask.
+    """Require that the answer asks for no call that this task has been refused as often as it may ask.
 
-    By a person, by the policy or by the tool's own schema; a call that ran and failed may be tried again.
+    Refused by a person, by the policy or by the tool's own schema; a call that ran and failed may be tried again.
 
     Args:
         messages: of the task so far: they are in its checkpoint, so pauses and attempts don't reset the count.
+
+    Raises:
+        RunFailure: it has.
     """
     asked = {_key(call) for message in answers if isinstance(message, AIMessage) for call in message.tool_calls}
     own = _own(run.task, messages)
@@ -92,7 +95,7 @@ def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[Bas
 
 
 def require_unrejected(task: Task, tool: str, args: dict[str, Any]) -> None:
-    """Raises RunFailure where people have rejected this call in this task as often as it may ask.
+    """Require that people have not rejected this call in this task as often as it may ask. Raises RunFailure.
 
     For the place where the question arises: a graph may have no middleware of ours, and a sub-agent's messages are gone
     when it is called again.
@@ -114,7 +117,7 @@ def _calls_in(response: ModelResponse[Any]) -> int:
 
 
 def _told(count: int) -> list[AnyMessage]:
-    """What the model is told of its answer, in turns that every endpoint takes."""
+    """Tell the model of its answer, in turns that every endpoint takes."""
     return [
         AIMessage(f"[I asked for {count} tool calls at once.]"),
         HumanMessage(TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS)),

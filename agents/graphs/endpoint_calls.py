@@ -70,7 +70,7 @@ def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Seconds: what the endpoint asks for, else the first wait, doubling, with up to 50 % jitter."""
+    """Return the seconds that the endpoint asks for, else the first wait, doubling, with up to 50 % jitter."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, RequestFailed) and error.failure.wait:
         return max(error.failure.wait, FIRST_WAIT)

@@ -1,4 +1,4 @@
-"""What a failed request to a model's endpoint means, whichever provider's client raised it.
+"""The meaning of a failed request to a model's endpoint, whichever provider's client raised it.
 
 Packages of providers are not imported: an error is known by what it carries (a status, a response, a body), by
 LangChain's own classes and by the names of its classes, which the clients of all providers have in common.
@@ -67,7 +67,7 @@ class Failure:
 
 
 def read(error: BaseException, response: Any = None) -> Failure:
-    """What the error means.
+    """Read what the error means.
 
     Args:
         response: the newest HTTP response of that request, where there was one.
@@ -98,7 +98,7 @@ def read(error: BaseException, response: Any = None) -> Failure:
 
 
 def is_endpoints(error: BaseException) -> bool:
-    """Whether the error tells of a model's endpoint: for graphs that ask a model without our middleware."""
+    """Return whether the error is a refusal of a model's endpoint: for graphs without our middleware."""
     chain = list(_chain(error))
     is_refusal = _is(chain, "APIStatusError|ResponseError") and isinstance(_attribute(chain, "status_code"), int)
     return is_refusal or isinstance(error, ModelError)
@@ -115,7 +115,7 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
 
 
 def _is(chain: list[BaseException], names: str, *kinds: type[BaseException]) -> bool:
-    """Whether one of these errors is of a class that is called so, or of one of these classes."""
+    """Return whether one of these errors is of a class that is called so, or of one of these classes."""
     pattern = re.compile(names)
     return any(
         isinstance(error, kinds) or any(pattern.search(kind.__name__) for kind in type(error).__mro__)
@@ -181,7 +181,7 @@ def _explained(status: int) -> str:
 
 
 def _unknown(error: BaseException, response: Any, body: Any) -> str:
-    """What to say of an answer, or of an error without one, that fits nothing else."""
+    """Explain an answer, or an error without one, that fits nothing else."""
     name = type(error).__name__
     if "ResponseError" in name or (isinstance(body, dict) and any(body.get(key) for key in WORD_KEYS)):
         return "The model endpoint answered with an error in place of a completion. Trying again may help."
@@ -194,7 +194,7 @@ def _unknown(error: BaseException, response: Any, body: Any) -> str:
 
 
 def _retry_after(response: Any) -> float:
-    """Seconds that the endpoint asks to wait: milliseconds, seconds or a date. 0 where it says nothing of use."""
+    """Return the seconds that the endpoint asks to wait, from milliseconds, seconds or a date; 0 where it does not."""
     milliseconds = _number(_header(response, "retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000
@@ -222,7 +222,7 @@ def _header(response: Any, name: str) -> str:
 
 
 def _body(chain: list[BaseException], response: Any) -> Any:
-    """What the endpoint answered: JSON where it is that, else text; None where nothing is known."""
+    """Return the endpoint's answer: JSON where it is that, else text; None where nothing is known."""
     text = None
     try:
         text = response.text
@@ -238,7 +238,7 @@ def _body(chain: list[BaseException], response: Any) -> Any:
 
 
 def _broke_off(chain: list[BaseException], body: Any) -> bool:
-    """Whether the connection ended in the middle of the answer, or the answer is the beginning of a JSON text."""
+    """Return whether the connection ended in mid-answer, or the answer is only the beginning of a JSON text."""
     if _is(chain, "RemoteProtocolError|ReadError|IncompleteRead|ChunkedEncodingError|DecodingError"):
         return True
     return isinstance(body, str) and (not body.strip() or body.lstrip()[:1] in ("{", "["))
@@ -266,7 +266,7 @@ def _plain(text: str) -> str:
 
 
 def _words(value: Any, depth: int = 0) -> str:
-    """What a person would read in the answer."""
+    """Pick what a person would read in the answer."""
     if isinstance(value, str) or depth > MAX_DEPTH:
         return str(value)[:PAGE]
     if isinstance(value, list):
