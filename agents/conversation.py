@@ -14,8 +14,12 @@ from langchain_core.messages import (
 )
 from langchain_core.messages.utils import count_tokens_approximately
 
+from agents.compatible import returned
+from agents.graphs import answers
 from agents.models import Status, Task
 from agentsite.core.text import storable
+
+RETURNED = "returned"  # key of a task's result
 
 WireMessage = dict[str, Any]
 
@@ -28,7 +32,7 @@ def opening(task: Task) -> list[AnyMessage]:
     earlier: list[AnyMessage] = []
     tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
     for result in tasks.order_by("-position").values_list("result", flat=True).iterator(chunk_size=20):
-        earlier = [*from_wire((result or {}).get("messages", [])), *earlier]
+        earlier = [*of_result(result or {}), *earlier]
         if count_tokens_approximately(earlier) > settings.CONVERSATION_TOKENS:
             break
     # A cut before a question never parts a tool call from its result.
@@ -48,8 +52,30 @@ def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
     return to_wire(messages[start:])
 
 
+def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, Any]:
+    """Return what a completed task keeps: its messages, and beside them what endpoints want to see again."""
+    own = {message["id"] for message in wire}
+    records = returned.of_task([message for message in messages if message.id in own])
+    return {"messages": wire, **({RETURNED: records} if records else {})}
+
+
+def of_result(result: dict[str, Any]) -> list[AnyMessage]:
+    """Return the messages that a completed task kept, as a model may be sent them."""
+    records = result.get(RETURNED, {})
+    messages = from_wire(result.get("messages", []))
+    for message in messages:
+        if message.id in records:
+            message.additional_kwargs[returned.RETURNED] = records[message.id]
+    return answers.worded(messages)
+
+
+def shown(result: dict[str, Any] | None) -> dict[str, Any] | None:
+    """Return a task's result as clients see it: what only endpoints need again may be the model's thoughts."""
+    return {key: value for key, value in result.items() if key != RETURNED} if result else result
+
+
 def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:
-    """As the API shows messages: {type, content, id, name?, tool_calls?, tool_call_id?}."""
+    """As the API shows messages: {type, content, id, name?, tool_calls?, tool_call_id?, cut_off?}."""
     return [storable(_to_wire(message)) for message in messages]
 
 
@@ -64,6 +90,8 @@ def _to_wire(message: BaseMessage) -> WireMessage:
         wire["name"] = message.name
     if isinstance(message, AIMessage) and message.tool_calls:
         wire["tool_calls"] = [{"name": c["name"], "args": c["args"], "id": c["id"]} for c in message.tool_calls]
+    if cut := answers.cut_of(message):
+        wire["cut_off"] = cut
     if isinstance(message, ToolMessage):
         wire["tool_call_id"] = message.tool_call_id
     return wire
@@ -74,5 +102,6 @@ def _from_wire(wire: WireMessage) -> AnyMessage:
     if wire["type"] == "tool":
         return ToolMessage(tool_call_id=wire["tool_call_id"], **common)
     if wire["type"] == "ai":
-        return AIMessage(tool_calls=wire.get("tool_calls", []), **common)
+        extras = {answers.CUT_OFF: wire["cut_off"]} if "cut_off" in wire else {}
+        return AIMessage(tool_calls=wire.get("tool_calls", []), additional_kwargs=extras, **common)
     return HumanMessage(**common)

@@ -83,8 +83,8 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
         case Paused(asking):
             lifecycle.pause(attempt, asking)
             return False
-        case Finished(messages):
-            lifecycle.finish(attempt, {"messages": messages})
+        case Finished(result, message):
+            lifecycle.finish(attempt, result, message)
         case Failed(message):
             lifecycle.fail(attempt, message)
         case _:

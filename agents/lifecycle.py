@@ -96,9 +96,9 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt]) -> str:
     return status
 
 
-def finish(attempt: Attempt, result: dict[str, Any]) -> None:
-    """running -> completed. Raises StaleAttempt."""
-    _conclude(attempt, Status.COMPLETED, Attempt.Outcome.FINISHED, result=result)
+def finish(attempt: Attempt, result: dict[str, Any], message: str = "") -> None:
+    """running -> completed, with a message where the answer is not whole. Raises StaleAttempt."""
+    _conclude(attempt, Status.COMPLETED, Attempt.Outcome.FINISHED, result=result, message=message)
 
 
 def fail(attempt: Attempt, message: str) -> None:

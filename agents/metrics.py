@@ -66,7 +66,9 @@ MODEL_CALLS = Counter(
     "agentsite_model_calls_total", "Calls of a model, each with all its retries, by outcome.", ("model", "outcome")
 )
 MODEL_ERRORS = Counter(
-    "agentsite_model_errors_total", "Requests to a model that failed, also those that were tried again.", ("kind",)
+    "agentsite_model_errors_total",
+    "Requests to a model that failed or gave no usable answer, also those that were tried again.",
+    ("kind",),
 )
 MODEL_RETRIES = Counter("agentsite_model_retries_total", "Requests to a model that were tried again.", ("model",))
 MODEL_TOKENS = Counter(

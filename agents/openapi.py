@@ -64,6 +64,11 @@ class MessageSerializer(serializers.Serializer):
     name = serializers.CharField(required=False)
     tool_calls = CallSerializer(many=True, required=False)
     tool_call_id = serializers.CharField(required=False)
+    cut_off = serializers.ChoiceField(
+        ["length", "content_filter", "broken_off"],
+        required=False,
+        help_text="Why the model's answer ended early: its output limit, a content filter, or its endpoint.",
+    )
 
 
 class SessionMessageSerializer(MessageSerializer):

@@ -5,6 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Max
 
+from agents import conversation
 from agents.models import ACTIVE, FINAL, Interrupt, Session, Status, Task
 
 
@@ -79,7 +80,7 @@ def task(row: Task, interrupts: list[dict[str, Any]], blocked_by: str | None) ->
             "status": row.wire_status,
             "timestamp": updated,
             "message": message,
-            "result": row.result,
+            "result": conversation.shown(row.result),
             "interrupt_data": interrupts[0] if interrupts else None,
             "interrupts": interrupts,
         }

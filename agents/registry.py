@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -20,6 +20,8 @@ from agents import json_schema, model_clients, tool_schemas
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
+
+COMPATIBLE = "agents.compatible.chat.compatible"  # imported where an agent has such a model: it takes a second
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +59,7 @@ def agent(alias: str) -> Agent:
         logger.error("agent %s: tool %s is left out, its schema can't be read: %s", alias, name, reason)
     return Agent(
         alias=alias,
-        model=cache(lambda: _prepared(_model(config["MODEL"]))),
+        model=cache(lambda: _prepared(_compatible(_model(config["MODEL"])))),
         tools=tools,
         policy=_named(config["POLICY"]),
         memory=_named(config["MEMORY"])(),
@@ -102,6 +104,13 @@ def _model(spec: str) -> BaseChatModel:
 def _prepared(model: BaseChatModel) -> BaseChatModel:
     model_clients.prepare(model)
     return model
+
+
+def _compatible(model: BaseChatModel) -> BaseChatModel:
+    """Return the model such that it reads odd answers, where it is a client of OpenAI-compatible endpoints."""
+    if not any(cls.__module__.startswith("langchain_openai.") for cls in type(model).__mro__):
+        return model
+    return cast(BaseChatModel, import_string(COMPATIBLE)(model))
 
 
 def _tools(paths: list[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:

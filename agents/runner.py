@@ -13,7 +13,7 @@ from langgraph.errors import GraphRecursionError
 from langgraph.types import Command, StateSnapshot
 
 from agents import checkpoints, conversation, prompt, questions, registry
-from agents.graphs import endpoint_errors
+from agents.graphs import answers, endpoint_errors
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
 from agents.run import Run, RunEnded, RunFailure
@@ -28,7 +28,8 @@ RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_
 class Finished:
     """The graph gave its final answer."""
 
-    messages: list[dict[str, Any]]
+    result: dict[str, Any]
+    message: str = ""  # what the client should know of it
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _until_over(graph: Any, run: Run) -> Outcome:
         with run.active():
             outcome = _driven(graph, run)
     except RunEnded as end:
-        raise end.error from end
+        raise end.error  # noqa: B904 - its cause tells whether the database was away
     if run.failure is not None:
         raise run.failure
     return outcome
@@ -155,5 +156,14 @@ def _outcome(state: StateSnapshot, run: Run) -> Outcome:
         return Paused([questions.from_payload(run.task, node_id, one.id, one.value) for node_id, one in asking])
     if state.next:
         return Failed("The graph stopped before its end without asking anything. The operator checks its breakpoints.")
-    messages = conversation.closing(run.task, state.values.get("messages", []))
-    return Finished(messages)
+    return _ended(state.values.get("messages", []), run.task)
+
+
+def _ended(messages: list[Any], task: Task) -> Outcome:
+    """The outcome of a graph that has come to its end. Graphs of an extender's own may take any answer for one."""
+    last = messages[-1] if messages else None
+    if last is not None and (problem := answers.problem_of(last)) is not None:
+        return Failed(problem.text)
+    cut = answers.cut_of(last)
+    result = conversation.to_result(messages, conversation.closing(task, messages))
+    return Finished(result, answers.cut_text(cut) if cut else "")

@@ -2,12 +2,18 @@
 
 from typing import Any
 
+from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
 from agents.models import Session, Status
 from agentsite.core import paging
 from agentsite.core.text import readable
 
+CUT = {
+    "length": _("[cut off: the output limit was reached]"),
+    "content_filter": _("[cut off: stopped by the endpoint's content filter]"),
+    "broken_off": _("[cut off: broken off by the endpoint]"),
+}
 LARGEST = 2**31 - 1  # position of a task
 
 
@@ -37,7 +43,8 @@ def latest(session: Session, count: int) -> list[dict[str, Any]]:
 def text_of(message: dict[str, Any], indent: int | None = None) -> str:
     """One message for people: what it says, and each call that it asks for in a line of its own."""
     calls = [f"{call['name']}({readable(call['args'], indent)})" for call in message.get("tool_calls", [])]
-    return "\n".join(part for part in (readable(message["content"], indent), *calls) if part)
+    cut = [CUT[message["cut_off"]]] if message.get("cut_off") in CUT else []
+    return "\n".join(str(part) for part in (readable(message["content"], indent), *calls, *cut) if part)
 
 
 def _start(request: Request) -> tuple[int, int]:

@@ -199,7 +199,7 @@ def _require_value(operator: str, value: Any) -> None:
     if len(text) > MAX_VALUE:
         raise ValueError(_("A value has at most %(limit)s characters.") % {"limit": MAX_VALUE})
     if storable(value) != value:
-        raise ValueError(_("A value can hold no NUL and no lone surrogates."))
+        raise ValueError(_("A value can hold no NUL, no lone surrogates and no integer beyond 64 bits."))
 
 
 def _read(line: str) -> Condition:

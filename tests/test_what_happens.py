@@ -1,4 +1,4 @@
-"""Each row of docs/what-happens.md names tests that exist."""
+"""Each row of docs/what-happens.md and docs/model-oddities.md names tests that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-NAMED = re.findall(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`", (ROOT / "docs" / "what-happens.md").read_text())
+PAGES = [ROOT / "docs" / name for name in ("what-happens.md", "model-oddities.md")]
+TEST = re.compile(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`")
+NAMED = [found for page in PAGES for found in TEST.findall(page.read_text())]
 
 
 @pytest.mark.parametrize(("path", "name"), NAMED)
@@ -17,3 +19,9 @@ def test_it_is_there(path: str, name: str) -> None:
 
 def test_there_are_many() -> None:
     assert len(NAMED) > 20
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_row_names_one(page: Path) -> None:
+    rows = [line for line in page.read_text().splitlines() if line.startswith("| ")][1:]
+    assert [row for row in rows if not TEST.search(row)] == []

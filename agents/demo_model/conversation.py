@@ -67,7 +67,10 @@ def _read(messages: list[dict[str, Any]], tools: frozenset[str]) -> Conversation
 
 
 def _require_answered(messages: list[dict[str, Any]]) -> None:
-    """As strict as OpenAI about calls without results, so that a broken history shows before a real model sees it."""
+    """As strict as OpenAI about calls without results, and as other servers about messages of the model without words.
+
+    A broken history then shows before a real model sees it.
+    """
     waiting: set[str] = set()
     for message in [*messages, {"role": "end"}]:
         if message["role"] == "tool":
@@ -76,6 +79,8 @@ def _require_answered(messages: list[dict[str, Any]]) -> None:
                     "messages with role 'tool' must be a response to a preceding message with 'tool_calls'."
                 )
             waiting.remove(message["tool_call_id"])
+        elif message["role"] == "assistant" and not (_calls(message) or _text(message).strip()):
+            raise BadRequest("An assistant message must have either content or tool_calls.")
         elif waiting:
             raise BadRequest(
                 "An assistant message with 'tool_calls' must be followed by tool messages responding to each "

@@ -5,6 +5,8 @@
 - `fail-garbage`: 200 with a page of HTML
 - `fail-empty`: 200 without choices
 - `fail-hang`: silent for HANG_SECONDS or until the server stops, then an ordinary answer
+
+A name that begins with "odd-" gets an ordinary answer changed in one of the ways of `oddities`.
 """
 
 import json
@@ -13,6 +15,7 @@ import threading
 from http import HTTPStatus
 from typing import Any
 
+from agents.demo_model import oddities
 from agents.demo_model.replies import Answer, as_json, error
 
 HANG_SECONDS = 30.0
@@ -47,7 +50,18 @@ class Misbehaviours:
         if name == "fail-hang":
             self._stopping.wait(HANG_SECONDS)
             return None
-        return as_json(404, error(f"The model '{name}' does not exist.", "model_not_found"))
+        return _unknown(name)
+
+    def change(self, request: dict[str, Any], completion: dict[str, Any]) -> Answer | None:
+        """The odd answer that the request's model name asks for; None for an ordinary one."""
+        name = request["model"]
+        if not name.startswith("odd-"):
+            return None
+        kind, once, _ = name.removeprefix("odd-").partition("-once")
+        if once and self._has_seen(request):
+            return None
+        body = oddities.answer(kind, completion)
+        return _unknown(name) if body is None else Answer(200, body)
 
     def forget(self) -> None:
         """Let every conversation be new again, for tests that share a server."""
@@ -61,6 +75,10 @@ class Misbehaviours:
             seen = key in self._seen
             self._seen.add(key)
         return seen
+
+
+def _unknown(name: str) -> Answer:
+    return as_json(404, error(f"The model '{name}' does not exist.", "model_not_found"))
 
 
 def _failure(status: int) -> Answer:

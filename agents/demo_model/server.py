@@ -6,6 +6,7 @@ import socket
 import socketserver
 import sys
 import threading
+from collections import deque
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -15,6 +16,7 @@ from agents.demo_model.misbehaviours import Misbehaviours
 from agents.demo_model.replies import Answer, as_json
 
 POLL_SECONDS = 0.1  # how soon the server notices that it is to stop
+REMEMBERED = 20  # requests
 METHODS = {"/v1/chat/completions": "POST", "/v1/models": "GET"}
 
 
@@ -40,6 +42,7 @@ class RuleModel(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.stopping = threading.Event()
         self.misbehaviours = Misbehaviours(self.stopping)
+        self.received: deque[Any] = deque(maxlen=REMEMBERED)  # requests for completions, for tests
         self._connections: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), daemon=True)
         super().__init__((host, port), Handler)
@@ -123,6 +126,7 @@ class Handler(BaseHTTPRequestHandler):
     def _complete(self, body: bytes) -> None:
         try:
             request = json.loads(body)
+            self.server.received.append(request)
             asked = conversation.read(request)
         except conversation.BadRequest as error:
             return self._send(as_json(400, replies.error(str(error))))
@@ -134,7 +138,8 @@ class Handler(BaseHTTPRequestHandler):
         reply = replies.reply_to(asked)
         if request.get("stream"):
             return self._stream(request, reply)
-        return self._send(as_json(200, replies.completion(request, reply)))
+        completion = replies.completion(request, reply)
+        return self._send(self.server.misbehaviours.change(request, completion) or as_json(200, completion))
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)

@@ -12,7 +12,8 @@ from langchain_core.runnables import RunnableConfig
 
 from agents import ledger
 from agents.graphs import bounds
-from agents.graphs.model_calls import BROKEN_CALLS
+from agents.graphs.answers import BROKEN_CALLS
+from agents.written import NO_JSON
 from agentsite.core.text import digest
 
 TASK_ID = "__pregel_task_id"  # LangGraph's private names; tests/agents/test_guard.py holds it to them
@@ -75,8 +76,7 @@ def malformed(message: AIMessage | None, call_id: str | None) -> str:
     marked = message.additional_kwargs.get(BROKEN_CALLS, ()) if message is not None else ()
     if call_id not in marked:
         return ""
-    default = "The arguments were not valid JSON. Write the call again."
-    return str(marked[call_id]) if isinstance(marked, dict) else default
+    return str(marked[call_id]) if isinstance(marked, dict) else NO_JSON  # a list in checkpoints of older versions
 
 
 def is_unique(message: AIMessage) -> bool:

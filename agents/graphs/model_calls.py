@@ -1,17 +1,18 @@
 """The middleware around every call of the model: prompt, retries, bounds, and an answer that the rest can rely on."""
 
-import uuid
+import logging
+from functools import partial
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
-from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
+from langchain_core.messages import SystemMessage
 
-from agents.graphs import bounds
+from agents import metrics
+from agents.graphs import answers, bounds
 from agents.graphs.endpoint_calls import Handler, asked
-from agents.run import Run
-from agentsite.core.text import canonical, storable
+from agents.run import ModelFailure, Run
 
-BROKEN_CALLS = "agentsite_broken_calls"  # ids of calls whose arguments were not JSON
+logger = logging.getLogger(__name__)
 
 
 class ModelCalls(AgentMiddleware[Any, Run, Any]):
@@ -20,52 +21,53 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
     def wrap_model_call(self, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
         """Source: AgentMiddleware. Raises ModelFailure, with a message for client developers."""
         run = request.runtime.context
-        run.require_time()
-        request = request.override(system_message=SystemMessage(run.system_prompt))
-        response = bounds.within(lambda each: asked(run, each, handler), request)
-        response.result = [_reliable(message) for message in response.result]
+        request = request.override(
+            system_message=prompted(request.system_message, run.system_prompt),
+            messages=answers.worded(request.messages),
+        )
+        ask = partial(self.answer, run, handler)
+        response = bounds.within(ask, request)
+        problem = _problem_of(response)
+        if problem is not None and problem.again:
+            logger.warning("task %s: the model's answer can't be used, asking once more: %s", run.task.pk, problem.text)
+            response = bounds.within(ask, request)
+            problem = _problem_of(response)
+            if problem is not None:
+                raise ModelFailure(f"{problem.text} It was asked twice.")
+        if problem is not None:
+            raise ModelFailure(problem.text)
         bounds.require_new(run, request.state["messages"], response.result)
         return response
 
-
-def _reliable(message: BaseMessage) -> BaseMessage:
-    """The model's message with ids that are unique, and nothing in it that a database can't hold.
-
-    Some servers send the same id with every answer, which would replace the earlier message; or no id or the same one
-    for several calls, which would mix up their reviews and results.
-    """
-    if not isinstance(message, AIMessage):
-        return message
-    seen: set[str] = set()
-    sound = [call for call in message.tool_calls if _is_json(call["args"])]
-    calls = [{**call, "id": _own_id(call["id"], seen)} for call in sound]
-    unsound = [call for call in message.tool_calls if not _is_json(call["args"])]
-    broken = [
-        {"name": call["name"] or "unknown", "args": {}, "id": _own_id(call["id"], seen), "type": "tool_call"}
-        for call in (*unsound, *message.invalid_tool_calls)
-    ]
-    # As ordinary calls, which the gate answers with an error: else such a message would count as the final answer.
-    return message.model_copy(
-        update={
-            "id": str(uuid.uuid4()),
-            "content": storable(message.content),
-            "tool_calls": storable([*calls, *broken]),
-            "invalid_tool_calls": [],
-            "additional_kwargs": {BROKEN_CALLS: [call["id"] for call in broken]} if broken else {},
-        }
-    )
+    def answer(self, run: Run, handler: Handler, request: ModelRequest[Run]) -> ModelResponse[Any]:
+        """Return the model's answer, with retries where its end fails, made reliable. Raises RunFailure."""
+        run.require_time()
+        response = asked(run, request, handler)
+        offered = {_name_of(tool) for tool in request.tools}
+        response.result = [answers.reliable(message, offered) for message in response.result]
+        return response
 
 
-def _is_json(args: Any) -> bool:
-    """Whether these are arguments that JSON knows: Python's parser also takes NaN."""
-    try:
-        canonical(args)
-    except (TypeError, ValueError):
-        return False
-    return True
+def prompted(given: SystemMessage | None, ours: str) -> SystemMessage | None:
+    """Return the system message with our prompt at its end, once. A sub-agent's or another middleware's is kept."""
+    if not ours or (given is not None and f"\n\n{ours}\n\n" in f"\n\n{given.text}\n\n"):
+        return given
+    if given is None or not given.text.strip():
+        return SystemMessage(ours)
+    if isinstance(given.content, str):
+        return given.model_copy(update={"content": f"{given.content}\n\n{ours}"})
+    return given.model_copy(update={"content": [*given.content, {"type": "text", "text": f"\n\n{ours}"}]})
 
 
-def _own_id(given: str | None, seen: set[str]) -> str:
-    own = given if given and given not in seen and len(given) <= 200 else f"call_{uuid.uuid4().hex}"
-    seen.add(own)
-    return own
+def _problem_of(response: ModelResponse[Any]) -> answers.Problem | None:
+    problem = next(filter(None, map(answers.problem_of, response.result)), None)
+    if problem is not None:
+        metrics.count(metrics.MODEL_ERRORS, problem.kind)
+    return problem
+
+
+def _name_of(tool: Any) -> str:
+    """The name of a tool as the model is offered it: a LangChain tool, or a dict in a provider's form."""
+    if not isinstance(tool, dict):
+        return str(tool.name)
+    return str(tool.get("name") or (tool.get("function") or {}).get("name") or "")

@@ -38,7 +38,7 @@ def is_error(result: Result) -> bool:
 
 def _dumped(result: Result) -> dict[str, Any]:
     if isinstance(result, Command):
-        return {"command": _packed(result), "content": repr(result.update)[: settings.TOOL_RESULT_LIMIT]}
+        return {"command": _packed(result), "content": _shown(result.update)[: settings.TOOL_RESULT_LIMIT]}
     if isinstance(result, list) and result and all(isinstance(one, ToolMessage | Command) for one in result):
         return {"several": [_dumped(one) for one in result], "content": f"{len(result)} results"}
     if isinstance(result, ToolMessage):
@@ -49,9 +49,9 @@ def _dumped(result: Result) -> dict[str, Any]:
 def _kept(content: Any) -> Any:
     """The content as JSON that every database holds, cut to what is kept."""
     try:
-        content = storable(json.loads(json.dumps(content, default=str)))
-    except (TypeError, ValueError, RecursionError):
-        content = storable(str(content))
+        content = storable(json.loads(json.dumps(storable(content), default=_shown)))
+    except Exception:  # whatever a tool put into it
+        content = storable(_shown(content))
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     if len(text.encode()) > settings.TOOL_RESULT_LIMIT:
         return text.encode()[: settings.TOOL_RESULT_LIMIT].decode("utf-8", "ignore") + CUT
@@ -76,6 +76,13 @@ def _loaded(data: dict[str, Any], tool: str, tool_call_id: str, note: str) -> Re
 def is_body_error(result: Result) -> bool:
     """Whether a tool's own body raised a ValidationError: its arguments had been validated before."""
     return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(_BODY_ERROR)
+
+
+def _shown(value: Any) -> str:
+    try:
+        return str(value)
+    except Exception:
+        return f"[a {type(value).__name__} that can't be shown]"
 
 
 def _packed(command: Command[Any]) -> list[str] | None:

@@ -7,6 +7,9 @@ import re
 from typing import Any
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+SMALLEST, LARGEST = -(2**63), 2**64 - 1  # integers that a checkpoint can hold
+DEEPEST = 100  # levels of nesting that are kept
+TOO_DEEP = "[nested too deeply to be kept]"
 
 
 def is_storable(text: str) -> bool:
@@ -14,18 +17,26 @@ def is_storable(text: str) -> bool:
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
-def storable(value: Any) -> Any:
-    """The same JSON-like value with NULs, lone surrogates, NaN and infinities replaced: what a model wrote is kept."""
+def storable(value: Any, levels: int = DEEPEST) -> Any:
+    """The same JSON-like value with what can't be stored replaced: what a model wrote or a tool gave is kept.
+
+    NULs and lone surrogates become a replacement character; NaN, infinities and integers beyond 64 bits a text; what is
+    nested deeper than `levels` a mark.
+    """
     if isinstance(value, str):
         if is_storable(value):
             return value
         return value.replace("\x00", REPLACEMENT).encode("utf-8", "replace").decode("utf-8")
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
+    if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
+        return str(value) if abs(value) < 10**1000 else hex(value)  # Python refuses to write more than 4,300 digits
+    if isinstance(value, dict | list | tuple) and not levels:
+        return TOO_DEEP
     if isinstance(value, dict):
-        return {storable(key): storable(item) for key, item in value.items()}
+        return {storable(key): storable(item, levels - 1) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [storable(item) for item in value]
+        return [storable(item, levels - 1) for item in value]
     return value
 
 

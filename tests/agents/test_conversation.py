@@ -6,7 +6,8 @@ import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
 from agents import conversation
-from agents.graphs.model_calls import BROKEN_CALLS, _reliable
+from agents.graphs import call_site
+from agents.graphs.answers import BROKEN_CALLS, reliable
 from agents.models import Session, Task
 from tests.helpers import again
 
@@ -75,19 +76,24 @@ def test_what_no_database_can_hold_is_replaced_on_the_wire() -> None:
 
 
 def test_a_models_message_gets_an_id_of_its_own() -> None:
-    assert _reliable(AIMessage("a", id="same")).id != _reliable(AIMessage("a", id="same")).id
+    assert reliable(AIMessage("a", id="same")).id != reliable(AIMessage("a", id="same")).id
 
 
 def test_calls_with_the_same_or_no_id_get_their_own() -> None:
-    message = _reliable(AIMessage("", tool_calls=[CALL, CALL, {**CALL, "id": None}]))
+    message = reliable(AIMessage("", tool_calls=[CALL, CALL, {**CALL, "id": None}]))
     assert len({call["id"] for call in message.tool_calls}) == 3  # type: ignore[attr-defined]
 
 
 def test_a_call_whose_arguments_are_no_json_is_no_final_answer() -> None:
     broken = {"name": "multiply", "args": "{", "id": "c9", "error": "x", "type": "invalid_tool_call"}
-    message = _reliable(AIMessage("", invalid_tool_calls=[broken]))
+    message = reliable(AIMessage("", invalid_tool_calls=[broken]))
     assert message.tool_calls[0]["id"] == "c9"  # type: ignore[attr-defined]
-    assert message.additional_kwargs[BROKEN_CALLS] == ["c9"]
+    assert list(message.additional_kwargs[BROKEN_CALLS]) == ["c9"]
+
+
+def test_a_broken_call_of_an_older_checkpoint_is_still_one() -> None:
+    message = AIMessage("", tool_calls=[CALL], additional_kwargs={BROKEN_CALLS: ["c1"]})
+    assert "not valid JSON" in call_site.malformed(message, "c1")
 
 
 def test_tasks_of_one_moment_stay_in_order(session: Session) -> None:

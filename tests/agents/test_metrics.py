@@ -297,6 +297,13 @@ def test_a_failing_model_counts_by_kind_and_retry(invoke: Any, work: Any, settin
     assert stored(metrics.MODEL_ERRORS) == {'["http_500"]': retries + 1}
 
 
+def test_answers_that_are_none_count_by_kind_too(invoke: Any, work: Any, settings: Any) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "MODEL": "openai:odd-empty"}}
+    invoke("what did I ask before")
+    work()
+    assert counted(metrics.MODEL_ERRORS) == {'["no_answer"]': 2}
+
+
 @pytest.mark.parametrize(
     ("error", "kind"),
     [

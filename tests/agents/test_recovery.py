@@ -338,7 +338,7 @@ def test_a_tool_holds_no_connection_while_it_runs(invoke: Any, published: Any, m
 def test_an_outcome_that_no_database_takes_is_said_to_be_that(invoke: Any) -> None:
     attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
-    jobs.record(attempt, Finished([{"type": "ai", "content": "\x00", "id": float("nan")}]))
+    jobs.record(attempt, Finished({"messages": [{"type": "ai", "content": "\x00", "id": float("nan")}]}))
     assert "can't be stored" in again(attempt.task).message
 
 

@@ -1,0 +1,1 @@
+"""The client of endpoints that speak OpenAI's chat completions, in their many dialects."""
