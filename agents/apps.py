@@ -16,6 +16,7 @@ class AgentsConfig(AppConfig):
     def ready(self) -> None:
         """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
         register(checks.timing)
+        register(checks.bounds)
         register(checks.retention)
         register(checks.duties, "agents", deploy=True)
         register(checks.agents, "agents", deploy=True)

@@ -14,11 +14,10 @@ from langchain_core.tools import BaseTool, Tool
 from langchain_core.tools.base import _is_injected_arg_type
 from pydantic import AliasChoices, BaseModel, ValidationError, create_model
 from pydantic.fields import FieldInfo
-from referencing import Registry
 
+from agents import json_schema
 from agentsite.core.text import canonical, same, storable
 
-NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 VARIADIC = ("args", "kwargs")  # the names under which LangChain's schemas hold *args and **kwargs
 ONE_TEXT = {  # as LangChain describes a `Tool` without a schema
     "type": "object",
@@ -26,7 +25,7 @@ ONE_TEXT = {  # as LangChain describes a `Tool` without a schema
     "required": ["__arg1"],
     "additionalProperties": False,
 }
-UNFIT = (ValidationError, jsonschema.ValidationError, jsonschema.SchemaError, ValueError, TypeError, RecursionError)
+UNFIT = (ValidationError, jsonschema.ValidationError, ValueError, TypeError, RecursionError)
 UNREVIEWABLE = (
     "{tool} can't be reviewed: its schema changes these arguments when it reads them, so that what a person would be "
     "shown is not what would run. Nothing was run; the operator corrects the tool's schema."
@@ -138,7 +137,7 @@ def _quietly(name: str, tool: BaseTool | None, args: Any) -> Arguments | None:
 def _read(tool: BaseTool, args: Any) -> Arguments:
     offered = _offered(tool)
     if isinstance(offered, dict):  # a tool of an MCP server
-        jsonschema.validate(args, offered, registry=NO_REMOTE)
+        json_schema.validate(args, offered)
         return Arguments(dict(args), dict(args))
     full = tool.get_input_schema()
     if not issubclass(full, BaseModel):

@@ -11,6 +11,9 @@ NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
 GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.graphs.gate.Gate among the middleware."
+LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
+SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
+AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -21,6 +24,18 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         found.append(Error("TASK_LEASE_SECONDS is not above 2 x TASK_HEARTBEAT_SECONDS.", hint=hint, id="agents.E001"))
     if min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_REPUBLISH_SECONDS) <= 0:
         found.append(Error("Intervals have to be above 0 seconds.", id="agents.E002"))
+    return found
+
+
+def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check the bounds on what a model may ask for, and on its time."""
+    found: list[CheckMessage] = [
+        Error(f"{name} is {value}: give 1 or more.", id="agents.E008")
+        for name in AT_LEAST_ONE
+        if (value := getattr(settings, name)) < 1
+    ]
+    if settings.MODEL_TIMEOUT_SECONDS <= 0:
+        found.append(Error("MODEL_TIMEOUT_SECONDS has to be above 0 seconds.", id="agents.E009"))
     return found
 
 
@@ -54,6 +69,11 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
             continue
         try:
             built = import_string("agents.registry.graph")(alias)
+            left_out = import_string("agents.registry.agent")(alias).left_out
+            found += [
+                Warning(LEFT_OUT.format(alias=alias, name=name, reason=reason), hint=SCHEMA, id="agents.W002")
+                for name, reason in left_out.items()
+            ]
             if names := import_string("agents.graphs.unguarded.names")(built):
                 found.append(
                     Warning(UNGUARDED.format(alias=alias, names=", ".join(names)), hint=GUARD, id="agents.W001")

@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 
 ADMIT = "reviews.rules.admit"  # plugged in by their paths: reviews stand above agents
 DENIED = "reviews.audit.denied"
+NODE = "node:"  # begins what stands for the message's id of a call that no message of ours asks for
 
 
 class RuleLapsed(Exception):

@@ -2,9 +2,10 @@
 
 import asyncio
 import importlib
+import logging
 import pkgutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache, wraps
 from types import ModuleType
 from typing import Any, cast
@@ -15,11 +16,14 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
+from agents import json_schema, model_clients, tool_schemas
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy
 
 COMPATIBLE = "agents.compatible.chat.compatible"  # imported where an agent has such a model: it takes a second
+
+logger = logging.getLogger(__name__)
 
 
 class Misconfigured(Exception):
@@ -37,6 +41,7 @@ class Agent:
     memory: Strategy
     system_prompt: str
     build: Callable[["Agent"], Any]  # to a StateGraph or a compiled graph
+    left_out: dict[str, str] = field(default_factory=dict)  # tools whose schema can't be read, with the reason
 
     def tool(self, name: str) -> BaseTool | None:
         """The tool of this name, or None."""
@@ -49,14 +54,18 @@ def agent(alias: str) -> Agent:
     config = settings.AGENTS.get(alias)
     if config is None:
         raise Misconfigured(f"AGENTS has no {alias!r}.")
+    tools, left_out = _tools(config.get("TOOLS", []))
+    for name, reason in left_out.items():
+        logger.error("agent %s: tool %s is left out, its schema can't be read: %s", alias, name, reason)
     return Agent(
         alias=alias,
-        model=cache(lambda: _compatible(_model(config["MODEL"]))),
-        tools=_tools(config.get("TOOLS", [])),
+        model=cache(lambda: _prepared(_compatible(_model(config["MODEL"])))),
+        tools=tools,
         policy=_named(config["POLICY"]),
         memory=_named(config["MEMORY"])(),
         system_prompt=config.get("SYSTEM_PROMPT", ""),
         build=_named(config["GRAPH"]),
+        left_out=left_out,
     )
 
 
@@ -97,6 +106,11 @@ def _model(spec: str) -> BaseChatModel:
     return init_chat_model(name, model_provider=provider, **options)
 
 
+def _prepared(model: BaseChatModel) -> BaseChatModel:
+    model_clients.prepare(model)
+    return model
+
+
 def _compatible(model: BaseChatModel) -> BaseChatModel:
     """Return the model such that it reads odd answers, where it is a client of OpenAI-compatible endpoints."""
     if not any(cls.__module__.startswith("langchain_openai.") for cls in type(model).__mro__):
@@ -104,13 +118,20 @@ def _compatible(model: BaseChatModel) -> BaseChatModel:
     return cast(BaseChatModel, import_string(COMPATIBLE)(model))
 
 
-def _tools(paths: list[str]) -> tuple[BaseTool, ...]:
+def _tools(paths: list[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
+    """The tools with the guard on them, and those left out with the reason."""
     found: dict[str, BaseTool] = {}
     for path in paths:
         for tool in _tools_at(path):
             if found.setdefault(tool.name, tool) is not tool:
                 raise Misconfigured(f"Two tools are called {tool.name!r} (the second one in {path}).")
-    return tuple(guarded(_synchronous(tool)) for tool in found.values())
+    kept, left_out = [], {}
+    for tool in found.values():
+        try:
+            kept.append(guarded(_synchronous(tool_schemas.readable(tool))))
+        except json_schema.Unreadable as error:
+            left_out[tool.name] = str(error)
+    return tuple(kept), left_out
 
 
 def _synchronous(tool: BaseTool) -> BaseTool:

@@ -13,7 +13,7 @@ from langgraph.errors import GraphRecursionError
 from langgraph.types import Command, StateSnapshot
 
 from agents import checkpoints, conversation, pauses, prompt, questions, registry
-from agents.graphs import answers
+from agents.graphs import answers, endpoint_errors
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt, Interrupt, Task
 from agents.run import HOLD, Run, RunEnded, RunFailure
@@ -93,6 +93,8 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         if is_away(error):
             raise
         logger.exception("task %s: the agent failed", attempt.task_id)
+        if endpoint_errors.is_endpoints(error):  # of a graph that asks its model without our middleware
+            return Failed(endpoint_errors.read(error).explanation)
         return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
 
 
@@ -109,10 +111,7 @@ def _until_over(graph: Any, run: Run) -> Outcome:
 
 
 def _driven(graph: Any, run: Run) -> Outcome:
-    config: RunnableConfig = {
-        "configurable": {"thread_id": str(run.task.pk)},
-        "recursion_limit": settings.GRAPH_RECURSION_LIMIT,
-    }
+    config: RunnableConfig = {"configurable": {"thread_id": str(run.task.pk)}}
     before: StateSnapshot = graph.get_state(config)
     if not before.created_at:
         given: Any = {"messages": conversation.opening(run.task)}
@@ -120,6 +119,7 @@ def _driven(graph: Any, run: Run) -> Outcome:
         return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
     else:
         given = _wake_up(before, graph.checkpointer.get_tuple(config), run.task)
+    config["recursion_limit"] = _steps_left(before)
     run.let_go()
     stream = graph.stream(given, config, context=run, stream_mode="updates", durability="sync")
     for _ in stream:
@@ -127,6 +127,20 @@ def _driven(graph: Any, run: Run) -> Outcome:
             stream.close()
             return Stopped()
     return _outcome(graph.get_state(config), run)
+
+
+def _steps_left(before: StateSnapshot) -> int:
+    """Steps that the task may still take, whatever number of stretches it takes them in. Raises GraphRecursionError.
+
+    LangGraph counts each stretch by itself, from the step after the one that it continues, and gives it one at least:
+    at the very limit a task that has paused may get a step more than one that has not.
+    """
+    if not before.created_at:
+        return int(settings.GRAPH_RECURSION_LIMIT)
+    used: int = (before.metadata or {}).get("step", 0)
+    if used >= settings.GRAPH_RECURSION_LIMIT:
+        raise GraphRecursionError
+    return max(settings.GRAPH_RECURSION_LIMIT - used - 2, 1)
 
 
 def _wake_up(state: StateSnapshot, saved: CheckpointTuple, task: Task) -> Command[Any] | None:

@@ -189,7 +189,9 @@ TASK_WALL_SECONDS = env.float("TASK_WALL_SECONDS", default=3600.0)
 TASK_WALL_GRACE_SECONDS = 180.0  # for a run to notice by itself, between two model calls, that its time is over
 TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, before the task is an error
 TASK_MAX_QUEUED = 20  # tasks waiting in one session
-GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of the graph in one attempt
+TASK_MAX_REFUSALS = env.int("TASK_MAX_REFUSALS", default=3)  # of the same call (tool, arguments) in one task
+ANSWER_MAX_CALLS = env.int("ANSWER_MAX_CALLS", default=50)  # tool calls in one answer of the model
+GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of one task, over all its pauses
 TOOL_RESULT_LIMIT = 256 * 1024  # bytes of a tool's result that the model gets
 CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earlier tasks of the session, approximately
 MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
@@ -206,7 +208,7 @@ KEY_RETENTION_DAYS = env.int("KEY_RETENTION_DAYS", default=90)  # API keys that 
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 AGENT_MODEL = env.str("AGENT_MODEL", default="openai:gpt-4.1-mini")
-MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one request to the model
+MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one whole request to the model
 MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
 PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: none
 AGENT_TOOLS = env.list("AGENT_TOOLS", default=[])

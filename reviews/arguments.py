@@ -6,15 +6,14 @@ from typing import Any
 import jsonschema
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from referencing import Registry
 
+from agents import json_schema
 from agents.models import Interrupt
 from agentsite.core.errors import Invalid
 from agentsite.core.text import same
 from reviews.formats import CHECKER
 
 UNREADABLE = gettext_lazy("The tool's schema can't be read: these arguments can only be approved as they are.")
-NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
 
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
@@ -25,7 +24,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
 
     Raises Invalid, with an error for each field that does not fit.
     """
-    schema = review.args_schema
+    schema = json_schema.modern(review.args_schema)
     known = schema.get("properties", {})
     if isinstance(given, dict) and set(given) == {"args"} and "args" not in known and isinstance(given["args"], dict):
         given = given["args"]
@@ -50,7 +49,7 @@ def problems(schema: Any, given: Any, asked: Any) -> Iterator[jsonschema.Validat
     and nobody has to correct it in order to change something else.
     """
     known = set(_texts(asked))
-    checker = jsonschema.Draft202012Validator(schema, registry=NO_REMOTE, format_checker=CHECKER)
+    checker = json_schema.validator(schema, CHECKER)
     for error in checker.iter_errors(given):
         if not _is_known(error, known):
             yield error

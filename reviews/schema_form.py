@@ -10,6 +10,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from agents import json_schema
 from agentsite.core.text import canonical, visible
 from reviews import arguments, schema_errors
 from reviews.schema_fields import Choice, Json, Lines, Number, Text
@@ -97,8 +98,8 @@ class ArgumentsForm:
     """The arguments of one call, to read and to change."""
 
     def __init__(self, schema: Any, args: Any, data: Mapping[str, str] | None = None) -> None:
-        self.schema, self.asked = schema, args
-        self.root = _Builder(schema).form(args)
+        self.schema, self.asked = json_schema.modern(schema), args
+        self.root = _Builder(self.schema).form(args)
         self.args = args if data is None or self.root is None else self.root.read(data)
 
     @property
@@ -182,7 +183,8 @@ class _Builder:
         # As it was asked, then what was not given: PostgreSQL does not keep the order of a schema's keys.
         names = [*place.value, *(name for name in known if name not in place.value)]
         if not names:
-            return Group(place, {}) if "properties" in schema else Json(place)
+            is_closed = "properties" in schema and schema.get("additionalProperties") is not True
+            return Group(place, {}) if is_closed else Json(place)
         if not known:
             return Json(place)
         children = {}

@@ -10,6 +10,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
+from agents import ledger
+from agents.graphs import bounds
 from agents.graphs.answers import BROKEN_CALLS
 from agents.written import NO_JSON
 from agentsite.core.text import digest
@@ -68,7 +70,9 @@ def known(config: RunnableConfig, call_id: str, message_id: str) -> Iterator[Non
 
 
 def malformed(message: AIMessage | None, call_id: str | None) -> str:
-    """Say what is wrong with the call itself, where the model's message marks it as one that can't be read; else ""."""
+    """Say what is wrong with the call itself: it can't be read, or there are too many beside it; else ""."""
+    if too_many := bounds.excess(message):
+        return too_many
     marked = message.additional_kwargs.get(BROKEN_CALLS, ()) if message is not None else ()
     if call_id not in marked:
         return ""
@@ -92,7 +96,7 @@ def message_id_of(site: CallSite, call_id: str) -> str:
     said = _known.get()
     if said is not None and (said.node_run, said.call_id) == (site.node_run, call_id):
         return said.message_id
-    return f"node:{site.node_run}"
+    return f"{ledger.NODE}{site.node_run}"
 
 
 def direct_call_id(name: str, args_text: str, number: int) -> str:

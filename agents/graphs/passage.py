@@ -18,7 +18,7 @@ from langgraph.types import Interrupt as GraphQuestion
 
 from agents import arguments, ledger, metrics, questions
 from agents.arguments import ArgumentError, Arguments
-from agents.graphs import in_doubt
+from agents.graphs import bounds, in_doubt
 from agents.graphs.execution import CallRequest, Execution, InDoubt, enclosing_calls
 from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
@@ -96,6 +96,7 @@ class Passage(Execution):
                 return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
             except ledger.RuleLapsed:  # others have used it up since it was looked at
                 logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
+        bounds.require_unrejected(self.run.task, self.name, args.wire)
         return self.ask(self.question(args, replace(verdict, action="review")))
 
     def replay(self, row: ToolCall) -> Result:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from opentelemetry.trace import Span
@@ -20,16 +19,16 @@ class Watch:
         self.span = span
         self.retries = 0
 
-    def retried(self, error: BaseException | None) -> None:
-        """A request has failed and another one follows."""
+    def retried(self, kind: str) -> None:
+        """A request has failed with this kind of error and another one follows."""
         self.retries += 1
         metrics.count(metrics.MODEL_RETRIES, self.model)
-        metrics.count(metrics.MODEL_ERRORS, kind_of(error))
+        metrics.count(metrics.MODEL_ERRORS, kind)
 
-    def failed(self, error: BaseException) -> None:
+    def failed(self, kind: str) -> None:
         """The call is given up."""
-        metrics.count(metrics.MODEL_ERRORS, kind_of(error))
-        self.span.set_attribute("agentsite.model.error", kind_of(error))
+        metrics.count(metrics.MODEL_ERRORS, kind)
+        self.span.set_attribute("agentsite.model.error", kind)
         self._ended("failed")
 
     def answered(self, messages: Iterable[BaseMessage]) -> None:
@@ -58,14 +57,3 @@ def watched(model: BaseChatModel) -> Iterator[Watch]:
             yield Watch(name, span)
         finally:
             metrics.observe(metrics.MODEL_SECONDS, time.monotonic() - started, name)
-
-
-def kind_of(error: BaseException | None) -> str:
-    """What kind of failure a request ended with: timeout, connection, http_<status> or no_completion."""
-    if isinstance(error, openai.APITimeoutError):
-        return "timeout"
-    if isinstance(error, openai.APIConnectionError):
-        return "connection"
-    if isinstance(error, openai.APIStatusError):
-        return f"http_{error.status_code}"
-    return "no_completion"

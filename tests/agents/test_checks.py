@@ -75,3 +75,15 @@ def test_tools_that_nobody_reviews_are_named(settings: Any, graph: str, name: st
 
 def test_with_the_gate_a_deep_agents_own_tools_are_guarded(settings: Any) -> None:
     assert checked(settings, "deep_with_gate") == []
+
+
+@pytest.mark.parametrize("name", ["GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS"])
+def test_a_bound_of_nothing_is_refused(settings: Any, name: str) -> None:
+    assert checks.bounds() == []
+    setattr(settings, name, 0)
+    assert ids(checks.bounds()) == ["agents.E008"]
+
+
+def test_a_model_without_time_is_refused(settings: Any) -> None:
+    settings.MODEL_TIMEOUT_SECONDS = 0
+    assert ids(checks.bounds()) == ["agents.E009"]

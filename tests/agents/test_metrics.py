@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from agents import jobs, lifecycle, metrics, sweeper
-from agents.graphs.watch import kind_of
+from agents.graphs import endpoint_errors
 from agents.heartbeat import Heart
 from agents.management.commands import sweep_tasks
 from agents.metrics import Counter, Histogram
@@ -310,8 +310,7 @@ def test_answers_that_are_none_count_by_kind_too(invoke: Any, work: Any, setting
         (openai.APITimeoutError(request=Any), "timeout"),  # type: ignore[arg-type]
         (openai.APIConnectionError(request=Any), "connection"),  # type: ignore[arg-type]
         (ValueError(), "no_completion"),
-        (None, "no_completion"),
     ],
 )
 def test_other_failures_have_kinds_of_their_own(error: Any, kind: str) -> None:
-    assert kind_of(error) == kind
+    assert endpoint_errors.read(error).kind == kind

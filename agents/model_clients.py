@@ -1,0 +1,177 @@
+"""The HTTP clients below a chat model, whichever provider's: a deadline over each request, and the newest response.
+
+The time-outs of httpx bound each wait for bytes: a server that sends one byte a second never times out. And what a
+provider's package raises often lacks the endpoint's own words, its headers or even its status, so the response is kept
+beside the error.
+
+LangChain's packages for OpenAI, Anthropic, Ollama, Mistral, Groq and others all end in a client of httpx or of its
+successor httpx2. Neither is imported here: which of them is installed, and where, is the provider's affair.
+"""
+
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+from django.conf import settings
+
+HTTP_LIBRARIES = ("httpx", "httpx2")
+HOLDERS = ("root_client", "client", "_client", "_api_client", "_httpx_client")  # attributes that lead to a client
+MAX_DEPTH = 4
+PIECE = 65_536  # bytes
+
+
+@dataclass
+class Exchange:
+    """One request to a model's endpoint, and what came back."""
+
+    deadline: float  # of time.monotonic()
+    response: Any = None  # of httpx or httpx2; None until its head has arrived, or where the client is of another kind
+    is_implied: bool = False  # begun by a request, of a graph that asks its model without our middleware
+
+    def left(self, core: ModuleType, timeout: float | None) -> float:
+        """Return the seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise core.ReadTimeout("the time of the whole request is up")
+        return left if timeout is None else min(left, timeout)
+
+
+_current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
+
+
+@contextmanager
+def exchange(seconds: float) -> Iterator[Exchange]:
+    """Let the requests of this thread's prepared clients take no longer than this in all."""
+    begun = Exchange(time.monotonic() + seconds)
+    token = _current.set(begun)
+    try:
+        yield begun
+    finally:
+        _current.reset(token)
+
+
+def prepare(model: Any) -> None:
+    """Hold the model's clients to the deadline of `exchange`, and note their responses in it. Safe to repeat.
+
+    Outside of one, each request has the same time.
+    """
+    for client in _clients(model):
+        hooks = client.event_hooks
+        if _note not in hooks["response"]:
+            client.event_hooks = {"request": [*hooks["request"], _begin], "response": [*hooks["response"], _note]}
+        for transport in (client._transport, *client._mounts.values()):
+            pool = getattr(transport, "_pool", None)
+            if pool is not None and not isinstance(pool._network_backend, Backend):
+                pool._network_backend = Backend(pool._network_backend)
+
+
+def _begin(_: Any) -> None:
+    current = _current.get()
+    if current is None or current.is_implied:
+        _current.set(Exchange(time.monotonic() + settings.MODEL_TIMEOUT_SECONDS, is_implied=True))
+
+
+def _note(response: Any) -> None:
+    current = _current.get()
+    if current is not None:
+        current.response = response
+
+
+def _clients(holder: Any, depth: int = 0) -> Iterator[Any]:
+    """The synchronous HTTP clients that the model, or what it holds, sends its requests with."""
+    if any(kind.__name__ == "Client" and kind.__module__ in HTTP_LIBRARIES for kind in type(holder).__mro__):
+        yield holder
+    elif depth < MAX_DEPTH:
+        for name in HOLDERS:
+            try:
+                held = getattr(holder, name, None)
+            except Exception:  # made when it is first asked for, it says what it lacks; so will the request itself
+                continue
+            if held is not None:
+                yield from _clients(held, depth + 1)
+
+
+class Backend:
+    """A network backend of httpcore or httpcore2 whose connections keep to the deadline of the current exchange."""
+
+    def __init__(self, backend: Any) -> None:
+        self._backend = backend
+        self._core = sys.modules[type(backend).__module__.partition(".")[0]]
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Any = None,
+    ) -> "Stream":
+        """Connect to the first address of the host that answers: one after the other, in the time of one."""
+        current = _current.get()
+        if current is None:
+            return self._stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
+        failed: Exception | None = None
+        for address in self._addresses(host, port):
+            left = current.left(self._core, timeout)
+            try:
+                return self._stream(self._backend.connect_tcp(address, port, left, local_address, socket_options))
+            except (self._core.ConnectError, self._core.ConnectTimeout) as error:
+                failed = error
+        raise failed or self._core.ConnectError(f"{host} has no address")
+
+    def connect_unix_socket(self, path: str, timeout: float | None = None, socket_options: Any = None) -> "Stream":
+        """Connect to a socket of this machine."""
+        return self._stream(self._backend.connect_unix_socket(path, timeout, socket_options))
+
+    def sleep(self, seconds: float) -> None:
+        """Pause between two tries to connect."""
+        self._backend.sleep(seconds)
+
+    def _addresses(self, host: str, port: int) -> list[str]:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except OSError as error:
+            raise self._core.ConnectError(str(error)) from error
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    def _stream(self, stream: Any) -> "Stream":
+        return Stream(stream, self._core)
+
+
+class Stream:
+    """A connection that waits for no longer than the exchange has left: it may serve many, one after the other."""
+
+    def __init__(self, stream: Any, core: ModuleType) -> None:
+        self._stream = stream
+        self._core = core
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """Wait for bytes."""
+        return bytes(self._stream.read(max_bytes, self._left(timeout)))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """Send bytes, in pieces: the layer below waits anew for each part that the other side takes."""
+        for start in range(0, len(buffer), PIECE):
+            self._stream.write(buffer[start : start + PIECE], self._left(timeout))
+
+    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> "Stream":
+        """Encrypt the connection from here on."""
+        return Stream(self._stream.start_tls(ssl_context, server_hostname, self._left(timeout)), self._core)
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._stream.close()
+
+    def get_extra_info(self, info: str) -> Any:
+        """Look something up below: the socket, the addresses."""
+        return self._stream.get_extra_info(info)
+
+    def _left(self, timeout: float | None) -> float | None:
+        current = _current.get()
+        return timeout if current is None else current.left(self._core, timeout)
