@@ -24,6 +24,7 @@ from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Verdict
+from agents.tool_connection import tool_connection
 from agentsite.core.text import storable
 
 logger = logging.getLogger(__name__)
@@ -261,7 +262,8 @@ class Passage(Execution):
         """Say for the reviewer what would happen: in the tool's own words where it has some."""
         if self.declaration.preview is not None:
             try:
-                return str(storable(self.declaration.preview(json.loads(args.text))))
+                with tool_connection():
+                    return str(storable(self.declaration.preview(json.loads(args.text))))
             except Exception:
                 logger.exception("the preview of %s failed", self.name)
         return str(storable(self.request.tool.description)) if self.request.tool is not None else ""

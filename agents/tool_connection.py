@@ -1,0 +1,81 @@
+"""The database connections of a tool: none that the ledger uses, and none that anybody uses after it.
+
+A tool may leave a transaction open, turn autocommit off, close its connection or change the session's settings. It
+gets connections of its own, which are closed for good when its call ends: what it has committed stays, the rest is
+rolled back.
+"""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+logger = logging.getLogger(__name__)
+
+
+class UncommittedWork(Exception):
+    """The tool came back with a transaction open: what it wrote there was rolled back."""
+
+    def __init__(self, aliases: list[str]) -> None:
+        super().__init__(
+            f"The tool left a transaction open on the database ({', '.join(aliases)}): what it wrote there was rolled "
+            "back. Commit it before the tool returns, or use `transaction.atomic()` as a context manager."
+        )
+
+
+@contextmanager
+def tool_connection() -> Iterator[None]:
+    """Give this thread connections of its own meanwhile. Raises UncommittedWork where one is left in a transaction."""
+    outer = {one.alias: one for one in connections.all(initialized_only=True)}
+    _forget()
+    try:
+        yield
+    except BaseException:
+        if left := _end_all():
+            logger.warning("a tool that failed has left a transaction open on %s: rolled back", ", ".join(left))
+        raise
+    else:
+        if left := _end_all():
+            raise UncommittedWork(left)
+    finally:
+        _forget()
+        for alias, one in outer.items():
+            connections[alias] = one
+
+
+def _forget() -> None:
+    for one in connections.all(initialized_only=True):
+        del connections[one.alias]
+
+
+def _end_all() -> list[str]:
+    """Close this thread's connections. Returns the aliases of those that were in a transaction."""
+    return [one.alias for one in connections.all(initialized_only=True) if _ended_open(one)]
+
+
+def _ended_open(one: BaseDatabaseWrapper) -> bool:
+    """Whether the connection was in a transaction when it was closed.
+
+    The driver's connection is closed, not given back: a pool would hand its session (`SET search_path`, advisory locks,
+    temporary tables) to the next one who asks.
+    """
+    raw: Any = one.connection
+    was_open = one.in_atomic_block
+    try:
+        if raw is not None:
+            was_open = was_open or _is_in_transaction(raw)
+            raw.close()
+        one.close()
+    except Exception as error:  # it may be broken in any way; nobody uses it again
+        logger.warning("the connection that a tool has used could not be closed (%s)", error)
+    return was_open
+
+
+def _is_in_transaction(raw: Any) -> bool:
+    """What the driver knows, whatever the tool has told Django: it may have sent BEGIN as a statement of its own."""
+    if (in_transaction := getattr(raw, "in_transaction", None)) is not None:  # sqlite3
+        return bool(in_transaction)
+    return not raw.closed and raw.info.transaction_status.name in ("ACTIVE", "INTRANS", "INERROR")  # psycopg
