@@ -12,15 +12,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
-from agents.models import Interrupt, Session, Status, Task, WorkerProcess
+from agents.models import Interrupt, Session, Status, Task
 from agentsite import openapi, readiness
-from agentsite.core.clock import seconds_from_now
 from agentsite.core.paging import limit_of
 from agentsite.core.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
 from agentsite.version import VERSION
 
 CACHED = 10  # seconds
-ALIVE = 60.0  # seconds since a worker's last heartbeat
 
 
 class OpenViewSet(ViewSet):
@@ -94,7 +92,7 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
             "pending": oldest["count"],
             "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
         },
-        "workers": WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count(),
+        "workers": readiness.workers()["workers_alive"],
         "as_of": timezone.now(),
     }
 
