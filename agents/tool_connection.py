@@ -13,6 +13,8 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from agentsite.core.database import patience
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +34,8 @@ def tool_connection() -> Iterator[None]:
     outer = {one.alias: one for one in connections.all(initialized_only=True)}
     _forget()
     try:
-        yield
+        with patience(None):  # whatever it asks for may take its time
+            yield
     except BaseException:
         if left := _end_all():
             logger.warning("a tool that failed has left a transaction open on %s: rolled back", ", ".join(left))
