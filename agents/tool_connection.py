@@ -32,7 +32,8 @@ class UncommittedWork(Exception):
 def tool_connection() -> Iterator[None]:
     """Give this thread connections of its own meanwhile. Raises UncommittedWork where one is left in a transaction."""
     outer = {one.alias: one for one in connections.all(initialized_only=True)}
-    _forget()
+    for alias in connections:
+        connections[alias] = _own(alias)
     try:
         with patience(None):  # whatever it asks for may take its time
             yield
@@ -49,6 +50,14 @@ def tool_connection() -> Iterator[None]:
             connections[alias] = one
 
 
+def _own(alias: str) -> BaseDatabaseWrapper:
+    """One that takes nothing from a pool: what it leaves behind would meet whoever comes next."""
+    made = connections.create_connection(alias)
+    options = {name: value for name, value in made.settings_dict.get("OPTIONS", {}).items() if name != "pool"}
+    made.settings_dict = {**made.settings_dict, "OPTIONS": options}
+    return made
+
+
 def _forget() -> None:
     for one in connections.all(initialized_only=True):
         del connections[one.alias]
@@ -60,11 +69,7 @@ def _end_all() -> list[str]:
 
 
 def _ended_open(one: BaseDatabaseWrapper) -> bool:
-    """Whether the connection was in a transaction when it was closed.
-
-    The driver's connection is closed, not given back: a pool would hand its session (`SET search_path`, advisory locks,
-    temporary tables) to the next one who asks.
-    """
+    """Whether the connection was in a transaction when it was closed: the driver's own, whatever Django's object says."""
     raw: Any = one.connection
     was_open = one.in_atomic_block
     try:
