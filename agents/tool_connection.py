@@ -69,7 +69,7 @@ def _end_all() -> list[str]:
 
 
 def _ended_open(one: BaseDatabaseWrapper) -> bool:
-    """Whether the connection was in a transaction when it was closed: the driver's own, whatever Django's object says."""
+    """Whether the connection was in a transaction when it was closed: by the driver, whatever Django believes."""
     raw: Any = one.connection
     was_open = one.in_atomic_block
     try:
