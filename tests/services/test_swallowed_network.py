@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -10,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import psycopg
 import pytest
 from django.conf import settings
 from django.db import connection
@@ -151,6 +153,21 @@ def test_an_answer_that_does_not_come_is_given_up_and_its_connection_closed() ->
         with pytest.raises(Exception, match="not answered within 1 s"):
             one.execute("SELECT 1")
         assert one.closed
+    proxy.end()
+
+
+def test_control_psycopgs_own_connection_waits_on() -> None:
+    proxy, url = through(database_url())
+    with psycopg.connect(url, autocommit=True) as one:
+        proxy.swallow()
+        waiting = threading.Thread(target=lambda: one.execute("SELECT 1"), daemon=True)
+        with patience(0.5):
+            waiting.start()
+            waiting.join(3)
+        assert waiting.is_alive()
+        proxy.forward()
+        waiting.join(10)
+        assert not waiting.is_alive()
     proxy.end()
 
 
