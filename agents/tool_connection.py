@@ -13,7 +13,7 @@ from typing import Any
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from agentsite.core.database import patience
+from agentsite.core.database import patience, wait_limit
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +26,26 @@ class UncommittedWork(Exception):
             f"The tool left a transaction open on the database ({', '.join(aliases)}): what it wrote there was rolled "
             "back. Commit it before the tool returns, or use `transaction.atomic()` as a context manager."
         )
+
+
+def is_in_transaction() -> bool:
+    """Whether a connection of this thread is in a transaction, whoever has begun it and in which way."""
+    return any(_is_open(one) for one in connections.all(initialized_only=True))
+
+
+@contextmanager
+def service_connection() -> Iterator[None]:
+    """Give this thread the service's connections meanwhile: a call may be made inside of another tool, on its own."""
+    outer = {one.alias: one for one in connections.all(initialized_only=True)}
+    _forget()
+    try:
+        with patience(wait_limit(own=False)):
+            yield
+    finally:
+        connections.close_all()
+        _forget()
+        for alias, one in outer.items():
+            connections[alias] = one
 
 
 @contextmanager
@@ -70,20 +90,24 @@ def _end_all() -> list[str]:
 
 def _ended_open(one: BaseDatabaseWrapper) -> bool:
     """Whether the connection was in a transaction when it was closed: by the driver, whatever Django believes."""
-    raw: Any = one.connection
-    was_open = one.in_atomic_block
+    was_open = _is_open(one)
     try:
-        if raw is not None:
-            was_open = was_open or _is_in_transaction(raw)
-            raw.close()
+        if one.connection is not None:
+            one.connection.close()
         one.close()
     except Exception as error:  # it may be broken in any way; nobody uses it again
         logger.warning("the connection that a tool has used could not be closed (%s)", error)
     return was_open
 
 
-def _is_in_transaction(raw: Any) -> bool:
+def _is_open(one: BaseDatabaseWrapper) -> bool:
     """What the driver knows, whatever the tool has told Django: it may have sent BEGIN as a statement of its own."""
-    if (in_transaction := getattr(raw, "in_transaction", None)) is not None:  # sqlite3
-        return bool(in_transaction)
-    return not raw.closed and raw.info.transaction_status.name in ("ACTIVE", "INTRANS", "INERROR")  # psycopg
+    raw: Any = one.connection
+    if one.in_atomic_block or raw is None:
+        return one.in_atomic_block
+    try:
+        if one.vendor == "sqlite":
+            return bool(raw.in_transaction)
+        return not raw.closed and raw.info.transaction_status.name in ("ACTIVE", "INTRANS", "INERROR")
+    except Exception:  # it is closed
+        return False

@@ -11,7 +11,6 @@ import uuid
 from dataclasses import replace
 from typing import NoReturn
 
-from django.db import connection
 from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt as GraphQuestion
@@ -24,7 +23,7 @@ from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Verdict
-from agents.tool_connection import tool_connection
+from agents.tool_connection import is_in_transaction, service_connection, tool_connection
 from agentsite.core.text import storable
 
 logger = logging.getLogger(__name__)
@@ -48,15 +47,17 @@ def go_through(run: Run, request: CallRequest) -> Result:
     """
     run.require_going()
     try:
-        if connection.in_atomic_block:
+        if is_in_transaction():
             raise RunFailure(IN_TRANSACTION.format(tool=request.name))
-        return Passage(run, request).go()
+        with service_connection():
+            return Passage(run, request).go()
     except GraphBubbleUp:
         raise
     except Exception as error:
         raise run.ended_by(error) from error
     finally:
-        run.let_go()
+        if _outer_call() is None:  # else the connection is that of the tool around it
+            run.let_go()
 
 
 class Passage(Execution):

@@ -27,9 +27,9 @@ def limit_waits(seconds: float | None) -> None:
     _process_limit = seconds or None
 
 
-def wait_limit() -> float | None:
-    """For how long to wait for one answer of PostgreSQL."""
-    return _limit.get(_process_limit)
+def wait_limit(*, own: bool = True) -> float | None:
+    """For how long to wait for one answer of PostgreSQL: as this code has said of itself, or as its process has."""
+    return _limit.get(_process_limit) if own else _process_limit
 
 
 @contextmanager

@@ -9,9 +9,9 @@ from django.db import connection, transaction
 
 from agents.graphs import execution
 from agents.models import ToolCall
-from agents.tool_connection import UncommittedWork, tool_connection
+from agents.tool_connection import UncommittedWork, is_in_transaction, service_connection, tool_connection
 from reviews.services import Choice, decide
-from tests.connection_tools import COMMITTED, UNCOMMITTED, write
+from tests.connection_tools import COMMITTED, UNCOMMITTED, change_session, write
 from tests.helpers import again, answer_of, messages_of, open_review
 from tests.oracle import calls
 
@@ -133,3 +133,27 @@ def test_an_open_transaction_is_told_with_what_to_do() -> None:
     with pytest.raises(UncommittedWork, match=r"default.*rolled back.*transaction\.atomic"):
         leave_open(fail=False)
     assert rows() == set()
+
+
+def test_a_call_inside_of_a_tool_is_entered_on_the_services_connection() -> None:
+    with tool_connection():
+        change_session()
+        theirs = connection.connection
+        with service_connection():
+            assert connection.connection is not theirs
+            User.objects.create(username="ours")
+        assert connection.connection is theirs
+    assert User.objects.filter(username="ours").exists()
+
+
+@pytest.mark.parametrize("way", ["autocommit_off", "begin", "enter_atomic"])
+def test_an_open_transaction_is_seen_whoever_has_begun_it(way: str) -> None:
+    with pytest.raises(UncommittedWork):
+        see_it_open(way)
+    assert not is_in_transaction()
+
+
+def see_it_open(way: str) -> None:
+    with tool_connection():
+        UNCOMMITTED[way]()
+        assert is_in_transaction()

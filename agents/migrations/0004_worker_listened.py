@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0002_said"),
+        ("agents", "0003_outer_call"),
     ]
 
     operations = [
