@@ -34,7 +34,7 @@ class Arrival:
         try:
             self._parser.receive_data(data)
             self._look()
-        except h11.RemoteProtocolError:
+        except (h11.RemoteProtocolError, ValueError):  # a length of 5,000 digits is no number for Python
             self.ready = True  # gunicorn says what is wrong with it
         waits = not self.ready and self._parser.they_are_waiting_for_100_continue
         if waits and not self._told:

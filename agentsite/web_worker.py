@@ -71,7 +71,8 @@ class Worker(ThreadWorker):
             return
         conn.arrival = arrival
         if answer := arrival.add(data):
-            conn.sock.sendall(answer)
+            with suppress(OSError):  # it is gone, as the next read will find
+                conn.sock.sendall(answer)
         if arrival.ready:
             self._forget(conn)
             conn.sock.is_read = not arrival.whole  # it is refused for what has come

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -27,11 +28,11 @@ LARGE = "/static/drf_spectacular_sidecar/swagger-ui-dist/swagger-ui-bundle.js"
 
 
 @contextmanager
-def server(worker_class: str) -> Iterator[int]:
+def server(worker_class: str, **more: str) -> Iterator[int]:
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "agentsite.wsgi", "--bind", f"127.0.0.1:{port}"]
     command += ["--worker-class", worker_class, "--threads", str(THREADS), "--no-control-socket"]
-    env = os.environ | {"DJANGO_SETTINGS_MODULE": "agentsite.settings", "ALLOWED_HOSTS": "*"}
+    env = os.environ | {"DJANGO_SETTINGS_MODULE": "agentsite.settings", "ALLOWED_HOSTS": "*"} | more
     with subprocess.Popen([*command, "--log-level", "critical"], env=env) as process:
         for _ in range(300):
             with socket.socket() as probe:
@@ -81,6 +82,7 @@ HALVES = {
     "an expectation": POST + b"Expect: 100-continue\r\nContent-Length: 36\r\n\r\n",
     "garbage": b"\x16\x03\x01" + bytes(200),
     "one request and the half of a second": b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /hea",
+    "a length that is no number": POST + b"Content-Length: " + b"9" * 5000 + b"\r\n\r\n",
     "an answer that is not read": b"GET " + LARGE.encode() + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "a good bye that is not returned": b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n",
 }
@@ -135,17 +137,21 @@ def test_a_large_answer_comes_whole_to_who_reads_slowly(gunicorn: int) -> None:
     assert connection.getresponse().status == 200
 
 
-def test_what_does_not_come_whole_in_time_is_a_408() -> None:
-    patched = "import agentsite.web_worker as w; w.ARRIVING = 1.0; from agentsite.web_worker import Worker"
-    folder = Path(__file__).parent.parent.parent / "tests"
-    module = folder / "impatient_worker.py"
-    module.write_text(f'"""A worker for one test."""\n\n{patched}\n')
-    try:
-        with server("tests.impatient_worker.Worker") as port:
-            answer: Any = say(port, HALVES["half a body"])
-    finally:
-        module.unlink()
+def test_what_does_not_come_whole_in_time_is_a_408(tmp_path: Path) -> None:
+    text = "from agentsite import web_worker\nweb_worker.ARRIVING = 1.0\nWorker = web_worker.Worker\n"
+    (tmp_path / "impatient.py").write_text(text)
+    with server("impatient.Worker", PYTHONPATH=str(tmp_path)) as port:
+        answer: Any = say(port, HALVES["half a body"])
     assert (answer.status, set(json.loads(answer.body))) == (408, {"detail", "code"})
+
+
+@pytest.mark.parametrize("half", ["an expectation", "half a body", "an answer that is not read", "garbage"])
+def test_who_breaks_off_harms_nobody(half: str, gunicorn: int) -> None:
+    for _ in range(SLOW):
+        with socket.create_connection(("127.0.0.1", gunicorn), timeout=20) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # close by a reset
+            client.sendall(HALVES[half])
+    assert health(gunicorn) < 2
 
 
 def test_a_stop_does_not_wait_for_them() -> None:
