@@ -24,7 +24,7 @@ _limit: ContextVar[float | None] = ContextVar("agentsite_database_wait")
 def limit_waits(seconds: float | None) -> None:
     """From now on nobody in this process waits longer for one answer; None and 0 are no limit."""
     global _process_limit
-    _process_limit = seconds or None
+    _process_limit = seconds if seconds and seconds > 0 else None
 
 
 def wait_limit(*, own: bool = True) -> float | None:

@@ -12,7 +12,7 @@ from agentsite.core.database import patience
 
 Taken = TypeVar("Taken", bound=Connection[Any])
 
-CHECK = 2.0  # seconds for a connection to show that it lives
+CHECK = 3.0  # seconds for a connection to show that it lives
 PATIENCE = 8.0  # seconds that a request waits for a connection
 IMPATIENCE = 1.0  # seconds to wait for one while the server is away: many requests may stand in line behind this one
 
