@@ -325,5 +325,5 @@ class ToolCallAdmin(Doubt, ReadOnly, admin.ModelAdmin):
 
 @admin.register(WorkerProcess)
 class WorkerProcessAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "beat_at")
+    list_display = ("name", "beat_at", "listened_at")
     ordering = ("-beat_at",)

@@ -23,12 +23,13 @@ from agents import failpoints
 from agents.lifecycle import StaleAttempt
 from agents.models import Attempt
 from agentsite.core.database import RECONNECT_SECONDS, begin_anew
+from agentsite.core.postgresql.answers import Connection as DatabaseConnection
 from agentsite.core.postgresql.pools import Pool
 
 Saver = BaseCheckpointSaver[str]
 _LIBPQ = (
     *("dbname", "user", "password", "host", "port", "sslmode", "connect_timeout", "options"),
-    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count"),
+    *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
 )
 _POOL_SIZE = 20
 _pools: dict[tuple[int, str], Pool[Connection[DictRow]]] = {}  # by process and database: forks share none
@@ -159,6 +160,7 @@ def _pool() -> Pool[Connection[DictRow]]:
     with _pools_lock:
         if key not in _pools:
             _pools[key] = Pool(
+                connection_class=DatabaseConnection,
                 min_size=0,
                 max_size=_POOL_SIZE,
                 reconnect_timeout=RECONNECT_SECONDS,

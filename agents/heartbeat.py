@@ -16,15 +16,21 @@ from typing import Any
 
 from django.conf import settings
 from django.db import connection, connections
+from django.db.models.expressions import Combinable
 
-from agents import housekeeping, metrics, pause_file, pauses, sweeper
+from agents import housekeeping, listening, metrics, pause_file, pauses, sweeper
 from agents.models import Attempt, Task, WorkerProcess
 from agentsite.core.clock import Now, seconds_from_now
+from agentsite.core.database import patience
 
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
 WATCH = 1.0  # seconds between two looks at what is paused
+# Seconds for which a statement waits for PostgreSQL's answer (agentsite/core/postgresql/answers.py).
+SOON = 5.0  # a heartbeat, or longer where heartbeats are rare
+SWEEP = 60.0
+CHORE = 3600.0  # of the daily ones, which delete a lot
 RETRY = 0.25  # of the time between two heartbeats, after one that failed
 _drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
 
@@ -90,9 +96,14 @@ class Heart:
 
     def beat(self) -> None:
         """Renew the leases, give up those that were dropped, and stop the runs whose attempt is over."""
+        with patience(max(SOON, settings.TASK_HEARTBEAT_SECONDS)):
+            self._renew()
+
+    def _renew(self) -> None:
         with self._lock:
             running, dropped = dict(self._running), set(self._dropped)
-        WorkerProcess.objects.update_or_create(name=self.name, defaults={"beat_at": Now()})
+        defaults = {"beat_at": Now(), "listened_at": _listened_at(busy=bool(running))}
+        WorkerProcess.objects.update_or_create(name=self.name, defaults=defaults)
         if dropped:
             Attempt.objects.filter(pk__in=dropped, ended_at=None).update(lease_until=seconds_from_now(-1))
             with self._lock:
@@ -148,7 +159,8 @@ class Heart:
         if self._away:
             self._away = not _done(connection.ensure_connection)
             return retry if self._away else 2 * retry
-        self._away = not _done(sweeper.sweep_if_due)
+        with patience(SWEEP):
+            self._away = not _done(sweeper.sweep_if_due)
         _done(metrics.count_ended)
         _done(metrics.flush)
         return retry if self._away else settings.TASK_SWEEP_SECONDS / 2
@@ -159,8 +171,17 @@ class Heart:
 
     def keep_house_if_due(self) -> None:
         """Keep house, unless another worker has it or did it today."""
-        if housekeeping.claim():
-            housekeeping.run(self._quit)
+        with patience(CHORE):
+            if housekeeping.claim():
+                housekeeping.run(self._quit)
+
+
+def _listened_at(*, busy: bool) -> Combinable | None:
+    """When this worker last listened to the broker, by the database's clock. One that does a job meanwhile may not."""
+    if busy and settings.CELERY_WORKER_POOL == "solo":
+        return seconds_from_now(0)
+    silent = listening.seconds_since()
+    return None if silent is None else seconds_from_now(-silent)
 
 
 def _done(duty: Callable[[], Any]) -> bool:

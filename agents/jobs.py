@@ -21,7 +21,7 @@ from agents import lifecycle, metrics, pause_file, queue, registry, threads, tra
 from agents.heartbeat import heart
 from agents.models import Attempt
 from agents.runner import Failed, Finished, Held, Outcome, Paused, advance
-from agentsite.core.database import is_away
+from agentsite.core.database import is_away, limit_waits
 
 logger = logging.getLogger(__name__)
 
@@ -102,6 +102,8 @@ def _prepare(**kwargs: Any) -> None:
     # Before prefork forks: each child would spend 3.5 s of CPU on it otherwise.
     for alias in settings.AGENTS:
         registry.graph(alias)
+    if settings.DATABASE_ANSWER_SECONDS:
+        limit_waits(max(settings.DATABASE_ANSWER_SECONDS, settings.TASK_LEASE_SECONDS))
     if _forks():
         # A child that is forked for one that died would inherit a pool's sockets and locks, but not its threads; and
         # Celery closes the pool after each job, under the hands of the heart.

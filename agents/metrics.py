@@ -74,6 +74,12 @@ MODEL_RETRIES = Counter("agentsite_model_retries_total", "Requests to a model th
 MODEL_TOKENS = Counter(
     "agentsite_model_tokens_total", "Tokens as the model's endpoint reports them.", ("model", "direction")
 )
+BROKER_ERRORS = Counter(
+    "agentsite_broker_errors_total", "Errors that made a worker listen to the broker anew, by their class.", ("error",)
+)
+UNREADABLE_MESSAGES = Counter(
+    "agentsite_unreadable_messages_total", "Message files of the broker without a server that were set aside."
+)
 QUEUE_SECONDS = Histogram(
     "agentsite_task_queue_seconds",
     "How long a pending task waited for a worker, at each claim.",
@@ -93,6 +99,7 @@ MODEL_SECONDS = Histogram(
 COUNTERS = (
     *(TASKS_FINISHED, TOOL_CALLS, SWEEPER_ACTIONS, SWEEPER_FAILURES),
     *(MODEL_CALLS, MODEL_ERRORS, MODEL_RETRIES, MODEL_TOKENS),
+    *(BROKER_ERRORS, UNREADABLE_MESSAGES),
 )
 HISTOGRAMS = (QUEUE_SECONDS, RUN_SECONDS, MODEL_SECONDS)
 

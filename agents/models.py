@@ -332,6 +332,7 @@ class WorkerProcess(models.Model):
 
     name = models.CharField(_("name"), max_length=200, primary_key=True)
     beat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
+    listened_at = models.DateTimeField(_("last listened to the broker"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("worker process")

@@ -15,6 +15,10 @@ logger = logging.getLogger(__name__)
 
 RUN = "agents.jobs.run"
 
+SLOW = 1.0  # seconds after which a failure has cost a request time
+PAUSE = 5.0  # seconds after such a failure in which this process does not try again: its next requests don't wait too
+
+_deaf_until: dict[str, float] = {}  # by the broker's URL, on the monotonic clock
 _is_silent: ContextVar[bool] = ContextVar("agentsite_queue_is_silent", default=False)
 _failures: ContextVar[list[Exception] | None] = ContextVar("agentsite_queue_failures", default=None)
 
@@ -72,13 +76,16 @@ def nudge(name: str) -> None:
 def _send(name: str, *args: str, about: str) -> bool:
     if _is_silent.get():
         return True
-    if not is_taking():
+    broker, started = str(current_app.conf.broker_url), time.monotonic()
+    if not is_taking() or started < _deaf_until.get(broker, 0.0):
         return False
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu lets each transport's own exceptions through
         logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
         _note(error)
+        if time.monotonic() - started > SLOW:
+            _deaf_until[broker] = time.monotonic() + PAUSE
         return False
     return True
 

@@ -104,7 +104,7 @@ def _until_over(graph: Any, run: Run) -> Outcome:
         with run.active():
             outcome = _driven(graph, run)
     except RunEnded as end:
-        raise end.error  # noqa: B904 - its cause tells whether the database was away
+        raise end.error from end.error.__cause__  # its own cause: by the driver's error `is_away` knows what it is
     if run.failure is not None:
         raise run.failure
     return outcome

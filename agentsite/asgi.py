@@ -3,8 +3,10 @@
 import os
 
 import django
+from django.conf import settings
 
 from agentsite import tracing
+from agentsite.core.database import limit_waits
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
 django.setup(set_prefix=False)
@@ -13,4 +15,5 @@ from agentsite.handlers import StrictASGIHandler  # noqa: E402 # it needs the se
 
 application = StrictASGIHandler()
 
+limit_waits(settings.DATABASE_ANSWER_SECONDS)
 tracing.set_up()  # here, because a server loads this in each of the processes that it has forked

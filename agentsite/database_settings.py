@@ -8,6 +8,10 @@ import environ
 
 from agentsite.core.database import RECONNECT_SECONDS, begin_anew
 
+# Seconds, seconds and a number: a peer that has gone without a word is found out after 25 s where nothing is sent.
+KEEPALIVE = {"keepalives_idle": 10, "keepalives_interval": 5, "keepalives_count": 3}
+UNACKNOWLEDGED = 10_000  # milliseconds after which data that nobody has acknowledged ends a connection
+
 
 def database(env: environ.Env, folder: Path, lease: float) -> dict[str, Any]:
     """What `DATABASE_URL` says, else a file in the folder; `lease` in seconds is how long a lock may be of use."""
@@ -30,13 +34,14 @@ def database(env: environ.Env, folder: Path, lease: float) -> dict[str, Any]:
     options.setdefault("connect_timeout", 5)
     # A process that stands still inside a transaction, or a host that is gone, must not hold a lock for longer than its
     # lease: everybody who takes over would wait for it.
-    options.setdefault("options", f"-c idle_in_transaction_session_timeout={int(lease * 500)}")
-    for name, value in (("keepalives_idle", 10), ("keepalives_interval", 5), ("keepalives_count", 3)):
+    # The server looks after its own side of a connection, as the client does after the other.
+    server = {"idle_in_transaction_session_timeout": int(lease * 500), **{f"tcp_{k}": v for k, v in KEEPALIVE.items()}}
+    options.setdefault("options", " ".join(f"-c {name}={value}" for name, value in server.items()))
+    for name, value in (*KEEPALIVE.items(), ("tcp_user_timeout", UNACKNOWLEDGED)):
         options.setdefault(name, value)
     options["pool"] = {
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL_SIZE", default=20),
-        "timeout": 10,
         "reconnect_timeout": RECONNECT_SECONDS,
         "reconnect_failed": begin_anew,
     }

@@ -1,6 +1,7 @@
 """One map from exceptions to HTTP answers: `{detail, code, errors?}`, or a page where people read it."""
 
 import logging
+import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -36,9 +37,16 @@ PAGES: dict[str, tuple[Any, Any]] = {
         _("Nothing was changed. You have logged in anew since it was loaded. Go back, load it again, then send it."),
     ),
     NotFound.code: (_("Page not found"), _("What it was about may have been deleted, or the address is wrong.")),
+    "unavailable": (
+        _("The service is not available right now"),
+        _("Its database can't be reached. Try again in a moment; what you have just sent may have been carried out."),
+    ),
     "server_error": (_("An error on our side"), _("It has been logged. Try it again in a moment.")),
 }
-UNAVAILABLE = {"detail": "The database is not reachable. Nothing was changed; try again.", "code": "unavailable"}
+UNAVAILABLE = {
+    "detail": "The database is not reachable. Try again: the same request has no second effect.",
+    "code": "unavailable",
+}
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
@@ -101,6 +109,15 @@ def _page(status: int, title: str, text: str) -> HttpResponse:
     return HttpResponse(render_to_string("agentsite/error.html", {**site, "title": title, "text": text}), status=status)
 
 
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    if readers.is_for_people(request):
+        response = _page(503, *PAGES[UNAVAILABLE["code"]])
+    else:
+        response = JsonResponse(UNAVAILABLE, status=503)
+    response["Retry-After"] = "5"
+    return response
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's handler400: what is refused before a view is found."""
     if isinstance(exception, RequestDataTooBig):
@@ -147,5 +164,8 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: says nothing of the inside; the log does."""
+    """Django's handler500: says nothing of the inside; the log does. It is called while the exception is handled."""
+    error = sys.exc_info()[1]
+    if error is not None and is_away(error):
+        return _unavailable(request)
     return _plain(request, 500, "An error on our side. It has been logged.", "server_error")

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import psycopg
 
 TIMEOUT = 4  # seconds
-ALIVE = 60  # seconds since the worker's last heartbeat; as in agentsite/system.py
+ALIVE = 60  # seconds since the worker's last heartbeat; as in agentsite/readiness.py
 BEATS = "SELECT 1 FROM agents_workerprocess WHERE starts_with(name, %s) AND beat_at > now() - make_interval(secs => %s)"
 
 

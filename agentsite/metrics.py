@@ -30,12 +30,12 @@ from rest_framework.viewsets import ViewSet
 
 from agents import pauses
 from agents.metrics import COUNTERS, HISTOGRAMS, SUM, TASKS_FINISHED, Counter, Histogram
-from agents.models import ACTIVE, FINAL, Interrupt, Measure, Pause, Status, Task, WorkerProcess
-from agentsite.core.clock import seconds_from_now
+from agents.models import ACTIVE, FINAL, Interrupt, Measure, Pause, Status, Task
 from agentsite.core.errors import NotAllowed
 from agentsite.core.principals import VIEW_SYSTEM
 from agentsite.notices.events import NOTICES
-from agentsite.system import ALIVE, VERSION
+from agentsite.readiness import ALIVE, SILENT, workers
+from agentsite.system import VERSION
 
 UNFINISHED = (Status.QUEUED, *ACTIVE)
 RISKS = ("low", "medium", "high")
@@ -68,9 +68,20 @@ class Figures(Collector):
         yield from _tasks()
         yield from _reviews()
         yield from _paused()
-        alive = WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count()
-        yield GaugeMetricFamily("agentsite_workers_alive", f"Worker processes heard of in {ALIVE:g} s.", alive)
+        yield from _workers()
         yield from _counted()
+
+
+def _workers() -> Iterator[Metric]:
+    found = workers()
+    yield GaugeMetricFamily(
+        "agentsite_workers_alive", f"Worker processes heard of in {ALIVE:g} s.", found["workers_alive"]
+    )
+    yield GaugeMetricFamily(
+        "agentsite_workers_listening",
+        f"Of those alive, worker processes that have listened to the broker in {SILENT:g} s.",
+        found["workers_listening"],
+    )
 
 
 def _tasks() -> Iterator[Metric]:

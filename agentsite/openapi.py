@@ -35,6 +35,13 @@ class ReadySerializer(serializers.Serializer):
     last_heartbeat = serializers.DateTimeField(allow_null=True, required=False, help_text="Of any worker.")
     oldest_pending_seconds = serializers.FloatField(allow_null=True, required=False)
     paused = PausedSerializer(many=True, required=False, help_text="The pauses that are in force.")
+    workers_alive = serializers.IntegerField(required=False, help_text="Worker processes heard of in the last minute.")
+    workers_listening = serializers.IntegerField(
+        required=False, help_text="Of those alive, the ones that take jobs from the broker."
+    )
+    unreadable_messages = serializers.IntegerField(
+        required=False, help_text="Message files that were set aside; 0 with Redis."
+    )
 
 
 class NotReadySerializer(ErrorSerializer):

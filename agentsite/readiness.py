@@ -3,15 +3,20 @@
 from typing import Any
 
 from celery import current_app
+from django.conf import settings
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Max, Min
 from django.utils import timezone
 
-from agents import pauses, presenters
+from agents import message_files, pauses, presenters
 from agents.models import Status, Task, WorkerProcess
+from agentsite.core.clock import seconds_from_now
 
 BROKER_TIMEOUT = 2.0  # seconds
+ALIVE = 60.0  # seconds since a worker's last heartbeat
+SILENT = 30.0  # seconds for which a worker does not listen to the broker, before it counts as one that takes nothing
+DEAF = "The service accepts work, but {deaf} of {alive} living worker processes take no jobs from the broker."
 _migrated = False  # once it is so it stays so: a newer release is a new process
 
 
@@ -34,12 +39,24 @@ def surroundings() -> dict[str, Any]:
     beat = WorkerProcess.objects.aggregate(last=Max("beat_at"))["last"]
     oldest = Task.objects.filter(status=Status.PENDING).aggregate(first=Min("updated_at"))["first"]
     now = timezone.now()
+    found = workers()
+    deaf = found["workers_alive"] - found["workers_listening"]
     return {
+        **({"message": DEAF.format(deaf=deaf, alive=found["workers_alive"])} if deaf else {}),
         "broker": "reachable" if _broker_answers() else "unreachable",
         "last_heartbeat": beat,
         "oldest_pending_seconds": (now - oldest).total_seconds() if oldest else None,
         "paused": [presenters.pause(row) for row in pauses.active()],
+        **found,
+        "unreadable_messages": message_files.count(settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("unreadable_folder")),
     }
+
+
+def workers() -> dict[str, int]:
+    """How many worker processes live, and how many of them take jobs."""
+    alive = WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE))
+    listening = alive.filter(listened_at__gt=seconds_from_now(-SILENT))
+    return {"workers_alive": alive.count(), "workers_listening": listening.count()}
 
 
 def _broker_answers() -> bool:

@@ -117,6 +117,9 @@ TEMPLATES = [
 
 TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# Seconds for which a request waits for one answer of PostgreSQL; 0 is no limit. A worker's runs wait for a lease at
+# least, tools and management commands without a limit.
+DATABASE_ANSWER_SECONDS = env.float("DATABASE_ANSWER_SECONDS", default=10.0)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": database(env, DATA_DIR, TASK_LEASE_SECONDS)}
 
@@ -134,6 +137,7 @@ CELERY_WORKER_POOL = env.str("WORKER_POOL", default="threads")
 CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a broker that refuses a command is no reason to end a worker
 CELERY_WORKER_CONSUMER = "agentsite.consumer:Consumer"
 CELERY_TIMEZONE = "UTC"
 WEB_THREADS = env.int("WEB_THREADS", default=8)
@@ -147,6 +151,9 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
     "interval_start": 0,
     "interval_step": 0.2,
     "global_keyprefix": env.str("REDIS_PREFIX", default="agentsite:"),
+    # A connection that hangs is dropped: seconds without an answer, of what a worker listens on and of all others.
+    "health_check_interval": 5,
+    "socket_keepalive": True,
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
@@ -162,6 +169,7 @@ if REDIS_URL:
 else:
     BROKER_DIR = DATA_DIR / "broker"
     CELERY_BROKER_URL = "filesystem://"
+    CELERY_BROKER_TRANSPORT = "agents.message_files:Transport"
     CELERY_WORKER_DISABLE_PREFETCH = False  # only Redis can
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {
@@ -171,6 +179,7 @@ else:
         # Below our own folder; else messages travel through the system's temp directory. The sweeper empties it.
         "store_processed": True,
         "processed_folder": str(BROKER_DIR / "processed"),
+        "unreadable_folder": str(BROKER_DIR / "unreadable"),
         "polling_interval": 0.1,
     }
     for _folder in ("queue", "control", "processed"):
@@ -230,6 +239,9 @@ AGENTS: dict[str, dict[str, Any]] = {
 
 BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
 RATE_PRINCIPAL = env.str("RATE_PRINCIPAL", default="600/min")
+# Of an account that may act for any user. One that polls a dozen tasks twice a second makes 1,440 a minute: no limit,
+# unless there is one for all principals.
+RATE_SERVICE = env.str("RATE_SERVICE", default=env.str("RATE_PRINCIPAL", default=""))
 RATE_USER = env.str("RATE_USER", default="120/min")  # of POST /agent/invoke
 RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests without a valid credential, by address
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)

@@ -13,15 +13,13 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from agents import pauses, presenters
-from agents.models import Interrupt, Pause, Session, Status, Task, WorkerProcess
+from agents.models import Interrupt, Pause, Session, Status, Task
 from agentsite import openapi, readiness
-from agentsite.core.clock import seconds_from_now
 from agentsite.core.paging import limit_of
 from agentsite.core.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
 from agentsite.version import VERSION
 
 CACHED = 10  # seconds
-ALIVE = 60.0  # seconds since a worker's last heartbeat
 
 
 class OpenViewSet(ViewSet):
@@ -96,7 +94,7 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
             "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
         },
         "paused": [presenters.pause(row) for row in _pauses(owner)],
-        "workers": WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE)).count(),
+        "workers": readiness.workers()["workers_alive"],
         "as_of": timezone.now(),
     }
 

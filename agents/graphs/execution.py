@@ -20,6 +20,7 @@ from agents.graphs.results import Result, dumped, is_error, loaded
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunEnded, RunFailure
 from agents.terms import Declaration, declaration_of
+from agents.tool_connection import tool_connection
 from agentsite.core.database import is_away
 from agentsite.core.text import storable
 
@@ -66,7 +67,7 @@ class Execution:
         self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
         try:
             failpoints.here("before-call")
-            with running(context), tracing.tool_call(self.name, asks=GraphBubbleUp):
+            with running(context), tool_connection(), tracing.tool_call(self.name, asks=GraphBubbleUp):
                 result = self.request.perform(args)
                 failpoints.here("after-call")
         except GraphInterrupt:

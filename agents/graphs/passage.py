@@ -11,7 +11,6 @@ import uuid
 from dataclasses import replace
 from typing import NoReturn
 
-from django.db import connection
 from langchain_core.messages import ToolMessage
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt as GraphQuestion
@@ -24,6 +23,7 @@ from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
 from agents.terms import Call, Verdict
+from agents.tool_connection import is_in_transaction, service_connection, tool_connection
 from agentsite.core.text import storable
 
 logger = logging.getLogger(__name__)
@@ -47,16 +47,17 @@ def go_through(run: Run, request: CallRequest) -> Result:
     """
     run.require_going()
     try:
-        if connection.in_atomic_block:
+        if is_in_transaction():
             raise RunFailure(IN_TRANSACTION.format(tool=request.name))
-        with run.holding():
+        with run.holding(), service_connection():
             return Passage(run, request).go()
     except GraphBubbleUp:
         raise
     except Exception as error:
         raise run.ended_by(error) from error
     finally:
-        run.let_go()
+        if _outer_call() is None:  # else the connection is that of the tool around it
+            run.let_go()
 
 
 class Passage(Execution):
@@ -263,7 +264,8 @@ class Passage(Execution):
         """Say for the reviewer what would happen: in the tool's own words where it has some."""
         if self.declaration.preview is not None:
             try:
-                return str(storable(self.declaration.preview(json.loads(args.text))))
+                with tool_connection():
+                    return str(storable(self.declaration.preview(json.loads(args.text))))
             except Exception:
                 logger.exception("the preview of %s failed", self.name)
         return str(storable(self.request.tool.description)) if self.request.tool is not None else ""

@@ -8,12 +8,13 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
 RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
-RATES = ("RATE_PRINCIPAL", "RATE_USER", "RATE_ANONYMOUS")
+RATES = ("RATE_PRINCIPAL", "RATE_SERVICE", "RATE_USER", "RATE_ANONYMOUS")
+SHORTEST_ANSWER = 1.0  # seconds
 COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
 
 
 def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """The settings of docs/limits.md."""
+    """The settings of docs/limits.md, and how long a request waits for the database."""
     found = []
     for name in RATES:
         rate = getattr(settings, name)
@@ -23,4 +24,9 @@ def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     for name in COUNTS:
         if getattr(settings, name) < 0:
             found.append(Error(f"{name} is below 0.", hint="0 switches the limit off.", id="core.E002"))
+    if settings.DATABASE_ANSWER_SECONDS != 0 and settings.DATABASE_ANSWER_SECONDS < SHORTEST_ANSWER:
+        hint = "Every request would be a 503 while the database works: give 1 second or more, or 0 for no limit."
+        found.append(
+            Error(f"DATABASE_ANSWER_SECONDS is {settings.DATABASE_ANSWER_SECONDS:g}.", hint=hint, id="core.E003")
+        )
     return found

@@ -1,5 +1,8 @@
 """What can go wrong with a database, and its connections."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from django.db import InterfaceError, InternalError, OperationalError
@@ -12,6 +15,31 @@ INVALID_TRANSACTION_STATE = "25"  # PostgreSQL's class of errors, which the driv
 # For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
 # it would pause for another minute after an outage of one.
 RECONNECT_SECONDS = 5.0
+
+
+_process_limit: float | None = None  # seconds
+_limit: ContextVar[float | None] = ContextVar("agentsite_database_wait")
+
+
+def limit_waits(seconds: float | None) -> None:
+    """From now on nobody in this process waits longer for one answer; None and 0 are no limit."""
+    global _process_limit
+    _process_limit = seconds if seconds and seconds > 0 else None
+
+
+def wait_limit(*, own: bool = True) -> float | None:
+    """For how long to wait for one answer of PostgreSQL: as this code has said of itself, or as its process has."""
+    return _limit.get(_process_limit) if own else _process_limit
+
+
+@contextmanager
+def patience(seconds: float | None) -> Iterator[None]:
+    """Wait for each answer so long meanwhile, whatever the process's limit is; None waits for ever."""
+    reset = _limit.set(seconds)
+    try:
+        yield
+    finally:
+        _limit.reset(reset)
 
 
 def is_away(error: BaseException) -> bool:

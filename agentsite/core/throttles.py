@@ -1,4 +1,4 @@
-"""How many requests: per principal, per user they act for, and per address of those without a valid credential.
+"""How many requests: per principal (service accounts apart), per user they act for, and per address of strangers.
 
 Counted in Django's cache, approximately: two requests at the same moment may count as one.
 """
@@ -14,7 +14,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from agentsite.core.addresses import client_address
 from agentsite.core.identifiers import stored
-from agentsite.core.principals import may_act_for
+from agentsite.core.principals import ACT_FOR_ANY_USER, may_act_for
 from agentsite.core.text import digest
 
 
@@ -31,9 +31,17 @@ class Rate(SimpleRateThrottle):
 
 
 class PrincipalRate(Rate):
-    """Of whoever holds the credential, over all endpoints."""
+    """Of whoever holds the credential, over all endpoints. A service account, which acts for many, has its own rate."""
 
     scope = "principal"
+
+    def allow_request(self, request: Request, view: Any) -> bool:
+        """Source: rest_framework."""
+        if request.user.has_perm(ACT_FOR_ANY_USER):
+            self.scope = "service"
+            self.rate = self.get_rate()
+            self.num_requests, self.duration = self.parse_rate(self.rate)
+        return super().allow_request(request, view)
 
     def get_cache_key(self, request: Request, view: Any) -> str | None:
         """Source: rest_framework."""

@@ -83,3 +83,12 @@ def test_while_it_is_away_sweeps_come_sooner(api: Any, broker: Any) -> None:
     sweeper.sweep_if_due()
     due = Chore.objects.annotate(left=F("due_at") - sweeper.Now()).get(name=sweeper.SWEEP)
     assert 4 < due.left.total_seconds() <= 7.5
+
+
+def test_after_a_deaf_broker_has_cost_its_time_the_next_requests_do_not_wait(api: Any, broker: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        broker(deaf.getsockname()[1])
+        accepted_within(api, 15)
+        started = time.monotonic()
+        assert not queue.publish(Task().pk)
+        assert time.monotonic() - started < 1

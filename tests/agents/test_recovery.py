@@ -202,7 +202,8 @@ def test_a_pool_goes_on_connecting_for_those_who_wait() -> None:
                 raise psycopg.OperationalError("away")
             return super().connect(*args, **more)
 
-    with ConnectionPool(kwargs=checkpoints._libpq(), connection_class=Away, **options) as pool, pool.connection():
+    options["connection_class"] = Away
+    with ConnectionPool(kwargs=checkpoints._libpq(), **options) as pool, pool.connection():
         assert 0 < time.monotonic() - back < 2
 
 

@@ -3,10 +3,14 @@
 import time
 from typing import Any
 
+import pytest
 from celery import Celery
+from celery.exceptions import WorkerLostError
 from celery.worker.consumer import Consumer as CelerysOwn
 from django.conf import settings
+from redis.exceptions import ReadOnlyError
 
+from agents import listening
 from agentsite.consumer import Consumer
 
 
@@ -44,3 +48,44 @@ def test_it_never_pauses_for_more_than_a_second(monkeypatch: Any) -> None:
 
 def test_control_celerys_own_pauses_for_longer_and_longer(monkeypatch: Any) -> None:
     assert seconds_until_connected(CelerysOwn, 5, monkeypatch) == 2 + 4 + 6 + 8 + 10
+
+
+@pytest.fixture
+def one(monkeypatch: Any) -> Any:
+    """A consumer that has just lost its connection, and for how long it has paused."""
+    made: Any = Consumer.__new__(Consumer)
+    made.connection_errors, made.slept = (ConnectionError,), []
+    monkeypatch.setattr(time, "sleep", made.slept.append)
+    return made
+
+
+def test_after_a_refusal_it_leaves_the_broker_alone_for_a_moment_and_says_why(one: Any, caplog: Any) -> None:
+    one._pause_after(ReadOnlyError("You can't write against a read only replica."))
+    assert one.slept == [1.0]
+    assert "no jobs are taken now, the broker is tried again: You can't write" in caplog.text
+
+
+def test_what_is_no_error_of_the_brokers_is_told_with_its_traceback(one: Any, caplog: Any) -> None:
+    one._pause_after(TypeError("int is no message"))
+    assert caplog.records[0].exc_info
+
+
+def test_a_connection_that_was_lost_is_tried_again_at_once(one: Any) -> None:
+    one._pause_after(ConnectionError())
+    assert one.slept == []
+
+
+def test_a_pool_that_does_not_start_ends_the_worker(one: Any) -> None:
+    with pytest.raises(WorkerLostError):
+        one._pause_after(WorkerLostError("Could not start worker processes"))
+
+
+def test_it_listens_only_after_a_while_without_an_error(one: Any, monkeypatch: Any) -> None:
+    noted: list[bool] = []
+    monkeypatch.setattr(listening, "note", lambda: noted.append(True))
+    one._steady_at = time.monotonic() + 60
+    one._note()
+    assert noted == []
+    one._steady_at = time.monotonic() - 1
+    one._note()
+    assert noted == [True]

@@ -4,12 +4,13 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, TooManyFieldsSent
+from django.db import OperationalError
 from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from rest_framework.exceptions import ErrorDetail
 
 from agentsite import system
-from agentsite.errors import by_field, json_errors
+from agentsite.errors import by_field, json_errors, server_error
 from tests import raw
 from tests.conftest import client_of
 from tests.helpers import ids_of
@@ -52,6 +53,18 @@ def test_a_page_about_an_error_becomes_json(status: int, code: str) -> None:
     assert (response.status_code, response["Content-Type"], response["X-Kept"]) == (status, "application/json", "1")
     assert f'"code": "{code}"' in response.content.decode()
     assert response["Content-Length"] == str(len(response.content))
+
+
+@pytest.mark.parametrize(
+    ("path", "content_type"), [("/agent/x", "application/json"), ("/admin/", "text/html; charset=utf-8")]
+)
+def test_a_database_that_is_away_outside_of_a_view_is_a_503_too(path: str, content_type: str) -> None:
+    try:
+        raise OperationalError("gone")
+    except OperationalError:
+        answer = server_error(RequestFactory().get(path))
+    assert (answer.status_code, answer["Content-Type"], answer["Retry-After"]) == (503, content_type, "5")
+    assert server_error(RequestFactory().get(path)).status_code == 500
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,19 @@
 """`/health/ready`: only the database counts."""
 
+import os
+import uuid
+from datetime import timedelta
+from threading import Event
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
+from django.utils import timezone
 
+from agents import listening
+from agents.heartbeat import Heart
+from agents.models import WorkerProcess
 from agentsite import readiness
 from tests.conftest import client_of, grant
 
@@ -51,3 +59,37 @@ def test_a_broker_that_is_away_is_told_and_changes_nothing(ann: Any, broker: Any
     broker(9)
     response = ready(grant(ann, "agents.view_system"))
     assert (response.status_code, response.json()["broker"]) == (200, "unreachable")
+
+
+def test_workers_that_live_but_take_no_jobs_are_told(ann: Any) -> None:
+    now = timezone.now()
+    for name, silent in (("listens", 5), ("hangs", 40), ("never has", None)):
+        listened_at = None if silent is None else now - timedelta(seconds=silent)
+        WorkerProcess.objects.create(name=name, listened_at=listened_at)
+    WorkerProcess.objects.create(name="gone", beat_at=now - timedelta(seconds=90), listened_at=now)
+    seen = ready(grant(ann, "agents.view_system")).json()
+    assert (seen["workers_alive"], seen["workers_listening"]) == (3, 1)
+    assert "2 of 3 living worker processes take no jobs" in seen["message"]
+
+
+@pytest.mark.parametrize(("pool", "listens"), [("threads", False), ("solo", True)])
+def test_a_worker_that_does_one_job_at_a_time_listens_between_them(settings: Any, pool: str, listens: bool) -> None:
+    settings.CELERY_WORKER_POOL = pool
+    heart = Heart()
+    heart._running[uuid.uuid4()] = Event()
+    heart.beat()
+    assert (readiness.workers()["workers_listening"] == 1) == listens
+
+
+def test_a_heartbeat_tells_when_the_consumer_last_listened(monkeypatch: pytest.MonkeyPatch) -> None:
+    for silent, count in ((None, 0), (3.0, 1), (60.0, 0)):
+        monkeypatch.setattr(listening, "seconds_since", lambda silent=silent: silent)
+        Heart().beat()
+        assert readiness.workers()["workers_listening"] == count
+
+
+def test_what_is_noted_is_seen_by_the_processes_that_are_forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    listening.note()
+    if (pid := os.fork()) == 0:
+        os._exit(0 if (listening.seconds_since() or 99) < 10 else 1)
+    assert os.waitpid(pid, 0)[1] == 0

@@ -23,3 +23,11 @@ def test_a_rate_or_none_passes(settings: Any, rate: str) -> None:
 def test_a_number_of_tasks_below_0_fails_the_check(settings: Any, count: int, ids: list[str]) -> None:
     settings.TASKS_IN_FLIGHT_PER_USER = count
     assert [error.id for error in limits()] == ids
+
+
+@pytest.mark.parametrize(("seconds", "ids"), [(-5, ["core.E003"]), (0.5, ["core.E003"]), (0, []), (1, []), (60, [])])
+def test_a_wait_for_the_database_that_no_answer_can_meet_fails_the_check(
+    settings: Any, seconds: float, ids: list[str]
+) -> None:
+    settings.DATABASE_ANSWER_SECONDS = seconds
+    assert [error.id for error in limits()] == ids

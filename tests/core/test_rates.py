@@ -1,5 +1,8 @@
 """How many requests a principal, a user and a stranger's address may make."""
 
+import os
+import subprocess
+import sys
 import time
 import uuid
 from typing import Any
@@ -45,6 +48,38 @@ def test_a_principal_over_its_rate_is_told_when_to_come_back(rates: Any, ann: Us
     refused = client_of(ann).get("/system/info")
     assert (refused.status_code, refused.json()["code"]) == (429, "rate_limited")
     assert 1 <= int(refused["Retry-After"]) <= 60
+
+
+def test_a_service_account_may_poll_for_a_whole_application(rates: Any, service: User, ann: User) -> None:
+    rates.RATE_PRINCIPAL, rates.RATE_SERVICE = "2/min", ""
+    assert set(statuses(client_of(service), 10)) == {200}
+    assert statuses(client_of(ann), 3) == [200, 200, 429]
+
+
+def test_a_service_account_can_have_a_rate_of_its_own(rates: Any, service: User) -> None:
+    rates.RATE_PRINCIPAL, rates.RATE_SERVICE = "1/min", "3/min"
+    assert statuses(client_of(service), 4) == [200, 200, 200, 429]
+
+
+def test_a_service_account_has_the_rate_of_its_user_all_the_same(rates: Any, api: APIClient) -> None:
+    rates.RATE_SERVICE, rates.RATE_USER = "", "1/min"
+    assert [submit(api, user_id="ann"), submit(api, user_id="ann")] == [202, 429]
+
+
+def test_a_key_without_the_permission_is_no_service(rates: Any, key: str) -> None:
+    rates.RATE_PRINCIPAL, rates.RATE_SERVICE = "2/min", ""
+    assert statuses(APIClient(), 3, **bearer(key)) == [200, 200, 429]
+
+
+@pytest.mark.parametrize(
+    ("env", "rate"),
+    [({}, ""), ({"RATE_PRINCIPAL": "5/min"}, "5/min"), ({"RATE_PRINCIPAL": "5/min", "RATE_SERVICE": ""}, "")],
+)
+def test_an_operators_rate_for_principals_counts_for_services_too(env: dict[str, str], rate: str) -> None:
+    names = {name: value for name, value in os.environ.items() if not name.startswith("RATE_")}
+    code = "from agentsite import settings; print(repr(settings.RATE_SERVICE))"
+    told = subprocess.run([sys.executable, "-c", code], env=names | env, capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == repr(rate)
 
 
 def test_all_keys_of_a_principal_count_together(rates: Any, ann: User, key: str) -> None:
