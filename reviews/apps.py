@@ -8,5 +8,5 @@ class ReviewsConfig(AppConfig):
     verbose_name = _("Reviews")
 
     def ready(self) -> None:
-        """Source: django.apps. The admin of the policy and of the audit log have modules of their own."""
-        autodiscover_modules("policy_admin", "audit_admin")
+        """Source: django.apps. The admin pages of other things than reviews have modules of their own."""
+        autodiscover_modules("policy_admin", "audit_admin", "related_admin")
