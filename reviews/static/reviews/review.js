@@ -4,6 +4,7 @@ import { changesOf, leaveOutUntouched, show } from "./changes.js";
 import { hold } from "./claim.js";
 import * as draft from "./draft.js";
 import { isReady, listen, rest, sending } from "./keys.js";
+import { visible } from "./lines.js";
 
 const form = document.getElementById("content-main");
 const approve = document.getElementById("approve");
@@ -68,7 +69,7 @@ form.addEventListener("submit", (event) => {
     return;
   }
   sending();
-  draft.sent(form);
+  draft.keep(form);
   leaveOutUntouched(form, true);
 });
 
@@ -98,6 +99,7 @@ const said = document.querySelector(".conversation");
 said.scrollTop = said.scrollHeight;
 hold(form);
 if (draft.restore(form)) note(form.dataset.draft);
+draft.showKept(form, form.querySelector("section.call"), visible);
 refresh();
 listen(
   {
