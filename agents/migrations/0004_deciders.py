@@ -7,7 +7,7 @@ class Migration(migrations.Migration):
     """Rewrites the table once (PostgreSQL: under a lock): the values come from the verdicts that are stored."""
 
     dependencies = [
-        ("agents", "0002_said"),
+        ("agents", "0003_outer_call"),
     ]
 
     operations = [
