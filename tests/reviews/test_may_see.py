@@ -2,11 +2,12 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import cache
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
-from django.core.cache import cache
+from django.core import cache as caches
 from django.utils import timezone
 
 from agents.models import Interrupt, Session, Task, ToolCall
@@ -44,7 +45,8 @@ AT_THE_DESK = [name for name in READERS if name == "root" or any("review" in rig
 
 @pytest.fixture(autouse=True)
 def _empty_cache() -> None:
-    cache.clear()
+    caches.cache.clear()
+    may_see.cache_clear()
 
 
 @pytest.fixture
@@ -91,15 +93,16 @@ def clerks(people: dict[str, User]) -> list[User]:
     return [people[name] for name in AT_THE_DESK]
 
 
-def seen_by(user: User, rows: list[Review], status: str = "") -> set[Any]:
+@cache
+def may_see(user: User, row: Review) -> bool:
     """The definition in Python: an owner's, who acts for the owner, staff with the permission, who may decide it."""
     everything = user.is_staff and user.has_perm("reviews.view_review")
-    return {
-        row.pk
-        for row in rows
-        if not status or row.status == status
-        if everything or may_act_for(user, row.task.session.user_id) or rights.may_decide(user, row)
-    }
+    return everything or may_act_for(user, row.task.session.user_id) or rights.may_decide(user, row)
+
+
+def seen_by(user: User, rows: list[Review], status: str = "") -> set[Any]:
+    """The ids of those that the user may see."""
+    return {row.pk for row in rows if status in ("", row.status) and may_see(user, row)}
 
 
 def listed(user: User, query: str = "") -> set[Any]:
