@@ -4,7 +4,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from agents import services, transcript
-from agents.models import ACTIVE, Attempt, Interrupt, Session, Status, Task, ToolCall, WorkerProcess
+from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
 from agentsite.core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text in a list
@@ -87,33 +87,14 @@ class ToolCallInline(Doubt, ReadOnly, admin.TabularInline):
         return visible(shortened(readable(row.args), LINE))
 
 
-class InterruptInline(ReadOnly, admin.TabularInline):
-    model = Interrupt
-    fields = ("review", "kind", "status", "decider", "created_at", "answered_at", "expires_at")
-    readonly_fields = fields
-    verbose_name_plural = _("reviews")
-    ordering = ("created_at",)
-    extra = 0
-
-    @admin.display(description=_("review"))
-    def review(self, row: Interrupt) -> SafeString:
-        """What is asked, as a link to the review."""
-        return link("reviews_review_change", row.tool or row.get_kind_display(), row.pk)
-
-    @admin.display(description=_("decided by"))
-    def decider(self, row: Interrupt) -> Any:
-        """Who decided it; the system, where its time was up or the call ended by itself."""
-        return _("system") if row.answered_by == "system" else visible(row.answered_by) or "-"
-
-
 @admin.register(Session)
 class SessionAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("session_id", "user", "active", "task_count", "created_at", "reviews", "memories")
+    list_display = ("session_id", "user", "active", "task_count", "created_at", "memories")
     list_filter = ("created_at",)
     search_fields = ("user_id", "session_id", "title")
     ordering = ("-created_at",)
     fields = (
-        *("session_id", "user", "name", "created_at", "active", "task_count", "latest_tasks", "reviews", "memories"),
+        *("session_id", "user", "name", "created_at", "active", "task_count", "latest_tasks", "memories"),
         "conversation",
     )
     readonly_fields = fields
@@ -133,7 +114,6 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
             .annotate(
                 tasks_=Count("tasks", distinct=True),
                 active_=Subquery(active.values("status")[:1]),
-                open_=Count("tasks__interrupts", filter=Q(tasks__interrupts__status="pending"), distinct=True),
             )
         )
 
@@ -177,11 +157,6 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
         """The last messages of its completed tasks."""
         return talk(transcript.latest(row, SAID))
 
-    @admin.display(description=_("open reviews"), ordering="open_")
-    def reviews(self, row: Any) -> SafeString:
-        """How many are open, as a link to the session's reviews."""
-        return link("reviews_review_changelist", row.open_, query=f"?status=all&task__session__id__exact={row.pk}")
-
     @admin.display(description=_("memories"))
     def memories(self, row: Session) -> SafeString:
         """A link to what is remembered of the owner."""
@@ -193,10 +168,11 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
     list_filter = ("status", "agent", "updated_at")
     search_fields = ("task_id", "session__session_id", "session__user_id", "query", "request_id")
+    extra_lookups = ("session__id__exact",)  # sessions link to their tasks
     list_select_related = ("session",)
     ordering = ("-updated_at",)
     actions = ("cancel",)
-    inlines = (InterruptInline, ToolCallInline, AttemptInline)
+    inlines = (ToolCallInline, AttemptInline)
     fields = (
         *("task_id", "user", "in_session", "agent", "status", "told", "asked", "instructions"),
         *("conversation", "remembered", "submitted_by", "request_id", "ran_for", "lapsed"),
@@ -207,10 +183,6 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
         """Source: django.contrib.admin."""
         return super().get_queryset(request).annotate(attempts_=Count("attempts"))
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin. Sessions link to their tasks."""
-        return lookup == "session__id__exact" or super().lookup_allowed(lookup, value, request)
 
     @admin.display(description=_("user"), ordering="session__user_id")
     def user(self, row: Task) -> str:

@@ -318,7 +318,7 @@ def _stored(question: Interrupt) -> tuple[Interrupt, bool]:
         defaults={
             field.attname: getattr(question, field.attname)
             for field in Interrupt._meta.concrete_fields
-            if field.name not in (*key, "id", "created_at")
+            if field.name not in (*key, "id", "created_at") and not field.generated
         },
     )
     if not made and row.graph_id != question.graph_id:

@@ -11,6 +11,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
+from agents.frozen_terms import FrozenTerm
 from agents.pause_models import Pause as Pause
 from agentsite.core.clock import Now
 
@@ -219,6 +220,15 @@ class Interrupt(models.Model):
     tool = models.CharField(_("tool"), max_length=200, blank=True)
     args_text = models.TextField(_("arguments"))  # canonical JSON; a question's payload
     verdict_text = models.TextField()  # canonical JSON of the policy's verdict, frozen when it was asked
+    # Who may decide it, read from the verdict by the database: `reviews.rights` filters by these two.
+    deciders = models.GeneratedField(
+        expression=FrozenTerm("verdict_text", "deciders"), output_field=models.TextField(), db_persist=True
+    )  # JSON text of a list
+    distinct = models.GeneratedField(
+        expression=FrozenTerm("verdict_text", "distinct", output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
     args_digest = models.CharField(max_length=64)  # over task, tool, arguments and verdict
     args_schema = models.JSONField(default=dict)
     description = models.TextField(_("description"), blank=True)

@@ -76,7 +76,8 @@ class FailedJobAdmin(ReadOnly, TaskResultAdmin):
 class DeviceAdmin(ReadOnly):
     """Second factors are made by a command and shown to nobody: here a lost one is only taken away."""
 
-    search_help_text = _("The username or e-mail address of the user.")
+    search_fields = ("user__username",)  # the page does not show the address
+    search_help_text = _("The username of the user.")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
         """Source: django.contrib.admin. django-otp does not mark its headings for translation."""

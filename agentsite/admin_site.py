@@ -23,6 +23,7 @@ from django_otp.models import Device
 from agentsite import dashboard, preferences
 from agentsite.banner import banner
 from agentsite.core import second_factor
+from agentsite.core.closed_admin import closed
 from reviews import queue, rights
 
 
@@ -79,6 +80,10 @@ class AgentsiteAdminSite(admin.AdminSite):
     login_template = "agentsite/login.html"
     index_template = "agentsite/index.html"
     site_url = None  # there is no other site to view: `/` speaks JSON
+
+    def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
+        """Source: django.contrib.admin. Every page takes only the look-ups that it offers (`ClosedAdmin`)."""
+        super().register(model_or_iterable, closed(admin_class or admin.ModelAdmin), **options)
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
         """Source: django.contrib.admin. With the open reviews' number for those who may decide some, and the pauses."""

@@ -40,7 +40,7 @@ def panels(principal: Any) -> list[Panel]:
     """What the principal may see of the figures."""
     found = []
     if principal.has_perm(rights.VIEW) or principal.has_perm(rights.DECIDE):
-        found += [_pending(), _decisions(), _tools()]
+        found += [_pending(principal), _decisions(principal), _tools(principal)]
     if principal.has_perm("agents.view_task"):
         found.append(_tasks())
     return found
@@ -53,7 +53,7 @@ def errors(principal: Any) -> Iterable[Task]:
     return Task.objects.filter(status=Status.ERROR).select_related("session").order_by("-updated_at")[:ERRORS]
 
 
-def _pending() -> Panel:
+def _pending(principal: Any) -> Panel:
     hour, day, week = (seconds_from_now(-seconds) for seconds in (HOUR, DAY, 7 * DAY))
     ages: dict[str, Any] = {
         "hour": Q(created_at__gt=hour),
@@ -61,7 +61,7 @@ def _pending() -> Panel:
         "week": Q(created_at__lte=day, created_at__gt=week),
         "older": Q(created_at__lte=week),
     }
-    rows = Interrupt.objects.filter(status=Interrupt.Status.PENDING)
+    rows = rights.visible(principal).filter(status=Interrupt.Status.PENDING)
     found = rows.aggregate(
         total=Count("pk"),
         late=Count("pk", filter=Q(expires_at__lt=seconds_from_now(0))),
@@ -76,10 +76,12 @@ def _pending() -> Panel:
     return Panel(_("Pending by age"), bars(_("Pending reviews by age"), drawn), note)
 
 
-def _decisions() -> Panel:
+def _decisions(principal: Any) -> Panel:
     today = timezone.localdate()
     first = today - timedelta(days=DAYS - 1)
-    rows = Decision.objects.filter(created_at__gt=seconds_from_now(-(DAYS + 1) * DAY))
+    rows = rights.limited(
+        principal, Decision.objects.filter(created_at__gt=seconds_from_now(-(DAYS + 1) * DAY)), "review"
+    )
     counted: dict[date, int] = dict(
         rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("pk"))
     )
@@ -92,8 +94,9 @@ def _decisions() -> Panel:
     return Panel(_("Decisions a day"), columns(_("Decisions a day, for 14 days"), values), note)
 
 
-def _tools() -> Panel:
+def _tools(principal: Any) -> Panel:
     rows = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY)).exclude(review__tool="")
+    rows = rights.limited(principal, rows, "review")
     totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
     found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
     drawn = []

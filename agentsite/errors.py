@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
@@ -17,8 +18,10 @@ from rest_framework.views import set_rollback
 
 from agentsite import readers
 from agentsite.core import throttles
+from agentsite.core.closed_admin import is_sound
 from agentsite.core.database import is_away
 from agentsite.core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
+from agentsite.core.text import is_storable
 
 logger = logging.getLogger(__name__)
 
@@ -161,6 +164,26 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
         return response
 
     return answer
+
+
+class AdminAddresses:
+    """Middleware: an address of the admin that holds what no database can, or asks for it, is a 400 and no 500."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Refuse characters that can't be stored, in the path and in the query string."""
+        if readers.is_for_people(request) and not (is_storable(request.path_info) and is_sound(request.GET)):
+            return bad_request(request, BadRequest())
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Source: Django's middleware; also of what a page finds out while it is written."""
+        if not readers.is_for_people(request) or not isinstance(exception, DataError | OverflowError):
+            return None
+        logger.warning("a value that the database can't hold: %s", exception, exc_info=exception)
+        return bad_request(request, exception)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -4,13 +4,12 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.options import IncorrectLookupParameters
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
-from django.urls import path, reverse
+from django.urls import path
 from django.utils import formats, timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
@@ -21,7 +20,7 @@ from agents.admin import ReadOnly, link
 from agents.models import Interrupt
 from agentsite.core import marks
 from agentsite.core.text import visible
-from reviews import bulk, page, queue, rights, services
+from reviews import bulk, following, page, queue, rights, services
 from reviews.forms import BulkForm
 from reviews.models import Review
 from reviews.page_admin import ReviewPage
@@ -34,6 +33,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     )
     list_filter = (queue.TabFilter, queue.RiskFilter, "kind", queue.ToolFilter)
     search_fields = ("tool", "args_text", "task__session__user_id", "task__session__session_id", "task__task_id")
+    extra_lookups = ("task__session__id__exact",)  # sessions link to their reviews
     list_select_related = ("task__session",)
     list_per_page = 50
     show_full_result_count = False
@@ -65,6 +65,10 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         """Source: django.contrib.admin."""
         return queue.paginator(request, queryset, per_page)
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
+        """Source: django.contrib.admin. What the reader may see: for lists, counts, search, filters and pages alike."""
+        return queue.visible_to(request)
+
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Source: django.contrib.admin. Soonest expiry first."""
         return list(queue.ORDER)
@@ -80,10 +84,6 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whether several can be decided at once."""
         return bool(request.user.has_perm(rights.DECIDE))
-
-    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin. Sessions link to their reviews."""
-        return lookup == "task__session__id__exact" or super().lookup_allowed(lookup, value, request)
 
     def action_checkbox(self, obj: Review) -> SafeString:
         """Source: django.contrib.admin, whose label has the tool's name as it was written."""
@@ -163,7 +163,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
             raise PermissionDenied
         try:
             changelist: Any = self.get_changelist_instance(request)
-        except IncorrectLookupParameters:
+        except BadRequest:
             return JsonResponse({"detail": "There is no such list."}, status=400)
         shown = {"cl": changelist, "opts": self.opts}
         return JsonResponse(
@@ -179,7 +179,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         if not self.has_decide_permission(request):
             raise PermissionDenied
         if request.method != "POST":  # another language was chosen on the page, or its address was kept
-            return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+            return HttpResponseRedirect(following.address("changelist", within=following.within_of(request)))
         seen = bulk.Seen.parse(request.POST.getlist("row"))
         form = BulkForm(request.POST)
         if not form.is_valid():
@@ -194,8 +194,9 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
             "skipped": sum(outcome.skipped.values()),
         }
         level = messages.WARNING if outcome.skipped else messages.SUCCESS
-        self.message_user(request, _told(text, outcome.skipped), level)
-        return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
+        tags = "decided-bulk" if outcome.decided else ""  # the draft of the reason goes: see draft.js
+        self.message_user(request, _told(text, outcome.skipped), level, tags)
+        return HttpResponseRedirect(following.address("changelist", within=following.within_of(request)))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Source: django.contrib.admin."""
@@ -216,11 +217,14 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     def _bulk_page(self, request: HttpRequest, form: BulkForm, kind: str, selection: bulk.Selection) -> HttpResponse:
         approves = kind == "accept"
+        within = following.within_of(request) or following.filter_of(dict(request.GET.lists()))  # or of the list itself
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "title": _("Approve several calls") if approves else _("Reject several calls"),
             "form": form,
+            "bulk_address": following.address("bulk", within=within),
+            "queue_address": following.address("changelist", within=within),
             "approves": approves,
             "rows": [(row, self.risk_badge(row), page.arguments(row)) for row in selection.rows],
             "left_out": selection.left_out.items(),

@@ -8,5 +8,5 @@ class ReviewsConfig(AppConfig):
     verbose_name = _("Reviews")
 
     def ready(self) -> None:
-        """Source: django.apps. The admin of the policy, the audit log and the pauses have modules of their own."""
-        autodiscover_modules("policy_admin", "audit_admin", "pauses_admin")
+        """Source: django.apps. The admin pages of other things than reviews have modules of their own."""
+        autodiscover_modules("policy_admin", "audit_admin", "pauses_admin", "related_admin")

@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from agents.models import Interrupt
 from agentsite.core.errors import AgentsiteError
-from reviews import services
+from reviews import rights, services
 from reviews.models import Review
 from reviews.queue import ORDER
 
@@ -57,7 +57,7 @@ class Outcome:
 
 def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
     """What of these reviews the principal can decide this way. Read anew: a list's filters hide what changed."""
-    found = Review.objects.filter(pk__in=_keys(pks)).select_related("task__session").order_by(*ORDER)
+    found = rights.visible(principal).filter(pk__in=_keys(pks)).order_by(*ORDER)
     rows, left_out = [], Counter[str]()
     for row in found:
         if reason := why_not(principal, kind, row):
@@ -89,10 +89,7 @@ def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Out
         choice_of: makes the `services.Choice` for a version.
     """
     outcome = Outcome()
-    rows = {
-        str(row.pk): row
-        for row in Review.objects.filter(pk__in=_keys(seen.pk for seen in chosen)).select_related("task__session")
-    }
+    rows = {str(row.pk): row for row in rights.visible(principal).filter(pk__in=_keys(seen.pk for seen in chosen))}
     if len({row.tool for row in rows.values()}) > 1:
         outcome.skipped[_("calls of several tools")] = len(chosen)
         return outcome

@@ -101,9 +101,9 @@ def past(review: Interrupt, principal: Any) -> list[Decision]:
     """The last decisions on the same tool, as far as the principal may see them."""
     if not review.tool:
         return []
-    found = Decision.objects.filter(review__tool=review.tool).exclude(review=review.pk)
-    found = found.select_related("review__task__session").order_by("-created_at")
-    return [one for one in found[:PAST] if rights.may_see(principal, one.review)]
+    found = rights.limited(principal, Decision.objects.filter(review__tool=review.tool), "review")
+    found = found.exclude(review=review.pk).select_related("review__task__session")
+    return list(found.order_by("-created_at")[:PAST])
 
 
 def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:
@@ -135,6 +135,7 @@ def phrases() -> dict[str, str]:
         "approve_many": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 2),
         "left_out": _("(left out)"),
         "draft": _("What you typed before is back."),
+        "kept": _("What you typed here, which was not sent"),
     }
 
 
@@ -155,6 +156,7 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "rule": verdict.rule,
         "terms": verdict.terms,
         "decision": Decision.objects.filter(review=review).first(),
+        "decided_by_reader": bool(review.answered_by) and review.answered_by == principal.get_username(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
         "claimed_by": claimed_by,
         "is_mine": holder is not None and not claimed_by,

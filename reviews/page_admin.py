@@ -1,10 +1,12 @@
 """The pages of one review in the admin. What is decided here is decided by `reviews.services`, as everywhere."""
 
+from copy import copy
 from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
@@ -15,9 +17,11 @@ from django.utils.translation import gettext_lazy as _
 from agents.models import Interrupt
 from agentsite.core.errors import AgentsiteError, Invalid
 from agentsite.core.text import visible
-from reviews import claims, differences, page, previews, queue, rights, rules, services
+from reviews import claims, differences, following, page, previews, rights, rules, services
 from reviews.forms import PREVIEW, AlwaysForm, DecisionForm
 from reviews.models import Review
+
+CLAIMED = _("Others are viewing the reviews that are left.")
 
 
 class ReviewPage:
@@ -26,6 +30,7 @@ class ReviewPage:
     admin_site: Any
     opts: Any
     get_object: Any
+    get_changelist_instance: Any
     has_view_permission: Any
 
     def page_urls(self) -> list[Any]:
@@ -43,27 +48,34 @@ class ReviewPage:
         """To the first review that this person may decide, or to the queue."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return _to(queue.first(request.user))
+        listed = self._listed(request)
+        found = following.candidates(request.user, listed).first()
+        if found is None and following.are_claimed(request.user, listed):
+            messages.info(request, CLAIMED)
+        return _to(found, following.within_of(request))
 
     def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Past this review to the next one, or to the queue. Changes nothing."""
-        found = queue.after(request.user, self._review(request, object_id), wrap=False)
+        review = self._review(request, object_id)
+        found = self._next(request, review, wrap=False)
         if found is None:
-            messages.info(request, _("That was the last one of the queue."))
-        return _to(found)
+            claimed = following.are_claimed(request.user, self._listed(request))
+            messages.info(request, CLAIMED if claimed else _("That was the last one of the queue."))
+        return _to(found, following.within_of(request))
 
     def claim_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take a claim over, or give it back."""
         review = self._posted(request, object_id)
+        within = following.within_of(request)
         try:
             if request.POST.get("claim") == "release":
                 claims.release(review.pk, request.user)  # type: ignore[arg-type]
                 messages.success(request, _("Others see again that nobody looks at it."))
-                return _to(None)
+                return _to(None, within)
             claims.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
         except AgentsiteError as error:
             messages.error(request, error.detail)
-        return _to(review)
+        return _to(review, within)
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What the call would do with the arguments as they are typed. Decides nothing."""
@@ -90,7 +102,7 @@ class ReviewPage:
         address = reverse("admin:reviews_policyrule_change", args=[rule.pk])
         text = _('This very call runs unseen from now on, <a href="{}">by a rule</a> that you can switch off.')
         messages.success(request, format_html(str(text), address))
-        return _to(review)
+        return _to(review, following.within_of(request))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
@@ -110,13 +122,26 @@ class ReviewPage:
         except AgentsiteError as error:
             _explain(form, error)
             return self._page(request, Review.objects.select_related("task__session").get(pk=review.pk), form)
-        return _to(queue.after(request.user, review, wrap=True))
+        return _to(self._next(request, review, wrap=True), following.within_of(request))
 
     def _review(self, request: HttpRequest, object_id: str) -> Review:
         review: Review | None = self.get_object(request, object_id)
-        if review is None or not rights.may_see(request.user, review):
+        if review is None:
             raise Http404
         return review
+
+    def _listed(self, request: HttpRequest) -> QuerySet[Review]:
+        """The list that the reader came from. Raises what a list does whose filter makes no sense."""
+        asked = copy(request)
+        asked.GET = following.waiting_list(following.within_of(request))  # type: ignore[assignment]
+        listed: QuerySet[Review] = self.get_changelist_instance(asked).queryset
+        return listed
+
+    def _next(self, request: HttpRequest, review: Review, *, wrap: bool) -> Review | None:
+        """The review behind this one in the list that the reader came from."""
+        found = following.candidates(request.user, self._listed(request))
+        in_own_order = following.is_sorted(following.within_of(request))
+        return following.after(found, review, in_own_order=in_own_order, wrap=wrap)
 
     def _posted(self, request: HttpRequest, object_id: str) -> Review:
         if request.method != "POST":
@@ -132,15 +157,20 @@ class ReviewPage:
         told = format_html(str(text), decided.get_status_display(), visible(str(review)), address)
         if rules.can_allow_always(decided, request.user):  # type: ignore[arg-type]
             told += format_html(' · <a href="{}#always">{}</a>', address, _("allow always…"))
-        messages.success(request, told)
+        messages.success(request, told, extra_tags=f"decided-{review.pk}")  # its draft goes: see draft.js
 
     def _page(
         self, request: HttpRequest, review: Review, form: DecisionForm, *, always: AlwaysForm | None = None
     ) -> HttpResponse:
         overrides = form.overrides and review.status == Interrupt.Status.PENDING  # somebody else may have been faster
         allowed = services.allowed(review) if overrides else services.allowed_for(request.user, review)
+        within = following.within_of(request)
         context = {
             **self.admin_site.each_context(request),
+            "queue_address": following.address("changelist", within=within),
+            "next_address": following.address("next", review.pk, within=within),
+            "claim_form_address": following.address("claim", review.pk, within=within),
+            "always_address": following.address("always", review.pk, within=within),
             **page.context(review, request.user),
             "opts": self.opts,
             "title": visible(str(review)),
@@ -166,11 +196,11 @@ def _preview(review: Review, form: DecisionForm) -> str | None:
     return "" if form.arguments.errors else previews.of_edit(review, form.arguments.args)
 
 
-def _to(review: Review | None) -> HttpResponse:
-    """To this review, or to the queue."""
+def _to(review: Review | None, within: str = "") -> HttpResponse:
+    """To this review, or to the queue, within the list that the reader came from."""
     if review is None:
-        return HttpResponseRedirect(reverse("admin:reviews_review_changelist"))
-    return HttpResponseRedirect(reverse("admin:reviews_review_change", args=[review.pk]))
+        return HttpResponseRedirect(following.address("changelist", within=within))
+    return HttpResponseRedirect(following.address("change", review.pk, within=within))
 
 
 def _explain(form: DecisionForm, error: AgentsiteError) -> None:

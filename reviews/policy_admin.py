@@ -179,7 +179,7 @@ class PolicyRuleAdmin(admin.ModelAdmin):
             "title": _("What this rule would have done"),
             "form": form,
             "rule": rule,
-            **(_results(rule) if rule is not None else {}),
+            **(_results(rule, request.user) if rule is not None else {}),
         }
         return TemplateResponse(request, "admin/reviews/policyrule/try.html", context)
 
@@ -213,8 +213,8 @@ class PolicyRuleAdmin(admin.ModelAdmin):
         return visible(str(row.session)) if row.session else "-"
 
 
-def _results(rule: PolicyRule) -> dict[str, Any]:
-    results = trial.tried(rule)
+def _results(rule: PolicyRule, principal: Any) -> dict[str, Any]:
+    results = trial.tried(rule, principal)
     return {
         "last": trial.LAST,
         "results": [

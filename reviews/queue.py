@@ -1,26 +1,24 @@
-"""The queue: its tabs and order, and who comes next."""
+"""The queue: its tabs, order and filters. All of it is about the reviews that the reader may see."""
 
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
 from django.core.cache import cache
-from django.core.paginator import Paginator
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from agents.models import UNFINISHED, Interrupt, Task
 from agentsite.core.clock import Now
+from agentsite.core.closed_admin import ClippingPaginator
 from agentsite.core.text import visible
-from reviews import page, rights
+from reviews import following, page, rights
 from reviews.models import Claim, Review
 
 PENDING = Q(status=Interrupt.Status.PENDING)
 ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
 COUNTED = ("", "high", "overdue", "doubt")  # tabs whose numbers stand on the reviews themselves
-BATCH = 50  # reviews that are read at once to find the next one
-BATCHES = 10
 TOOLS_CACHED = 30  # seconds
 
 
@@ -29,33 +27,13 @@ def pending() -> QuerySet[Review]:
     return Review.objects.filter(PENDING).select_related("task__session").order_by(*ORDER)
 
 
-def after(principal: Any, review: Interrupt, *, wrap: bool) -> Review | None:
-    """The next open review behind this one that the principal may decide; with `wrap` also one before it."""
-    found = _first(principal, pending().filter(_behind(review)))
-    return found or (_first(principal, pending().exclude(pk=review.pk)) if wrap else None)
-
-
-def first(principal: Any) -> Review | None:
-    """The first open review that the principal may decide."""
-    return _first(principal, pending())
-
-
-def _first(principal: Any, reviews: QuerySet[Review]) -> Review | None:
-    for number in range(BATCHES):
-        rows = list(reviews[number * BATCH : (number + 1) * BATCH])
-        for row in rows:
-            if rights.may_decide(principal, row):
-                return row
-        if len(rows) < BATCH:
-            break
-    return None
-
-
-def _behind(review: Interrupt) -> Q:
-    same = Q(created_at__gt=review.created_at) | Q(created_at=review.created_at, pk__gt=review.pk)
-    if review.expires_at is None:
-        return Q(expires_at=None) & same
-    return Q(expires_at=None) | Q(expires_at__gt=review.expires_at) | Q(expires_at=review.expires_at) & same
+def visible_to(request: HttpRequest) -> QuerySet[Review]:
+    """`rights.visible` for the reader of this page, whose groups are then asked for once a request."""
+    found: QuerySet[Review] | None = getattr(request, "_visible_reviews", None)
+    if found is None:
+        found = rights.visible(request.user)
+        request._visible_reviews = found  # type: ignore[attr-defined]
+    return found.all()
 
 
 def mine(principal: Any) -> Q:
@@ -80,28 +58,29 @@ def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
 
 
 def counts(request: HttpRequest) -> dict[str, int]:
-    """How many open reviews there are behind each tab, by its value; two queries, once a request."""
+    """How many open reviews the reader may see behind each tab, by its value; two queries, once a request."""
     found: dict[str, int] | None = getattr(request, "_queue_counts", None)
     if found is None:
         where = {f"tab_{name}": where for name, _label, where in tabs(request.user) if name in COUNTED}
-        totals = Review.objects.filter(PENDING).aggregate(**{n: Count("pk", filter=w) for n, w in where.items()})
+        reviews = visible_to(request).filter(PENDING)
+        totals = reviews.aggregate(**{n: Count("pk", filter=w) for n, w in where.items()})
         found = {name: totals[f"tab_{name}"] for name in COUNTED}
-        found["mine"] = Review.objects.filter(PENDING, mine(request.user)).count()
+        found["mine"] = reviews.filter(mine(request.user)).count()
         request._queue_counts = found  # type: ignore[attr-defined]
     return found
 
 
 def pending_count(request: HttpRequest) -> int:
-    """How many reviews are open: one cheap query at most, also where the tabs are counted as well."""
+    """How many open reviews the reader may see: one cheap query at most, also where the tabs are counted as well."""
     known: dict[str, int] = getattr(request, "_queue_counts", {})
     if "" not in known and not hasattr(request, "_pending_count"):
-        request._pending_count = Review.objects.filter(PENDING).count()  # type: ignore[attr-defined]
+        request._pending_count = visible_to(request).filter(PENDING).count()  # type: ignore[attr-defined]
     return known[""] if known else int(request._pending_count)  # type: ignore[attr-defined]
 
 
-def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> "Paginator[Review]":
+def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> ClippingPaginator:
     """The pages of a list. What the tabs have counted is not counted again."""
-    made = Paginator(reviews, per_page)
+    made = ClippingPaginator(reviews, per_page)
     if set(request.GET) <= {"status", "p", "o"} and (tab := request.GET.get("status", "")) in counts(request):
         made.__dict__["count"] = counts(request)[tab]
     return made
@@ -139,18 +118,19 @@ class TabFilter(SimpleListFilter):
 
 
 class ToolFilter(SimpleListFilter):
-    """The tools that were asked for, up to half a minute ago."""
+    """The tools of the reviews that the reader may see, up to half a minute ago."""
 
     title = _("tool")
     parameter_name = "tool"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Source: django.contrib.admin."""
-        names = cache.get("queue-tools")
+        key = f"queue-tools:{'all' if rights.sees_all(request.user) else request.user.pk}"
+        names = cache.get(key)
         if names is None:
-            found = Review.objects.exclude(tool="").order_by("tool").values_list("tool", flat=True)
+            found = visible_to(request).exclude(tool="").order_by("tool").values_list("tool", flat=True)
             names = list(found.distinct()[:100])
-            cache.set("queue-tools", names, TOOLS_CACHED)
+            cache.set(key, names, TOOLS_CACHED)
         return [(name, visible(name)) for name in names]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
@@ -199,6 +179,15 @@ class QueueList(ChangeList):
         if not chosen and request.GET.get("status") in ("decided", "all"):
             return [F("answered_at").desc(nulls_first=True), "-pk"]
         return super().get_ordering(request, queryset)
+
+    def url_for_result(self, result: Any) -> str:
+        """Return the address of the review's page, which carries the filter of this list on."""
+        return following.address("change", result.pk, within=following.filter_of(self.filter_params))
+
+    @property
+    def first_address(self) -> str:
+        """Where the reader starts with the first review of this list."""
+        return following.address("first", within=following.filter_of(self.filter_params))
 
     @property
     def tab_choices(self) -> list[dict[str, Any]]:

@@ -1,19 +1,28 @@
-"""Who may see a review, and who may decide it."""
+"""Who may see a review, and who may decide it.
 
+`visible` is the one definition of "may see": every list, page, count, search, filter, trial and export asks it.
+"""
+
+import json
 from dataclasses import replace
+from typing import TypeVar
 
 from django.contrib.auth.models import AnonymousUser, User
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
 
-from agents.models import Interrupt
+from agents.models import Interrupt, ToolCall
 from agents.terms import GROUP, REQUESTER, REVIEWERS, Terms, Verdict
 from agentsite.core.principals import ACT_FOR_ANY_USER, may_act_for
 from reviews.models import Review
 
 DECIDE = "reviews.decide_review"
 VIEW = "reviews.view_review"
+VIEW_CALLS = "agents.view_toolcall"
 
 Principal = User | AnonymousUser
+Row = TypeVar("Row", bound=Model)
 
 
 def terms_of(review: Interrupt) -> Terms:
@@ -24,7 +33,8 @@ def terms_of(review: Interrupt) -> Terms:
 def is_requester(principal: Principal, review: Interrupt) -> bool:
     """Whether the principal owns the task or submitted it."""
     task = review.task
-    return principal.get_username() == task.session.user_id or principal.pk == task.submitted_by_id
+    is_submitter = principal.pk is not None and principal.pk == task.submitted_by_id
+    return principal.get_username() == task.session.user_id or is_submitter
 
 
 def may_decide(principal: Principal, review: Interrupt, terms: Terms | None = None) -> bool:
@@ -44,20 +54,65 @@ def may_override(principal: Principal, review: Interrupt, terms: Terms | None = 
 
 
 def may_see(principal: Principal, review: Interrupt) -> bool:
-    """Those who may decide it, its owner and who acts for the owner, and staff with the view permission."""
-    if may_act_for(principal, review.task.session.user_id) or (principal.is_staff and principal.has_perm(VIEW)):
-        return True
-    return may_decide(principal, review)
+    """Whether the review is among those that are `visible` to the principal."""
+    return sees_all(principal) or visible(principal).filter(pk=review.pk).exists()
+
+
+def sees_all(principal: Principal) -> bool:
+    """Whether the principal acts for every owner, or is staff with the view permission."""
+    return principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW))
 
 
 def visible(principal: Principal) -> QuerySet[Review]:
-    """The reviews that may be visible to the principal; `may_see` has the last word where terms name a group."""
+    """The reviews that the principal may see: those they may decide, their own, and all for whom `sees_all`."""
     reviews = Review.objects.select_related("task__session")
-    if principal.has_perm(DECIDE) or principal.has_perm(ACT_FOR_ANY_USER):
+    if sees_all(principal):
         return reviews
-    if principal.is_staff and principal.has_perm(VIEW):
-        return reviews
-    return reviews.filter(Q(task__session__user_id=principal.get_username()) | Q(task__submitted_by=principal.pk))
+    return reviews.filter(Q(task__session__user_id=principal.get_username()) | _decidable(principal))
+
+
+def decidable(principal: Principal) -> QuerySet[Review]:
+    """The reviews that `may_decide` is true of, whatever their status."""
+    return Review.objects.select_related("task__session").filter(_decidable(principal))
+
+
+def limited(principal: Principal, rows: QuerySet[Row], review: str) -> QuerySet[Row]:
+    """The rows whose review, in the column of this name, is visible to the principal."""
+    if sees_all(principal):
+        return rows
+    return rows.filter(**{f"{review}__in": visible(principal).values("pk")})
+
+
+def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
+    """The tool calls that the principal may see: their own and those of visible reviews; all with the permission."""
+    calls = ToolCall.objects.select_related("task__session")
+    if principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW_CALLS)):
+        return calls
+    reviewed = visible(principal).filter(
+        task=OuterRef("task"), message_id=OuterRef("message_id"), tool_call_id=OuterRef("tool_call_id")
+    )
+    return calls.filter(Q(task__session__user_id=principal.get_username()) | Exists(reviewed))
+
+
+def _decidable(principal: Principal) -> Q:
+    """`may_decide` as a condition: both read the same frozen terms, and a test holds them against each other."""
+    asked_for = Q(task__session__user_id=principal.get_username())
+    if principal.pk is not None:
+        asked_for |= Q(task__submitted_by=principal.pk)
+    may = _names(REQUESTER) & (Q() if principal.has_perm(ACT_FOR_ANY_USER) else asked_for)
+    if principal.has_perm(DECIDE):
+        groups = principal.groups.values_list("name", flat=True)
+        for decider in (REVIEWERS, *(f"{GROUP}{name}" for name in groups)):
+            may |= _names(decider)
+    return may & ~(Q(distinct=True) & asked_for)
+
+
+def _names(decider: str) -> Q:
+    """The reviews whose terms name this decider. By position: LIKE takes no notice of case on SQLite."""
+    text = json.dumps(decider)  # as `canonical` writes it; a quote inside of a name follows a backslash
+    return Q(GreaterThan(StrIndex("deciders", Value(f"[{text}")), 0)) | Q(
+        GreaterThan(StrIndex("deciders", Value(f",{text}")), 0)
+    )
 
 
 def _is(principal: Principal, decider: str, review: Interrupt) -> bool:

@@ -4,9 +4,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.contrib.auth.models import User
+
 from agents.models import Interrupt, ToolCall
 from agents.terms import Call, Terms, Verdict
-from reviews import policy
+from reviews import policy, rights
 from reviews.models import PolicyRule
 from reviews.policy import Match
 
@@ -38,8 +40,10 @@ class Tried:
         return (self.before.action, self.before.terms) != (self.after.action, self.after.terms)
 
 
-def tried(rule: PolicyRule, last: int = LAST) -> list[Tried]:
+def tried(rule: PolicyRule, principal: User, last: int = LAST) -> list[Tried]:
     """The last calls, newest first, under the rules of now with and without this one, which need not be saved.
+
+    Of all calls it holds those that the principal may see.
 
     It is taken to be switched on and within its time. Rules that are made for one session are left out.
     """
@@ -48,31 +52,34 @@ def tried(rule: PolicyRule, last: int = LAST) -> list[Tried]:
     with_it = sorted([*others, rule], key=lambda one: (one.position, one.pk is None, one.pk or 0))
     return [
         Tried(past, policy.matched(rule, past.call), policy.judge(past.call, others), policy.judge(past.call, with_it))
-        for past in past_calls(last)
+        for past in past_calls(principal, last)
     ]
 
 
-def past_calls(last: int) -> list[Past]:
-    """The last calls that were reviewed or ran, newest first, each once."""
+def past_calls(principal: User, last: int) -> list[Past]:
+    """The last calls that were reviewed or ran and that the principal may see, newest first, each once."""
     found: dict[tuple[str, tuple[str, str]], Past] = {}
-    reviews = list(_reviewed(last))
-    # The ledger does not keep what a free tool declares; what was reviewed tells of its tool.
-    known = {past.call.tool: past.call.declared for past in reversed(reviews)}
-    for past in [*reviews, *_ran(last, known)]:
+    for past in [*_reviewed(principal, last), *_ran(principal, last, _declared(last))]:
         found.setdefault((past.task, past.key), past)
     return sorted(found.values(), key=lambda past: past.at, reverse=True)[:last]
 
 
-def _reviewed(last: int) -> Iterator[Past]:
-    rows = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL).select_related("task__session")
+def _declared(last: int) -> dict[str, Terms | None]:
+    """Tools declare the same for everybody, so this reads all reviews. The ledger does not keep a declaration."""
+    rows = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL).order_by("-created_at")
+    found = rows.values_list("tool", "verdict_text")[:last]
+    return {tool: Verdict.from_text(text).declared for tool, text in reversed(found)}
+
+
+def _reviewed(principal: User, last: int) -> Iterator[Past]:
+    rows = rights.visible(principal).filter(kind=Interrupt.Kind.TOOL_CALL)
     for row in rows.order_by("-created_at")[:last]:
         declared = Verdict.from_text(row.verdict_text).declared
         yield _past(row, declared, row.created_at)
 
 
-def _ran(last: int, known: dict[str, Terms | None]) -> Iterator[Past]:
-    rows = ToolCall.objects.select_related("task__session")
-    for row in rows.order_by("-started_at")[:last]:
+def _ran(principal: User, last: int, known: dict[str, Terms | None]) -> Iterator[Past]:
+    for row in rights.visible_calls(principal).order_by("-started_at")[:last]:
         yield _past(row, known.get(row.tool), row.started_at)
 
 

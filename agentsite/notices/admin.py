@@ -6,17 +6,21 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminURLFieldWidget
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Case, Exists, OuterRef, QuerySet, Value, When
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 
 from agents.admin import ReadOnly, link
+from agents.models import Task
+from agentsite.core.principals import ACT_FOR_ANY_USER
 from agentsite.core.text import visible
 from agentsite.notices import outbox
 from agentsite.notices.events import OFFERED
+from agentsite.notices.mails import VIEW_TASK
 from agentsite.notices.models import Delivery, Endpoint, Subscription, new_secret
+from reviews import rights
 
 DELIVERIES = "notices_delivery_changelist"
 
@@ -208,6 +212,10 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     )
     readonly_fields = fields
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """Source: django.contrib.admin. With whether the reader may see the review or the task that each is about."""
+        return super().get_queryset(request).annotate(is_open=_is_open_to(request.user))
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
@@ -255,6 +263,20 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
         return visible(gettext(row.last_error)) if row.last_error else "-"
 
     @admin.display(description=_("content"))
-    def content(self, row: Delivery) -> str:
-        """What is sent."""
-        return visible(row.body)
+    def content(self, row: Any) -> Any:
+        """What is sent, for those who may see what it is about: it names the user, the session and the tool."""
+        return visible(row.body) if row.is_open else _("You may not see what this is about.")
+
+
+def _is_open_to(reader: Any) -> Case:
+    """Whether the reader may see the review or the task of a delivery; a test is about neither."""
+    tasks = Task.objects.filter(pk=OuterRef("object_id"))
+    if not (reader.has_perm(VIEW_TASK) or reader.has_perm(ACT_FOR_ANY_USER)):
+        tasks = tasks.filter(user_id=reader.get_username())
+    reviews = rights.visible(reader).filter(pk=OuterRef("object_id"))
+    return Case(
+        When(task=None, then=Value(value=True)),
+        When(event__startswith="review.", then=Exists(reviews)),
+        default=Exists(tasks),
+        output_field=BooleanField(),
+    )

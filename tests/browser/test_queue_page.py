@@ -3,9 +3,13 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session as Login
 
 from agents.models import Interrupt
+from reviews import claims
 from reviews.models import Decision
+from tests.conftest import grant
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -117,11 +121,66 @@ def test_a_row_that_is_decided_elsewhere_goes_and_the_cursor_stays_near(desk: An
     assert "Hotel2" in cursor(desk)
 
 
-def test_a_list_that_can_not_be_renewed_says_so(desk: Any, waiting: list[Interrupt]) -> None:
-    desk.page.route("**/rows/*", lambda route: route.fulfill(status=500))
+def fails(desk: Any, how: Any) -> None:
+    """From now on the list gets no new rows."""
+    desk.page.route("**/rows/*", how)
+
+
+OUTAGES: dict[str, Any] = {
+    "errors": lambda route: route.fulfill(status=503),
+    "no answer": lambda route: route.abort("connectionrefused"),
+    "nonsense": lambda route: route.fulfill(status=200, body="<html>a proxy's own page</html>"),
+}
+
+
+@pytest.mark.parametrize("outage", OUTAGES)
+def test_a_list_says_that_it_is_old_and_goes_on_after_the_outage(
+    desk: Any, waiting: list[Interrupt], invoke: Any, work: Any, outage: str
+) -> None:
+    fails(desk, OUTAGES[outage])
     desk.queue()
     desk.page.wait_for_selector("#news.note", timeout=20_000)
     assert "no longer up to date" in desk.page.inner_text("#news")
+    desk.page.wait_for_timeout(8_000)  # longer than it used to go on trying
+    invoke("book the Newcomer for 2 nights", session="new")
+    work()
+    desk.page.unroute("**/rows/*")
+    desk.page.wait_for_selector("text=Newcomer", timeout=10_000)
+    assert desk.page.locator("#news.note").count() == 0
+
+
+def test_a_list_whose_reader_was_logged_out_leads_to_the_login_and_goes_on(
+    desk: Any, waiting: list[Interrupt], invoke: Any, work: Any
+) -> None:
+    desk.queue("?risk=medium")
+    Login.objects.all().delete()
+    desk.page.click("#news.note a", timeout=10_000)
+    desk.page.fill("#id_username", "rita")
+    desk.page.fill("#id_password", "their own")
+    desk.page.click("input[type=submit]")
+    desk.page.wait_for_url("**/admin/reviews/review/?risk=medium")
+
+
+def test_22_start_and_next_keep_the_filter_and_leave_out_what_others_have_claimed(
+    desk: Any, waiting: list[Interrupt], invoke: Any, work: Any
+) -> None:
+    other = grant(User.objects.create_user("omar", is_staff=True), "reviews.decide_review")
+    invoke("email bob@example.com saying hello", session="mail")
+    work()
+    Interrupt.objects.filter(tool="send_email").update(expires_at="2026-01-01T00:00:00Z")
+    claims.claim(waiting[0].pk, other)
+    desk.queue("?tool=book_hotel")
+    desk.press("n")
+    desk.page.wait_for_url(f"**/{waiting[1].pk}/change/?*")
+    claims.claim(waiting[2].pk, other)
+    desk.rest()
+    desk.press("a")
+    desk.page.wait_for_url(f"**/{waiting[3].pk}/change/?*")
+    desk.rest()
+    desk.press("n")
+    desk.page.wait_for_url("**/admin/reviews/review/?tool=book_hotel")
+    assert "Others are viewing" in desk.page.inner_text(".messagelist")
+    assert desk.page.locator("#result_list tbody tr").count() == 3
 
 
 def deal_with(desk: Any, review: Interrupt, number: int) -> str:

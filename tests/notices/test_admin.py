@@ -150,6 +150,14 @@ def test_nothing_of_them_can_be_changed(admin: Client, endpoint: Endpoint) -> No
     assert admin.get(f"{DELIVERIES}add/").status_code == 403
 
 
+def test_what_is_sent_is_shown_to_who_may_see_what_it_is_about(endpoint: Endpoint, booking: Any) -> None:
+    made = Delivery.objects.get(event="review.new")
+    shown = staff("notices.view_delivery").get(page(made)).content.decode()
+    assert ("book_hotel" in shown, "You may not see what this is about." in shown) == (False, True)
+    User.objects.get(username="vera").delete()
+    assert "book_hotel" in staff("notices.view_delivery", "reviews.decide_review").get(page(made)).content.decode()
+
+
 @pytest.mark.parametrize("path", [ENDPOINTS, DELIVERIES])
 def test_without_the_permission_they_are_closed(desk: Client, path: str) -> None:
     assert desk.get(path).status_code == 403

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 
 from agents.models import Interrupt
 from reviews import conditions, trial
@@ -28,18 +29,23 @@ def rule(effect: str, lines: str = "", **more: Any) -> PolicyRule:
     return PolicyRule(effect=effect, conditions=data, **{"name": effect, **more})
 
 
+def tried(made: PolicyRule, **more: Any) -> list[Tried]:
+    """As somebody tries it who sees every call."""
+    return trial.tried(made, User(username="root", is_staff=True, is_superuser=True), **more)
+
+
 def said(results: list[Tried]) -> list[tuple[str, str, str]]:
     return [(one.match.value, one.before.action, one.after.action) for one in results]
 
 
 def test_an_unsaved_rule_is_held_against_the_last_calls(calls: None) -> None:
-    results = trial.tried(rule("allow", "nights < 5", tool="book_hotel"))
+    results = tried(rule("allow", "nights < 5", tool="book_hotel"))
     assert said(results) == [("no", "allow", "allow"), ("no", "review", "review"), ("yes", "review", "allow")]
     assert [one.changed for one in results] == [False, False, True]
 
 
 def test_it_writes_nothing(calls: None) -> None:
-    trial.tried(rule("allow", use_limit=1))
+    tried(rule("allow", use_limit=1))
     assert not PolicyRule.objects.exists()
     assert not AuditEntry.objects.exists()
     assert set(Interrupt.objects.values_list("status", flat=True)) == {"pending"}
@@ -48,18 +54,18 @@ def test_it_writes_nothing(calls: None) -> None:
 def test_of_a_saved_rule_before_is_without_it(calls: None) -> None:
     made = rule("deny", tool="multiply")
     made.save()
-    assert said(trial.tried(made))[0] == ("yes", "allow", "deny")
+    assert said(tried(made))[0] == ("yes", "allow", "deny")
 
 
 def test_other_rules_count_in_their_order(calls: None) -> None:
     rule("review", position=5).save()
-    assert {one.after.action for one in trial.tried(rule("allow", position=6))} == {"review"}
-    assert {one.after.action for one in trial.tried(rule("allow", position=5))} == {"review"}
-    assert {one.after.action for one in trial.tried(rule("allow", position=4))} == {"allow"}
+    assert {one.after.action for one in tried(rule("allow", position=6))} == {"review"}
+    assert {one.after.action for one in tried(rule("allow", position=5))} == {"review"}
+    assert {one.after.action for one in tried(rule("allow", position=4))} == {"allow"}
 
 
 def test_what_can_not_be_judged_is_told(calls: None) -> None:
-    results = trial.tried(rule("deny", "nights > 5"))
+    results = tried(rule("deny", "nights > 5"))
     assert said(results) == [
         ("unsure", "allow", "deny"),
         ("yes", "review", "deny"),
@@ -68,7 +74,7 @@ def test_what_can_not_be_judged_is_told(calls: None) -> None:
 
 
 def test_other_terms_are_a_change(calls: None) -> None:
-    results = trial.tried(rule("review", tool="book_hotel", risk="high"))
+    results = tried(rule("review", tool="book_hotel", risk="high"))
     assert [one.changed for one in results] == [False, True, True]
 
 
@@ -77,14 +83,14 @@ def test_a_call_that_was_reviewed_and_ran_is_one(invoke: Any, work: Any, reviewe
     work()
     decide(open_review(task).pk, reviewer, Choice("accept"))
     work()
-    (only,) = trial.tried(rule("allow"))
+    (only,) = tried(rule("allow"))
     assert (only.before.action, only.match) == ("review", Match.YES)
 
 
 def test_at_most_so_many_are_looked_at(calls: None) -> None:
-    assert [one.past.call.tool for one in trial.tried(rule("allow"), last=2)] == ["multiply", "book_hotel"]
+    assert [one.past.call.tool for one in tried(rule("allow"), last=2)] == ["multiply", "book_hotel"]
 
 
 def test_a_rule_of_a_session_speaks_of_no_other(calls: None) -> None:
     session = Interrupt.objects.earliest("created_at").task.session
-    assert [one.match for one in trial.tried(rule("deny", session=session))] == [Match.NO, Match.NO, Match.YES]
+    assert [one.match for one in tried(rule("deny", session=session))] == [Match.NO, Match.NO, Match.YES]

@@ -1,9 +1,11 @@
 // The queue: keys, selection, and new rows while it is open.
 
-import { forgetSent } from "./draft.js";
+import { forgetDecided } from "./draft.js";
 import { listen } from "./keys.js";
 
-const EVERY = 3000; // ms between two looks for new rows
+const EVERY = 3000; // ms between two looks for new rows; twice that after TRIES failed ones
+const PATIENCE = 10_000; // ms for an answer
+const TRIES = 3; // failed looks in a row before the reader is told
 const holder = document.getElementById("queue-list");
 const news = document.getElementById("news");
 const help = document.getElementById("help");
@@ -153,8 +155,15 @@ function badge(pending) {
   }
 }
 
-async function look() {
-  const answer = await fetch(holder.dataset.rows + location.search, { headers: { Accept: "application/json" }, redirect: "error" });
+class LoggedOut extends Error {}
+
+async function fetchRows() {
+  const answer = await fetch(holder.dataset.rows + location.search, {
+    headers: { Accept: "application/json" },
+    redirect: "manual",
+    signal: AbortSignal.timeout(PATIENCE),
+  });
+  if (answer.type === "opaqueredirect") throw new LoggedOut(); // to the login
   if (!answer.ok) throw new Error(`${answer.status}`);
   const { rows: html, tabs, pending } = await answer.json();
   const added = swap(parsed(html));
@@ -167,27 +176,50 @@ async function look() {
 }
 
 let failures = 0;
+let looking = null; // one look at a time: an answer that comes late must not undo a later one
+
+function look() {
+  looking ??= fetchRows().then(succeeded, failed).finally(() => (looking = null));
+  return looking;
+}
+
+function succeeded() {
+  if (news.classList.contains("note")) {
+    news.className = "visually-hidden";
+    tell(news.dataset.back);
+  }
+  failures = 0;
+}
+
+function failed(error) {
+  failures++;
+  const isLoggedOut = error instanceof LoggedOut;
+  if (!isLoggedOut && failures < TRIES) return;
+  const text = isLoggedOut ? news.dataset.out : news.dataset.stopped;
+  if (!news.classList.contains("note") || news.dataset.said !== text) {
+    tell(text);
+    if (isLoggedOut) news.append(" ", loginLink());
+  }
+  news.dataset.said = text;
+  news.className = "note";
+}
+
+function loginLink() {
+  const link = document.createElement("a");
+  link.href = `${news.dataset.login}?next=${encodeURIComponent(location.pathname + location.search)}`;
+  link.textContent = news.dataset.again;
+  return link;
+}
 
 async function watch() {
-  if (!document.hidden) {
-    try {
-      await look();
-      failures = 0;
-    } catch {
-      failures++;
-    }
-  }
-  if (failures > 3) {
-    tell(news.dataset.stopped);
-    news.className = "note";
-    return;
-  }
-  setTimeout(watch, EVERY);
+  if (!document.hidden) await look();
+  setTimeout(watch, failures < TRIES ? EVERY : 2 * EVERY);
 }
 
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden) look().catch(() => {});
+  if (!document.hidden) look();
 });
+window.addEventListener("online", look);
 document.getElementById("help-button").addEventListener("click", () => help.showModal());
 help.querySelector("[data-close]").addEventListener("click", () => help.close());
 
@@ -201,6 +233,6 @@ listen({
   "/": () => document.getElementById("searchbar").focus(),
   "?": () => help.showModal(),
 });
-forgetSent();
+forgetDecided();
 count();
 setTimeout(watch, EVERY);

@@ -4,7 +4,7 @@ import { changesOf, leaveOutUntouched, show } from "./changes.js";
 import { hold } from "./claim.js";
 import * as draft from "./draft.js";
 import { isReady, listen, rest, sending } from "./keys.js";
-import { nameBlanks } from "./marks.js";
+import { fill, nameBlanks } from "./marks.js";
 import { follow } from "./preview.js";
 
 const form = document.getElementById("content-main");
@@ -91,7 +91,7 @@ form.addEventListener("submit", (event) => {
     return;
   }
   sending();
-  draft.sent(form);
+  draft.keep(form);
   leaveOutUntouched(form, true);
 });
 
@@ -116,6 +116,7 @@ const said = document.querySelector(".conversation");
 said.scrollTop = said.scrollHeight;
 hold(form);
 if (draft.restore(form)) note(form.dataset.draft);
+draft.showKept(form, form.querySelector("section.call"), fill);
 refresh();
 const named = [...form.querySelectorAll("[aria-keyshortcuts]")].map((one) => [one.getAttribute("aria-keyshortcuts"), () => press(one)]);
 listen({ ...Object.fromEntries(named), e: edit }, send);

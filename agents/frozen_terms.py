@@ -1,0 +1,31 @@
+"""Terms of a stored verdict that the database itself reads, so that queries can ask who may decide a review."""
+
+from typing import Any
+
+from django.db import models
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+
+class FrozenTerm(models.Func):
+    """One member of the terms in the JSON text of a verdict; NULL where the text has none.
+
+    Args:
+        member: its name in `agents.terms.Terms`. A list is given as its JSON text, exactly as it is stored.
+    """
+
+    arity = 1
+
+    def __init__(self, expression: Any, member: str, **extra: Any) -> None:
+        super().__init__(expression, member=member, **extra)
+
+    def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **more: Any) -> Any:
+        """Return the SQL for SQLite, where `json_extract` gives 0 or 1 for a boolean."""
+        template = "json_extract(NULLIF(%(expressions)s, ''), '$.terms.%(member)s')"
+        return self.as_sql(compiler, connection, template=template, **more)
+
+    def as_postgresql(self, compiler: Any, connection: BaseDatabaseWrapper, **more: Any) -> Any:
+        """Return the SQL for PostgreSQL. `json` keeps the text as it is; `jsonb` would write it anew."""
+        template = "(NULLIF(%(expressions)s, '')::json #>> '{terms,%(member)s}')"
+        if isinstance(self.output_field, models.BooleanField):
+            template += "::boolean"
+        return self.as_sql(compiler, connection, template=template, **more)
