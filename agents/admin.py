@@ -18,7 +18,7 @@ from agentsite.core.text import readable, shortened, visible
 LINE = 80  # characters of a text in a list
 LATEST = 10  # tasks of a session on its page
 SAID = 40  # messages on it
-SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool")}  # of the messages
+SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # of the messages
 
 
 def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
@@ -174,7 +174,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("conversation"))
     def conversation(self, row: Session) -> SafeString | str:
-        """The last messages of its completed tasks."""
+        """The last messages of its ended tasks; of one that failed or was cancelled the calls that were made."""
         return talk(transcript.latest(row, SAID))
 
     @admin.display(description=_("open reviews"), ordering="open_")
@@ -249,8 +249,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("messages"))
     def conversation(self, row: Task) -> SafeString | str:
-        """The messages of a completed task."""
-        return talk((row.result or {}).get("messages", []))
+        """The messages of an ended task."""
+        return talk(transcript.of(row))
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:

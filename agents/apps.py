@@ -17,6 +17,7 @@ class AgentsConfig(AppConfig):
         """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
         register(checks.timing)
         register(checks.retention)
+        register(checks.budgets)
         register(checks.duties, "agents", deploy=True)
         register(checks.agents, "agents", deploy=True)
         post_migrate.connect(_create_checkpoint_tables, sender=self)

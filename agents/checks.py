@@ -11,6 +11,7 @@ NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
 GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.graphs.gate.Gate among the middleware."
+LEAST_TOKENS = 500  # of a budget: with less, even short results would be little but marks of what was left out
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -22,6 +23,15 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     if min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_REPUBLISH_SECONDS) <= 0:
         found.append(Error("Intervals have to be above 0 seconds.", id="agents.E002"))
     return found
+
+
+def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """How much of a conversation a model is told."""
+    return [
+        Error(f"{name} is {tokens}: give at least {LEAST_TOKENS} tokens.", id="agents.E010")
+        for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
+        if (tokens := getattr(settings, name)) < LEAST_TOKENS
+    ]
 
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:

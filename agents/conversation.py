@@ -4,16 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from langchain_core.messages import (
-    AIMessage,
-    AnyMessage,
-    BaseMessage,
-    HumanMessage,
-    ToolMessage,
-    trim_messages,
-)
-from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
+from agents import effects, fitting
 from agents.models import Status, Task
 from agentsite.core.text import storable
 
@@ -23,23 +16,19 @@ WireMessage = dict[str, Any]
 def opening(task: Task) -> list[AnyMessage]:
     """The session's earlier conversation within the token budget, then the task's own question.
 
-    Only completed tasks count: one that ended early may hold calls without results, which the next model call refuses.
+    Of a task that failed or was cancelled the calls that were made are part of it (`effects`).
     """
+    budget = settings.CONVERSATION_TOKENS
     earlier: list[AnyMessage] = []
-    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
-    for result in tasks.order_by("-position").values_list("result", flat=True).iterator(chunk_size=20):
-        earlier = [*from_wire((result or {}).get("messages", [])), *earlier]
-        if count_tokens_approximately(earlier) > settings.CONVERSATION_TOKENS:
-            break
-    # A cut before a question never parts a tool call from its result.
-    kept: list[Any] = trim_messages(
-        earlier,
-        max_tokens=settings.CONVERSATION_TOKENS,
-        token_counter=count_tokens_approximately,
-        strategy="last",
-        start_on="human",
-    )
-    return [*kept, HumanMessage(task.query, id=str(task.pk))]
+    least = 0
+    tasks = effects.told(Task.objects.filter(session=task.session_id, position__lt=task.position))
+    for one in tasks.order_by("-position").iterator(chunk_size=20):
+        messages = _retold(one)
+        earlier = [*messages, *earlier]
+        least += fitting.least(messages, budget)
+        if least > budget:
+            break  # what is older has no room
+    return [*fitting.fitted(earlier, budget), HumanMessage(task.query, id=str(task.pk))]
 
 
 def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
@@ -56,6 +45,14 @@ def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:
 def from_wire(messages: list[WireMessage]) -> list[AnyMessage]:
     """The messages that `to_wire` wrote."""
     return [_from_wire(message) for message in messages]
+
+
+def _retold(task: Task) -> list[AnyMessage]:
+    """An ended task's messages for a model. How it ended becomes an answer: few endpoints take a late system one."""
+    messages = effects.messages(task)
+    if task.status != Status.COMPLETED:
+        messages = [{**one, "type": "ai"} if one["type"] == "system" else one for one in messages]
+    return from_wire(messages)
 
 
 def _to_wire(message: BaseMessage) -> WireMessage:

@@ -191,7 +191,10 @@ TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, bef
 TASK_MAX_QUEUED = 20  # tasks waiting in one session
 GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of the graph in one attempt
 TOOL_RESULT_LIMIT = 256 * 1024  # bytes of a tool's result that the model gets
-CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earlier tasks of the session, approximately
+# What one request to the model holds, in tokens as agentsite.core.tokens estimates them. The two together, with prompt,
+# memories and tools, fit a context of 128,000; longer tool results are shortened first.
+CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earlier tasks of the session; of one result
+TASK_TOKENS = env.int("TASK_TOKENS", default=80_000)  # of the running task's own messages
 MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
 MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: whatever an agent remembers waits for approval
 

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage, SystemMessage
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
+from agents.graphs import context_length
 from agents.graphs.watch import Watch, watched
 from agents.run import ModelFailure, Run
 from agentsite.core.text import canonical, shortened, storable
@@ -41,6 +42,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         run = request.runtime.context
         run.require_time()
         request = request.override(system_message=SystemMessage(run.system_prompt))
+        request = context_length.within_budget(request)
         with watched(request.model) as watch:
             retrying = Retrying(
                 retry=retry_if_exception(_is_passing),
@@ -51,7 +53,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
                 reraise=True,
             )
             try:
-                response = retrying(handler, request)
+                response = retrying(context_length.or_with_less(handler, watch.retried), request)
             except Exception as error:
                 watch.failed(error)
                 raise ModelFailure(explain(error)) from error
@@ -62,6 +64,8 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
 
 def explain(error: Exception) -> str:
     """What happened and whether trying again can help, for the task's `message`."""
+    if context_length.is_too_long(error):
+        return f"{context_length.EXPLANATION} It said: {shortened(str(storable(str(error))), 300)}"
     if isinstance(error, openai.APITimeoutError):
         return (
             f"The model did not answer within {settings.MODEL_TIMEOUT_SECONDS:g} s, also when asked again. Try later."
@@ -80,6 +84,8 @@ def explain(error: Exception) -> str:
 
 
 def _is_passing(error: BaseException) -> bool:
+    if context_length.is_too_long(error):
+        return False
     if isinstance(error, openai.APIStatusError):
         return error.status_code in RETRIED or error.status_code >= 500
     return isinstance(error, openai.APIConnectionError)

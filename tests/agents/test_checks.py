@@ -75,3 +75,9 @@ def test_tools_that_nobody_reviews_are_named(settings: Any, graph: str, name: st
 
 def test_with_the_gate_a_deep_agents_own_tools_are_guarded(settings: Any) -> None:
     assert checked(settings, "deep_with_gate") == []
+
+
+@pytest.mark.parametrize("name", ["CONVERSATION_TOKENS", "TASK_TOKENS"])
+def test_a_budget_that_holds_nothing_is_refused(settings: Any, name: str) -> None:
+    setattr(settings, name, 0)
+    assert ids(checks.budgets()) == ["agents.E010"]
