@@ -17,7 +17,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 
 from agents.graphs.guard import guarded
 from agents.terms import Policy
-from memory.strategies import Strategy
+from memory.strategies import Strategy, made_for
 
 
 class Misconfigured(Exception):
@@ -52,7 +52,7 @@ def agent(alias: str) -> Agent:
         model=cache(lambda: _model(config["MODEL"])),
         tools=_tools(config.get("TOOLS", [])),
         policy=_named(config["POLICY"]),
-        memory=_named(config["MEMORY"])(),
+        memory=made_for(alias, _named(config["MEMORY"])),
         system_prompt=config.get("SYSTEM_PROMPT", ""),
         build=_named(config["GRAPH"]),
     )

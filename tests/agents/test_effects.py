@@ -123,7 +123,7 @@ def test_an_approved_call_with_changed_arguments_is_known_as_it_ran(
     work()
     invoke("try again")
     work()
-    assert '{"amount": 4}' in str(told(asked))
+    assert '{"amount": 4' in str(told(asked))
     assert ("tool", "charged 4") in told(asked)
 
 
