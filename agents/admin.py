@@ -1,5 +1,6 @@
 """Sessions, tasks and tool calls to look at. Nothing here is changed by hand but a task that is cancelled."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from agents import services, transcript
 from agents.models import ACTIVE, Attempt, Interrupt, Session, Status, Task, ToolCall, WorkerProcess
+from agentsite.core.errors import NotFound
 from agentsite.core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text in a list
@@ -275,7 +277,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         """Cancel what has not ended yet."""
         for task in queryset.select_related("session"):
-            services.cancel(task)
+            with suppress(NotFound):  # it was deleted meanwhile
+                services.cancel(task)
         messages.success(request, _("Cancelled, where they had not ended before."))
 
 
