@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from agents.terms import ASK_AGAIN, STAND
+
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
@@ -32,6 +34,14 @@ def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
         if (tokens := getattr(settings, name)) < LEAST_TOKENS
     ]
+
+
+def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """What becomes of the decisions of those who may not decide any more."""
+    value, known = settings.DECISIONS_OF_FORMER_REVIEWERS, (STAND, ASK_AGAIN)
+    if value in known:
+        return []
+    return [Error(f"DECISIONS_OF_FORMER_REVIEWERS is {value!r}: give one of {', '.join(known)}.", id="agents.E011")]
 
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:

@@ -198,6 +198,10 @@ TASK_TOKENS = env.int("TASK_TOKENS", default=80_000)  # of the running task's ow
 MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
 MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: whatever an agent remembers waits for approval
 
+# What becomes of an approved call whose approver, before it runs, is deactivated or loses the right to decide it:
+# "stand" (it runs) or "ask_again" (it becomes a new review).
+DECISIONS_OF_FORMER_REVIEWERS = env.str("DECISIONS_OF_FORMER_REVIEWERS", default="stand")
+
 # Retention (days; 0 keeps for ever): the workers' housekeeping deletes once a day what is older.
 
 SESSION_RETENTION_DAYS = env.int("SESSION_RETENTION_DAYS", default=0)  # since a session's last change
