@@ -21,10 +21,10 @@ UNKNOWN = (
     "It may have had its effect. Do not make the same call again unless somebody has found out that it did not happen."
 )
 ENDED = {
-    Status.ERROR.value: "This task ended with an error before it was answered: {message}",
-    Status.CANCELLED.value: "This task was cancelled before it was answered.",
+    Status.ERROR.value: "This task ended with an error before it was answered. {stands} The error: {message}",
+    Status.CANCELLED.value: "This task was cancelled before it was answered. {stands}",
 }
-STANDS = "The calls above were made, and what they did was not undone."
+STANDS = "What the calls above did was not undone."
 MESSAGE_LIMIT = 300  # characters of a task's error message
 
 
@@ -63,11 +63,11 @@ def messages(task: Task) -> list[WireMessage]:
     calls = list(_unseen(task, said))
     if task.status == Status.COMPLETED:
         return [*said[:-1], *calls, *said[-1:]] if calls else said
-    ended = ENDED[task.status].format(message=shortened(task.message, MESSAGE_LIMIT))
+    ended = ENDED[task.status].format(stands=STANDS, message=shortened(task.message, MESSAGE_LIMIT))
     return [
         {"type": "human", "content": task.query, "id": str(task.pk)},
         *calls,
-        {"type": "system", "content": f"[{ended} {STANDS}]", "id": f"{task.pk}-ended"},
+        {"type": "system", "content": f"[{ended}]", "id": f"{task.pk}-ended"},
     ]
 
 

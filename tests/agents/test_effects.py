@@ -235,7 +235,7 @@ def test_the_admins_pages_show_them(invoke: Any, admin_user: Any) -> None:
     for page in (f"session/{task.session_id}", f"task/{task.pk}"):
         text = pages_of(admin_user).get(f"/admin/agents/{page}/change/").content.decode()
         assert "paid 5" in text
-        assert f"it broke {effects.STANDS}" in text
+        assert f"{effects.STANDS} The error: it broke]" in text
 
 
 def test_the_review_page_shows_them(invoke: Any, work: Any, desk: Any) -> None:
