@@ -1,5 +1,6 @@
 """Sessions, tasks and tool calls to look at. Nothing here is changed by hand but a task that is cancelled."""
 
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,12 +14,13 @@ from django.utils.translation import gettext_lazy as _
 
 from agents import services, transcript
 from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
+from agentsite.core.errors import NotFound
 from agentsite.core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text in a list
 LATEST = 10  # tasks of a session on its page
 SAID = 40  # messages on it
-SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool")}  # of the messages
+SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # of the messages
 
 
 def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
@@ -154,7 +156,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("conversation"))
     def conversation(self, row: Session) -> SafeString | str:
-        """The last messages of its completed tasks."""
+        """The last messages of its ended tasks; of one that failed or was cancelled the calls that were made."""
         return talk(transcript.latest(row, SAID))
 
     @admin.display(description=_("memories"))
@@ -221,8 +223,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("messages"))
     def conversation(self, row: Task) -> SafeString | str:
-        """The messages of a completed task."""
-        return talk((row.result or {}).get("messages", []))
+        """The messages of an ended task."""
+        return talk(transcript.of(row))
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:
@@ -247,7 +249,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
         """Cancel what has not ended yet."""
         for task in queryset.select_related("session"):
-            services.cancel(task)
+            with suppress(NotFound):  # it was deleted meanwhile
+                services.cancel(task)
         messages.success(request, _("Cancelled, where they had not ended before."))
 
 

@@ -18,6 +18,8 @@ class AgentsConfig(AppConfig):
         register(checks.timing)
         register(checks.bounds)
         register(checks.retention)
+        register(checks.budgets)
+        register(checks.former_reviewers)
         register(checks.duties, "agents", deploy=True)
         register(checks.agents, "agents", deploy=True)
         post_migrate.connect(_create_checkpoint_tables, sender=self)

@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from agents.terms import ASK_AGAIN, STAND
+
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
@@ -14,6 +16,7 @@ GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.grap
 LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
 SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
+LEAST_TOKENS = 500  # of a budget: with less, even short results would be little but marks of what was left out
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -37,6 +40,23 @@ def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     if settings.MODEL_TIMEOUT_SECONDS <= 0:
         found.append(Error("MODEL_TIMEOUT_SECONDS has to be above 0 seconds.", id="agents.E009"))
     return found
+
+
+def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """How much of a conversation a model is told."""
+    return [
+        Error(f"{name} is {tokens}: give at least {LEAST_TOKENS} tokens.", id="agents.E010")
+        for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
+        if (tokens := getattr(settings, name)) < LEAST_TOKENS
+    ]
+
+
+def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """What becomes of the decisions of those who may not decide any more."""
+    value, known = settings.DECISIONS_OF_FORMER_REVIEWERS, (STAND, ASK_AGAIN)
+    if value in known:
+        return []
+    return [Error(f"DECISIONS_OF_FORMER_REVIEWERS is {value!r}: give one of {', '.join(known)}.", id="agents.E011")]
 
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:

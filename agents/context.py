@@ -15,6 +15,7 @@ class CallContext:
     task_pk: str  # our own id of the task
     idempotency_key: str  # the same whenever this call is tried again; hand it to the system that the tool talks to
     tainted: bool  # a tool's result with text from outside is part of the conversation
+    agent: str = "default"  # the alias of the agent that calls
 
 
 _current: ContextVar[CallContext] = ContextVar("agentsite_call")

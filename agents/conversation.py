@@ -4,16 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.conf import settings
-from langchain_core.messages import (
-    AIMessage,
-    AnyMessage,
-    BaseMessage,
-    HumanMessage,
-    ToolMessage,
-    trim_messages,
-)
-from langchain_core.messages.utils import count_tokens_approximately
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
+from agents import effects, fitting
 from agents.compatible import returned
 from agents.graphs import answers
 from agents.models import Status, Task
@@ -27,23 +20,19 @@ WireMessage = dict[str, Any]
 def opening(task: Task) -> list[AnyMessage]:
     """The session's earlier conversation within the token budget, then the task's own question.
 
-    Only completed tasks count: one that ended early may hold calls without results, which the next model call refuses.
+    Of a task that failed or was cancelled the calls that were made are part of it (`effects`).
     """
+    budget = settings.CONVERSATION_TOKENS
     earlier: list[AnyMessage] = []
-    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
-    for result in tasks.order_by("-position").values_list("result", flat=True).iterator(chunk_size=20):
-        earlier = [*of_result(result or {}), *earlier]
-        if count_tokens_approximately(earlier) > settings.CONVERSATION_TOKENS:
-            break
-    # A cut before a question never parts a tool call from its result.
-    kept: list[Any] = trim_messages(
-        earlier,
-        max_tokens=settings.CONVERSATION_TOKENS,
-        token_counter=count_tokens_approximately,
-        strategy="last",
-        start_on="human",
-    )
-    return [*kept, HumanMessage(task.query, id=str(task.pk))]
+    least = 0
+    tasks = effects.told(Task.objects.filter(session=task.session_id, position__lt=task.position))
+    for one in tasks.order_by("-position").iterator(chunk_size=20):
+        messages = _retold(one)
+        earlier = [*messages, *earlier]
+        least += fitting.least(messages, budget)
+        if least > budget:
+            break  # what is older has no room
+    return [*fitting.fitted(earlier, budget), HumanMessage(task.query, id=str(task.pk))]
 
 
 def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
@@ -59,16 +48,6 @@ def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, 
     return {"messages": wire, **({RETURNED: records} if records else {})}
 
 
-def of_result(result: dict[str, Any]) -> list[AnyMessage]:
-    """Return the messages that a completed task kept, as a model may be sent them."""
-    records = result.get(RETURNED, {})
-    messages = from_wire(result.get("messages", []))
-    for message in messages:
-        if message.id in records:
-            message.additional_kwargs[returned.RETURNED] = records[message.id]
-    return answers.worded(messages)
-
-
 def shown(result: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return a task's result as clients see it: what only endpoints need again may be the model's thoughts."""
     return {key: value for key, value in result.items() if key != RETURNED} if result else result
@@ -82,6 +61,19 @@ def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:
 def from_wire(messages: list[WireMessage]) -> list[AnyMessage]:
     """The messages that `to_wire` wrote."""
     return [_from_wire(message) for message in messages]
+
+
+def _retold(task: Task) -> list[AnyMessage]:
+    """An ended task's messages for a model. How it ended becomes an answer: few endpoints take a late system one."""
+    kept = effects.messages(task)
+    if task.status != Status.COMPLETED:
+        kept = [{**one, "type": "ai"} if one["type"] == "system" else one for one in kept]
+    records = (task.result or {}).get(RETURNED, {})
+    messages = from_wire(kept)
+    for message in messages:
+        if message.id in records:
+            message.additional_kwargs[returned.RETURNED] = records[message.id]
+    return answers.worded(messages)
 
 
 def _to_wire(message: BaseMessage) -> WireMessage:

@@ -12,13 +12,13 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 
 from agents import failpoints, metrics, pauses, questions, queue, signals, threads
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
 from agentsite.core.clock import Now, SecondsSince, seconds_from_now
-from agentsite.core.errors import Conflict
+from agentsite.core.errors import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,7 @@ POISON = (
     "Trying again will probably do the same; the operator finds the cause in the worker's log."
 )
 
+NO_TASK = "There is no such task."
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # when a job was published that the broker did not take
 REMOVED_AT_ONCE = 1_000  # tasks; a statement has room for so many parameters
@@ -163,10 +164,15 @@ def wake(task: Task) -> bool:
 
 
 def cancel(task: Task) -> Task:
-    """Any unfinished state -> cancelled, and the token of a running attempt is void. A finished task stays as it is."""
+    """Any unfinished state -> cancelled, and the token of a running attempt is void. A finished task stays as it is.
+
+    Raises NotFound where the task has been deleted meanwhile.
+    """
     with transaction.atomic():
         _lock_session(task.session_id)
-        held = _locked(pk=task.pk).get()
+        held = _locked(pk=task.pk).first()
+        if held is None:
+            raise NotFound(NO_TASK)
         if held.status in FINAL:
             return held
         running = Attempt.objects.filter(task=held, ended_at=None).first()
@@ -249,9 +255,18 @@ def lock_session(user_id: str, session_id: str) -> Session:
     """The session, made where it is new, locked until the transaction ends."""
     rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id, session_id=session_id)
     while True:  # once more for each time that somebody deletes it in between
-        Session.objects.get_or_create(user_id=user_id, session_id=session_id)
+        open_session(user_id, session_id)
         if (session := rows.first()) is not None:
             return session
+
+
+def open_session(user_id: str, session_id: str, **values: str) -> tuple[Session, bool]:
+    """The session, and whether it is new: then with these values."""
+    while True:
+        try:
+            return Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=values)
+        except IntegrityError:  # somebody made it meanwhile, and it has been deleted again
+            continue
 
 
 def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> None:

@@ -1,12 +1,21 @@
 """The questions that stop a task: how they are made, found again and proved unchanged."""
 
+import logging
+import uuid
+from collections.abc import Callable
 from typing import Any
 
+from django.conf import settings
+from django.utils.module_loading import import_string
+
 from agents.models import Interrupt, Task
-from agents.terms import REQUESTER, REVIEWERS, Terms, Verdict
+from agents.terms import REQUESTER, REVIEWERS, STAND, Terms, Verdict
 from agentsite.core.clock import Now, seconds_from_now
 from agentsite.core.text import canonical, digest, storable
 
+logger = logging.getLogger(__name__)
+
+MAY_STILL_DECIDE = "reviews.rights.may_still_decide"  # plugged in by its path: reviews stand above agents
 MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
 OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
 OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
@@ -75,9 +84,21 @@ def agreed_terms(approval: Interrupt) -> Terms:
 
 
 def is_stale(approval: Interrupt) -> bool:
-    """Whether the approval is older than its terms allow, so that the call has to be asked again."""
+    """Whether the call has to be asked again: the approval is older than its terms allow, or has lost its decider."""
     limit = seconds_from_now(-agreed_terms(approval).seconds)
-    return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists()
+    return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists() or has_lost_decider(approval)
+
+
+def has_lost_decider(approval: Interrupt) -> bool:
+    """Whether who approved it may not decide it any more, where the settings have such a call asked again."""
+    if settings.DECISIONS_OF_FORMER_REVIEWERS == STAND:
+        return False
+    may_still: Callable[[uuid.UUID], bool] = import_string(MAY_STILL_DECIDE)
+    if may_still(approval.pk):
+        return False
+    by = approval.answered_by
+    logger.warning("task %s: %s, who approved %s, may not decide it any more", approval.task_id, by, approval.tool)
+    return True
 
 
 def closed_by_itself() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from agents import json_schema, model_clients, tool_schemas
 from agents.graphs.guard import guarded
 from agents.terms import Policy
-from memory.strategies import Strategy
+from memory.strategies import Strategy, made_for
 
 COMPATIBLE = "agents.compatible.chat.compatible"  # imported where an agent has such a model: it takes a second
 
@@ -62,7 +62,7 @@ def agent(alias: str) -> Agent:
         model=cache(lambda: _prepared(_compatible(_model(config["MODEL"])))),
         tools=tools,
         policy=_named(config["POLICY"]),
-        memory=_named(config["MEMORY"])(),
+        memory=made_for(alias, _named(config["MEMORY"])),
         system_prompt=config.get("SYSTEM_PROMPT", ""),
         build=_named(config["GRAPH"]),
         left_out=left_out,

@@ -53,6 +53,7 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)  # set: the worker drains or the attempt is over
     started: float = field(default_factory=time.monotonic)
     held_tool: str | None = None  # a pause stopped the run in front of this call; "": of a call of the model
+    room: int | None = None  # tokens that the model's context has for messages, once its endpoint has refused more
     failure: Exception | None = None  # why it is over; whoever swallows the exception can't make it go on
     direct_calls: Counter[tuple[str, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)

@@ -22,7 +22,6 @@ from memory import writing
 
 ENQUEUE, REJECT = "enqueue", "reject"
 STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
-NO_TASK = "There is no such task."
 NO_SESSION = "There is no such session."
 DELETED_AT_ONCE = 500  # sessions
 RETRY_AFTER = 30  # seconds, a guess: a queue shortens when a person decides something
@@ -94,15 +93,26 @@ def submit(submission: Submission, principal: User, idempotency_key: str = "") -
     with transaction.atomic():
         if submission.task_id or not idempotency_key:
             return _stored(submission, body, principal)
-        # Concurrent ones wait here for the first, and find its task when it has committed.
-        Keys.objects.filter(principal=principal, key=idempotency_key, created_at__lt=seconds_from_now(-DAY)).delete()
-        key, _ = Keys.objects.get_or_create(principal=principal, key=idempotency_key, defaults={"request_digest": body})
+        if submission.session_id:  # before the key, as who deletes the session locks them in this order
+            lifecycle.lock_session(submission.user_id, submission.session_id)
+        key = _key(principal, idempotency_key, body)
         if key.request_digest != body:
             raise KeyReused
         if key.task is None:
             key.task = _stored(submission, body, principal)
             key.save(update_fields=["task"])
         return key.task
+
+
+def _key(principal: User, key: str, body: str) -> Keys:
+    """The row of this Idempotency-Key with its task, made where it is new."""
+    rows = Keys.objects.select_related("task__session").filter(principal=principal, key=key)
+    rows.filter(created_at__lt=seconds_from_now(-DAY)).delete()
+    while True:  # once more for each time that its task is deleted in between, and the row with it
+        # Concurrent ones wait here for the first, and find its task when it has committed.
+        Keys.objects.get_or_create(principal=principal, key=key, defaults={"request_digest": body})
+        if (row := rows.first()) is not None:
+            return row
 
 
 def _stored(submission: Submission, body: str, principal: User) -> Task:
@@ -199,7 +209,7 @@ def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple
     """
     _require_agent(agent)
     given = {name: value for name, value in (("title", title), ("agent", agent)) if value}
-    session, made = Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=given)
+    session, made = lifecycle.open_session(user_id, session_id, **given)
     if not made and any(getattr(session, name) != value for name, value in given.items()):
         raise DifferentSession
     return session, made
@@ -256,9 +266,9 @@ def _delete(sessions: list[Session]) -> None:
 def delete_task(user_id: str, session_id: str, task_id: str) -> None:
     """Delete the task and take its messages out of the conversation; the next one starts. Raises NotFound."""
     with transaction.atomic():
-        session = _locked(user_id, session_id, NO_TASK)
+        session = _locked(user_id, session_id, lifecycle.NO_TASK)
         if not lifecycle.remove(session, session.tasks.filter(task_id=task_id)):
-            raise NotFound(NO_TASK)
+            raise NotFound(lifecycle.NO_TASK)
         lifecycle.promote(session.pk)
 
 
@@ -271,7 +281,10 @@ def _locked(user_id: str, session_id: str, missing: str) -> Session:
 
 
 def cancel(task: Task) -> Task:
-    """Cancel the task: at once for the client, at the next step for its worker. A finished one stays as it is."""
+    """Cancel the task: at once for the client, at the next step for its worker. A finished one stays as it is.
+
+    Raises NotFound where it has been deleted meanwhile.
+    """
     return lifecycle.cancel(task)
 
 
@@ -282,4 +295,4 @@ def find_task(user_id: str, session_id: str, task_id: str) -> Task:
         task: Task = tasks.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)
         return task
     except Task.DoesNotExist as error:
-        raise NotFound(NO_TASK) from error
+        raise NotFound(lifecycle.NO_TASK) from error

@@ -15,6 +15,8 @@ REQUESTER = "requester"  # the task's owner, and the principal that submitted it
 REVIEWERS = "reviewers"  # whoever has the permission reviews.decide_review
 GROUP = "group:"  # + a Django group's name: its members among the reviewers
 
+STAND, ASK_AGAIN = "stand", "ask_again"  # values of the setting DECISIONS_OF_FORMER_REVIEWERS
+
 
 @dataclass(frozen=True)
 class Terms:

@@ -1,11 +1,12 @@
-"""What was said in a session: the messages of its completed tasks, oldest first, as clients page through them."""
+"""A session's conversation: the messages of its ended tasks, oldest first, as clients page through them."""
 
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework.request import Request
 
-from agents.models import Session, Status
+from agents import effects
+from agents.models import Session, Task
 from agentsite.core import paging
 from agentsite.core.text import readable
 
@@ -21,11 +22,11 @@ def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str 
     """One page of messages, each with its `task_id`, and the cursor of the next one or None. Raises Invalid."""
     limit = paging.limit_of(request)
     position, start = _start(request)
-    tasks = session.tasks.filter(status=Status.COMPLETED, position__gte=position).order_by("position")
+    tasks = effects.told(session.tasks.filter(position__gte=position)).order_by("position")
     found: list[dict[str, Any]] = []
     # Each task has a message at least; reading stops where the page is full.
-    for task in tasks.only("session", "task_id", "position", "result")[: limit + 1].iterator(chunk_size=20):
-        messages = (task.result or {}).get("messages", [])
+    for task in tasks[: limit + 1].iterator(chunk_size=20):
+        messages = effects.messages(task)
         for index in range(start if task.position == position else 0, len(messages)):
             if len(found) == limit:
                 return found, paging.encode(task.position, index)
@@ -35,9 +36,20 @@ def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str 
 
 def latest(session: Session, count: int) -> list[dict[str, Any]]:
     """The last `count` messages, oldest first."""
-    tasks = session.tasks.filter(status=Status.COMPLETED).order_by("-position")
-    results = tasks.values_list("result", flat=True)[:count]  # each has a message at least
-    return [one for result in reversed(results) for one in (result or {}).get("messages", [])][-count:]
+    tasks = effects.told(session.tasks.all()).order_by("-position")[:count]  # each has a message at least
+    return [one for task in reversed(tasks) for one in effects.messages(task)][-count:]
+
+
+def before(task: Task, count: int) -> list[dict[str, Any]]:
+    """The messages of the last `count` ended tasks before this one in its session, oldest first."""
+    tasks = effects.told(Task.objects.filter(session=task.session_id, position__lt=task.position))
+    return [one for earlier in reversed(tasks.order_by("-position")[:count]) for one in effects.messages(earlier)]
+
+
+def of(task: Task) -> list[dict[str, Any]]:
+    """The messages of an ended task; none while it has not ended."""
+    found = effects.told(Task.objects.filter(pk=task.pk)).first()
+    return effects.messages(found) if found is not None else []
 
 
 def text_of(message: dict[str, Any], indent: int | None = None) -> str:

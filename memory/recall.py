@@ -7,15 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from agentsite.core.tokens import count as tokens
+
 # Han, kana and hangul, which put no blanks between words (hangul does, but glues its particles to them).
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
-_CJK_CHAR = re.compile(f"[{_CJK}]")
 _RUNS = re.compile(rf"([{_CJK}]+)|((?:(?![{_CJK}])\w)+)")
 
 COVERAGE_WEIGHT = 0.2  # measured (design/memory.md): with a cosine beside it, paraphrases and id codes are both found
 RECENCY_WEIGHT = 0.01  # decides between equals, and never against a word that only few memories have
 RECENCY_HALF_LIFE = 30.0  # days
-CHARACTERS_PER_TOKEN = 4  # of writing with blanks between words
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,6 @@ def fill(ranked: Iterable[Scored], token_budget: int) -> list[Scored]:
             token_budget -= cost
             chosen.append(one)
     return chosen
-
-
-def tokens(text: str) -> int:
-    """About how many tokens a model reads in it: a CJK character is one, of other characters four are one."""
-    cjk = len(_CJK_CHAR.findall(text))
-    return cjk + math.ceil((len(text) - cjk) / CHARACTERS_PER_TOKEN)
 
 
 def _idf(words: Iterable[str], documents: Sequence[set[str]]) -> dict[str, float]:

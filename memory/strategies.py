@@ -1,5 +1,7 @@
 """What an agent is told before a task, and what it keeps after one. Named in `settings.AGENTS[…]["MEMORY"]`."""
 
+import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -22,7 +24,7 @@ class Recalled:
 
 
 class Strategy(Protocol):
-    """A way of remembering. Made without arguments, once a process, and used by many threads at once."""
+    """A way of remembering. Made once a process for each agent (`made_for`), and used by many threads at once."""
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         """What the agent is told before it works on `query`, best first.
@@ -37,11 +39,21 @@ class Strategy(Protocol):
         """Called after a task has finished, outside of the user's way; `task` is the agents.Task."""
 
 
+def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
+    """The agent's strategy: `make` is called with `agent=<its alias>` if it takes that, else without arguments."""
+    try:
+        parameters = inspect.signature(make).parameters
+    except (TypeError, ValueError):  # of what is written in C there may be none
+        return make()
+    takes = "agent" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+    return make(agent=agent) if takes else make()
+
+
 class Default:
     """Tells what fits `settings.MEMORY_TOKENS`, by words and recency. Keeps nothing by itself after a task."""
 
     def __init__(self, agent: str = "") -> None:
-        """For the agent of this alias; without one, memories in the scope of an agent are left out."""
+        """For the agent of this alias; "": memories in the scope of an agent are left out."""
         self.agent = agent
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:

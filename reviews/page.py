@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from agents import transcript
-from agents.models import Interrupt, Status, Task, ToolCall
+from agents.models import Interrupt, ToolCall
 from agents.terms import Verdict
 from agentsite.core import marks
 from agentsite.core.text import readable
@@ -71,12 +71,9 @@ def written(value: Any) -> str:
 
 
 def conversation(review: Interrupt) -> list[tuple[str, str]]:
-    """Who said what in the session: its last completed tasks, then the task that asks, up to its question."""
+    """Who said what in the session: its last ended tasks, then the task that asks, up to its question."""
     task = review.task
-    tasks = Task.objects.filter(session=task.session_id, status=Status.COMPLETED, position__lt=task.position)
-    said: list[tuple[str, str]] = []
-    for kept in reversed(tasks.order_by("-position").values_list("result", flat=True)[:EARLIER]):
-        said += [(one["type"], transcript.text_of(one, indent=2)) for one in (kept or {}).get("messages", [])]
+    said = [(one["type"], transcript.text_of(one, indent=2)) for one in transcript.before(task, EARLIER)]
     said.append(("human", task.query))
     for call in ToolCall.objects.filter(task=task, started_at__lt=review.created_at).order_by("started_at"):
         if call.tool_call_id != review.tool_call_id:

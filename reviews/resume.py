@@ -7,8 +7,9 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
+from agents.lifecycle import NO_TASK
 from agents.models import Interrupt, Task
-from agentsite.core.errors import Conflict, Invalid
+from agentsite.core.errors import Conflict, Invalid, NotFound
 from reviews import services
 
 
@@ -36,11 +37,14 @@ def resume(task: Task, principal: User, decisions: Sequence[Addressed]) -> None:
     """Decide these questions of the task in one transaction.
 
     Raises:
+        NotFound: the task has been deleted meanwhile.
         NotInterrupted, WhichInterrupt: there is no question, or the request does not say which.
         Invalid: an id is not of this task.
         and what `reviews.services.decide` raises.
     """
     with transaction.atomic():
+        if not Task.objects.select_for_update(no_key=True).filter(pk=task.pk).exists():
+            raise NotFound(NO_TASK)
         asked = list(Interrupt.objects.filter(task=task).order_by("created_at", "pk"))
         for decision in decisions:
             services.decide(_meant(asked, decision.interrupt_id), principal, decision.choice)

@@ -4,6 +4,7 @@
 """
 
 import json
+import uuid
 from dataclasses import replace
 from typing import TypeVar
 
@@ -13,9 +14,10 @@ from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
 from agents.models import Interrupt, ToolCall
+from agents.questions import agreed_terms
 from agents.terms import GROUP, REQUESTER, REVIEWERS, Terms, Verdict
 from agentsite.core.principals import ACT_FOR_ANY_USER, may_act_for
-from reviews.models import Review
+from reviews.models import Decision, Review
 
 DECIDE = "reviews.decide_review"
 VIEW = "reviews.view_review"
@@ -51,6 +53,18 @@ def may_override(principal: Principal, review: Interrupt, terms: Terms | None = 
     if may_decide(principal, review, terms) or not (principal.is_superuser and principal.is_active):
         return False
     return may_decide(principal, review, replace(terms, distinct=False))
+
+
+def may_still_decide(review_pk: uuid.UUID) -> bool:
+    """Whether who decided this review is active and has the right to decide it as it was decided."""
+    decision = Decision.objects.filter(review=review_pk).select_related("by", "review__task__session").first()
+    if decision is None or decision.by is None or not decision.by.is_active:
+        return False
+    by, review = decision.by, decision.review
+    return all(
+        may_decide(by, review, terms) or (bool(decision.override_reason) and may_override(by, review, terms))
+        for terms in (None, agreed_terms(review))
+    )
 
 
 def may_see(principal: Principal, review: Interrupt) -> bool:

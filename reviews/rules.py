@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from agents import questions
 from agents.models import Interrupt, ToolCall
 from agents.terms import Verdict
-from agentsite.core.errors import Conflict, Invalid, NotAllowed
+from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
 from agentsite.core.text import shortened
 from reviews import audit, conditions, rights
 from reviews.models import AuditEntry, PolicyRule
@@ -121,6 +121,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     Raises:
         NotAllowed: the right to add rules is missing, the terms bar the principal, or the risk is high.
         NotApproved: the review is something else than an approved tool call.
+        NotFound: the review has been deleted meanwhile.
         AlreadyAllowed: there is a rule from this review in force.
         Invalid: an argument is out of its bounds, or those of the call are too long for a rule.
     """
@@ -133,7 +134,8 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     _require_bounds(scope, until, uses)
     with transaction.atomic():
         # Two at once would be twice the uses.
-        Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).first()
+        if not Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).exists():
+            raise NotFound  # deleted meanwhile, and its session perhaps as well
         if rule_of(review) is not None:
             raise AlreadyAllowed
         rule = _exactly(review, scope, until, uses)

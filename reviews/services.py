@@ -131,9 +131,10 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         claims.end(review)
         agents.answer(review, answer)
         signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
+        decided = Review.objects.select_related("task__session").get(pk=review.pk)  # later it may be deleted
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
-    return Review.objects.select_related("task__session").get(pk=review.pk)
+    return decided
 
 
 def expire() -> int:

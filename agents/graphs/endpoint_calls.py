@@ -12,7 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, sto
 from tenacity.nap import sleep_using_event
 
 from agents import model_clients
-from agents.graphs import endpoint_errors
+from agents.graphs import context_length, endpoint_errors
 from agents.graphs.watch import Watch, watched
 from agents.lifecycle import StaleAttempt
 from agents.run import ModelFailure, Run, RunFailure
@@ -46,7 +46,7 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
             reraise=True,
         )
         try:
-            response = retrying(_once, request, handler)
+            response = retrying(_once, request, context_length.or_with_less(handler, _note_less(watch)))
         except RequestFailed as error:
             watch.failed(error.failure.kind)
             cause = error.__cause__ if error.failure.kind == "no_completion" else None
@@ -75,6 +75,10 @@ def _wait(state: RetryCallState) -> float:
     if isinstance(error, RequestFailed) and error.failure.wait:
         return max(error.failure.wait, FIRST_WAIT)
     return FIRST_WAIT * 2.0 ** (state.attempt_number - 1) * random.uniform(1, 1.5)
+
+
+def _note_less(watch: Watch) -> Callable[[BaseException], None]:
+    return lambda error: watch.retried(endpoint_errors.read(error).kind)
 
 
 def _note_retry(run: Run, watch: Watch) -> Callable[[RetryCallState], None]:

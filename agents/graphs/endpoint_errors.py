@@ -18,6 +18,7 @@ from django.utils.html import strip_tags
 from django.utils.http import parse_http_date_safe
 from langchain_core.exceptions import ModelConnectionError, ModelError, ModelTimeoutError
 
+from agents.graphs import context_length
 from agentsite.core.text import shortened, storable
 
 RETRIED = {408, 409, 425, 429}  # and 5xx
@@ -77,6 +78,8 @@ def read(error: BaseException, response: Any = None) -> Failure:
     body = _body(chain, response)
     status = _status(chain, response, body)
     told = f" It said: {words}" if (words := _words_of(body, chain)) else ""
+    if context_length.is_too_long(error):
+        return Failure(f"http_{status or 400}", False, f"{context_length.EXPLANATION}{told}")
     if status is not None:
         wait = _retry_after(response)
         asked = f" It asks to wait {wait:g} s." if wait else ""

@@ -147,7 +147,8 @@ class Execution:
     def context(self, row: ToolCall) -> CallContext:
         """The surroundings that the tool may know."""
         session = self.run.task.session
-        return CallContext(session.user_id, session.session_id, str(self.run.task.pk), str(row.pk), self.is_tainted())
+        key, tainted, alias = str(row.pk), self.is_tainted(), self.run.agent.alias
+        return CallContext(session.user_id, session.session_id, str(self.run.task.pk), key, tainted, alias)
 
     def is_tainted(self) -> bool:
         """Whether text from outside is or may be part of this conversation, or of that of an agent above it."""

@@ -12,6 +12,14 @@ from agents.terms import Terms, Verdict, declaration_of
 from agentsite.core.text import storable
 
 RULE = "outcome unknown"
+RUNS = 1_000  # a round counts the call's runs from 0, and by this the times that one run is asked about once more
+
+
+def is_over(asked: Interrupt, row: ToolCall) -> bool:
+    """Whether the call has to be asked about again: it has run since, or who said so may not decide any more."""
+    if asked.round % RUNS < row.runs - 1:
+        return True
+    return asked.status == Interrupt.Status.APPROVED and questions.has_lost_decider(asked)
 
 
 def question(run: Run, row: ToolCall, tool: BaseTool | None, *, said: str = "") -> Interrupt:
@@ -21,7 +29,7 @@ def question(run: Run, row: ToolCall, tool: BaseTool | None, *, said: str = "") 
         kind=Interrupt.Kind.IN_DOUBT,
         message_id=row.message_id,
         tool_call_id=row.tool_call_id,
-        round=row.runs - 1,
+        round=_next_round(run, row),
         tool=row.tool,
         args_text=row.args_text,
         verdict_text=verdict_text,
@@ -56,9 +64,17 @@ def inner_questions(run: Run, row: ToolCall) -> Iterator[Interrupt]:
     for inner in ToolCall.objects.filter(task=run.task, outer=row.pk, status=ToolCall.Status.STARTED):
         tool = run.agent.tool(inner.tool)
         asked = questions.asked_before(run.task, inner.message_id, inner.tool_call_id, Interrupt.Kind.IN_DOUBT)
-        if asked is not None and asked.round >= inner.runs - 1:
+        if asked is not None and not is_over(asked, inner):
             if asked.answered_at is None:
                 yield asked
         elif inner.doubtful or not declaration_of(tool).idempotent:
             yield question(run, inner, tool)
         yield from inner_questions(run, inner)
+
+
+def _next_round(run: Run, row: ToolCall) -> int:
+    last = questions.asked_before(run.task, row.message_id, row.tool_call_id, Interrupt.Kind.IN_DOUBT)
+    if last is None:
+        return row.runs - 1
+    round_ = last.round // RUNS * RUNS + row.runs - 1
+    return round_ if round_ > last.round else round_ + RUNS

@@ -8,7 +8,7 @@ from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResp
 from langchain_core.messages import SystemMessage
 
 from agents import metrics
-from agents.graphs import answers, bounds
+from agents.graphs import answers, bounds, context_length
 from agents.graphs.endpoint_calls import Handler, asked
 from agents.run import ModelFailure, Run
 
@@ -43,7 +43,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         """Return the model's answer, with retries where its end fails, made reliable. Raises RunFailure."""
         run.require_time()
         run.require_unpaused()
-        response = asked(run, request, handler)
+        response = asked(run, context_length.within_budget(request), handler)
         offered = {_name_of(tool) for tool in request.tools}
         response.result = [answers.reliable(message, offered) for message in response.result]
         return response

@@ -107,7 +107,7 @@ class Passage(Execution):
         asked = self.asked_before(Kind.IN_DOUBT)
         if asked is None and self.declaration.idempotent and not row.doubtful:
             return self.run_again(row)
-        if asked is None or asked.round < row.runs - 1:
+        if asked is None or in_doubt.is_over(asked, row):
             metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
             return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
         if asked.answered_at is None:

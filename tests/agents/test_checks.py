@@ -87,3 +87,9 @@ def test_a_bound_of_nothing_is_refused(settings: Any, name: str) -> None:
 def test_a_model_without_time_is_refused(settings: Any) -> None:
     settings.MODEL_TIMEOUT_SECONDS = 0
     assert ids(checks.bounds()) == ["agents.E009"]
+
+
+@pytest.mark.parametrize("name", ["CONVERSATION_TOKENS", "TASK_TOKENS"])
+def test_a_budget_that_holds_nothing_is_refused(settings: Any, name: str) -> None:
+    setattr(settings, name, 0)
+    assert ids(checks.budgets()) == ["agents.E010"]

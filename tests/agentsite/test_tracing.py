@@ -152,7 +152,7 @@ def test_the_run_after_an_approval_continues_the_trace(spans: Any, submitted: An
 
 def test_a_run_whose_attempt_is_over_is_stale(spans: Any, submitted: Any, work: Any, monkeypatch: Any) -> None:
     task = submitted("multiply 6 by 7")
-    monkeypatch.setattr(runner, "_outcome", lambda state, run: lifecycle.cancel(task) and runner.Finished([]))
+    monkeypatch.setattr(runner, "_outcome", lambda state, run: lifecycle.cancel(task) and runner.Finished({}))
     work()
     assert spans("task run")[0].attributes["agentsite.outcome"] == "stale"
 

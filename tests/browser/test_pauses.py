@@ -64,4 +64,5 @@ def test_the_pages_are_accessible_and_fit(operator: Desk, dark: bool, width: int
         look(operator, f"pauses-{name}-{width}-{'dark' if dark else 'light'}")
         assert axe.serious(page, f"pause {name}", f"{'dark' if dark else 'light'} {width}") == []
         banner = page.locator(".paused").bounding_box()
+        assert banner is not None
         assert banner["x"] + banner["width"] <= width

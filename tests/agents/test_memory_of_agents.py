@@ -1,0 +1,85 @@
+"""An agent is told what its own strategy recalls, before a task and by its tool `search_memory`."""
+
+from typing import Any
+
+import pytest
+
+from agents import registry
+from memory import writing
+from memory.models import Memory
+from memory.strategies import Default, made_for
+from tests.helpers import again, answer_of
+from tests.own_memory import Named, Notebook
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SEARCH = "search memory for tea"
+KNOWN = "what do you know about me"
+
+
+@pytest.fixture
+def agents(settings: Any) -> Any:
+    """Add agents with these strategies beside the default one."""
+
+    def add(**strategies: str) -> None:
+        own = settings.AGENTS["default"]
+        settings.AGENTS = {"default": own, **{name: {**own, "MEMORY": path} for name, path in strategies.items()}}
+        registry.agent.cache_clear()
+        registry.graph.cache_clear()
+
+    return add
+
+
+def keep(text: str, scope: str, ref: str = "") -> None:
+    writing.add("ann", text, source=Memory.Source.ADMIN, scope=Memory.Scope(scope), scope_ref=ref, trusted=True)
+
+
+@pytest.mark.parametrize("query", [SEARCH, KNOWN])
+def test_memories_of_the_agent_are_recalled(invoke: Any, work: Any, agents: Any, query: str) -> None:
+    agents(sales="memory.strategies.Default")
+    keep("likes tea", "user")
+    keep("buys tea by the pound", "agent", "sales")
+    keep("complained about tea", "agent", "default")
+    keep("drinks tea tonight", "session", "s1")
+    task = invoke(query, agent="sales")
+    work()
+    told = answer_of(task)
+    assert all(text in told for text in ("likes tea", "buys tea by the pound", "drinks tea tonight"))
+    assert "complained" not in told
+
+
+def test_those_of_the_default_agent_too(invoke: Any, work: Any) -> None:
+    keep("likes tea", "agent", "default")
+    task = invoke("hello")
+    work()
+    assert [fact["text"] for fact in again(task).recalled or []] == ["likes tea"]
+
+
+def test_search_memory_asks_the_agents_own_strategy(invoke: Any, work: Any, agents: Any) -> None:
+    agents(own="tests.own_memory.Notebook")
+    keep("likes tea", "user")
+    task = invoke(SEARCH, agent="own")
+    work()
+    assert "ann asked the notebook about tea" in answer_of(task)
+    assert "likes tea" not in answer_of(task)
+
+
+def test_a_strategy_that_asks_for_its_agent_is_told(invoke: Any, work: Any, agents: Any) -> None:
+    agents(own="tests.own_memory.Named")
+    task = invoke(SEARCH, agent="own")
+    work()
+    assert "this is own's notebook" in answer_of(task)
+
+
+def test_each_agent_has_a_strategy_of_its_own(agents: Any) -> None:
+    agents(one="tests.own_memory.Named", two="tests.own_memory.Named")
+    assert [registry.agent(name).memory.agent for name in ("one", "two")] == ["one", "two"]  # type: ignore[attr-defined]
+
+
+def test_a_strategy_is_made_with_what_it_takes() -> None:
+    made = made_for("sales", Default)
+    assert isinstance(made, Default)
+    assert made.agent == "sales"
+    assert isinstance(made_for("sales", Notebook), Notebook)
+    assert made_for("sales", Named).agent == "sales"  # type: ignore[attr-defined]
+    assert made_for("sales", lambda: Default("x")).agent == "x"  # type: ignore[attr-defined]
