@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, cast
 
-import jsonschema
-from langchain_core.tools import BaseTool, Tool
+from langchain_core.tools import BaseTool, InjectedToolArg, Tool
 from langchain_core.tools.base import _is_injected_arg_type
-from pydantic import AliasChoices, BaseModel, ValidationError, create_model
+from pydantic import AliasChoices, BaseModel, create_model
 from pydantic.fields import FieldInfo
 
 from agents import json_schema
@@ -25,7 +24,6 @@ ONE_TEXT = {  # as LangChain describes a `Tool` without a schema
     "required": ["__arg1"],
     "additionalProperties": False,
 }
-UNFIT = (ValidationError, jsonschema.ValidationError, ValueError, TypeError, RecursionError)
 UNREVIEWABLE = (
     "{tool} can't be reviewed: its schema changes these arguments when it reads them, so that what a person would be "
     "shown is not what would run. Nothing was run; the operator corrects the tool's schema."
@@ -68,7 +66,7 @@ def read(name: str, tool: BaseTool | None, args: Any) -> Arguments:
         found = _read(tool, storable(args))
         canonical(found.wire)
         return found
-    except UNFIT as error:
+    except Exception as error:  # validators and serializers of a tool's schema may raise anything
         raise ArgumentError(f"The arguments do not fit {name}: {error}") from error
 
 
@@ -120,11 +118,32 @@ def schema_of(tool: BaseTool | None) -> dict[str, Any]:
     return {key: value for key, value in storable(found).items() if key not in ("title", "description")}
 
 
+def kept_for_langchain(tool: BaseTool) -> list[str]:
+    """The names of arguments that never reach the tool's function: LangChain passes things of its own by them."""
+    if "func" not in type(tool).model_fields:
+        return []
+    schema = _offered(tool)
+    found = schema.get("properties", {}) if isinstance(schema, dict) else schema.model_fields
+    return [name for name in ("config", "run_manager") if name in found]
+
+
 def hidden_from_model(tool: BaseTool) -> frozenset[str]:
     """The names of the arguments that LangGraph fills in: the state, the store, the call's id."""
     schema = tool.get_input_schema()
     known = _injected_fields(schema) if isinstance(schema, type) and issubclass(schema, BaseModel) else frozenset()
     return known | tool._injected_args_keys
+
+
+def tool_node_fills(tool: BaseTool) -> frozenset[str]:
+    """The names of those among them that LangGraph's tool node fills in: not those of `InjectedToolArg` as such."""
+    schema = tool.get_input_schema()
+    fields = schema.model_fields if isinstance(schema, type) and issubclass(schema, BaseModel) else {}
+    plain = {name for name, info in fields.items() if _is_plain_injected(info)}
+    return hidden_from_model(tool) - plain
+
+
+def _is_plain_injected(info: FieldInfo) -> bool:
+    return any(one is InjectedToolArg or type(one) is InjectedToolArg for one in info.metadata)
 
 
 def _quietly(name: str, tool: BaseTool | None, args: Any) -> Arguments | None:

@@ -17,6 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
 from agents import json_schema, model_clients, tool_schemas
+from agents.graphs import retried_nodes
 from agents.graphs.guard import guarded
 from agents.terms import Policy
 from memory.strategies import Strategy, made_for
@@ -77,6 +78,7 @@ def has_tool(name: str) -> bool:
 @cache
 def graph(alias: str) -> Any:
     """The agent's compiled graph, without a checkpointer: each run brings its own. Raises Misconfigured."""
+    retried_nodes.install()
     built = agent(alias).build(agent(alias))
     return built if hasattr(built, "stream") else built.compile()
 

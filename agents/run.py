@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import connections
@@ -55,7 +55,9 @@ class Run:
     held_tool: str | None = None  # a pause stopped the run in front of this call; "": of a call of the model
     room: int | None = None  # tokens that the model's context has for messages, once its endpoint has refused more
     failure: Exception | None = None  # why it is over; whoever swallows the exception can't make it go on
-    direct_calls: Counter[tuple[str, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
+    asked: list[str] = field(default_factory=list)  # the tools whose calls wait for a person since this run began
+    direct_calls: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
+    _counted: dict[int, Any] = field(default_factory=dict, repr=False)  # keeps their ids from being used again
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
@@ -79,11 +81,13 @@ class Run:
         if self.failure is not None:
             raise RunEnded(self.failure)
 
-    def count(self, *call: str) -> int:
-        """Return how many calls like this one there have been, with this one."""
+    def count(self, execution: object, *call: str) -> int:
+        """Return how many calls like this one there have been in this execution of a node, with this one."""
+        key = (id(execution), *call)
         with self._lock:
-            self.direct_calls[call] += 1
-            return self.direct_calls[call]
+            self._counted[id(execution)] = execution
+            self.direct_calls[key] += 1
+            return self.direct_calls[key]
 
     def require_time(self) -> None:
         """Raises RunFailure where the task has used up its wall-clock time."""

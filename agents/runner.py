@@ -21,6 +21,14 @@ from agentsite.core.database import is_away
 
 logger = logging.getLogger(__name__)
 
+SWALLOWED = (
+    "The call of {tool} waits for a person, but the graph went on without it, so nobody was asked and it was not run. "
+    "The operator looks for code that catches LangGraph's GraphInterrupt, or for sub-agents with their own thread."
+)
+NO_CHECKPOINTER = (
+    "A sub-agent of this graph was compiled with checkpointer=False, so it can't pause for a review. The operator "
+    "leaves the checkpointer out: it is inherited then."
+)
 RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py holds it to that
 
 
@@ -92,6 +100,8 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
     except Exception as error:
         if is_away(error):
             raise
+        if isinstance(error, AttributeError) and "_put_checkpoint_fut" in str(error):  # LangGraph's way to say so
+            return Failed(NO_CHECKPOINTER)
         logger.exception("task %s: the agent failed", attempt.task_id)
         if endpoint_errors.is_endpoints(error):  # of a graph that asks its model without our middleware
             return Failed(endpoint_errors.read(error).explanation)
@@ -126,7 +136,10 @@ def _driven(graph: Any, run: Run) -> Outcome:
         if run.stop.is_set():
             stream.close()
             return Stopped()
-    return _outcome(graph.get_state(config), run)
+    outcome = _outcome(graph.get_state(config), run)
+    if isinstance(outcome, Finished) and run.asked:
+        raise RunFailure(SWALLOWED.format(tool=run.asked[0]))
+    return outcome
 
 
 def _steps_left(before: StateSnapshot) -> int:

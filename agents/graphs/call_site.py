@@ -4,7 +4,8 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -18,7 +19,7 @@ from agentsite.core.text import digest
 
 TASK_ID = "__pregel_task_id"  # LangGraph's private names; tests/agents/test_guard.py holds it to them
 READ = "__pregel_read"
-RUNTIME = "__pregel_runtime"
+SCRATCHPAD = "__pregel_scratchpad"
 ID_LENGTH = 200  # characters of an id in the ledger
 
 
@@ -27,8 +28,8 @@ class CallSite:
     """The place of one call in the run of a graph."""
 
     node_run: str  # LangGraph's id of this run of the node, in whatever subgraph
-    node_attempt: int  # LangGraph may retry a node; what it did before is done again then
-    message: AIMessage | None  # that asks for the call, where the graph keeps one
+    execution: Any  # of the node: LangGraph makes a new scratchpad each time that it runs or retries one
+    message: AIMessage | None  # that asks for the call, where the graph has kept one before this node began
     messages: Sequence[BaseMessage] | None  # the conversation of the graph in which the tool runs, where it has one
 
     @property
@@ -53,9 +54,8 @@ def find(config: RunnableConfig, call_id: str | None) -> CallSite | None:
     node_run = inside.get(TASK_ID)
     if not node_run:
         return None
-    info = getattr(inside.get(RUNTIME), "execution_info", None)
     messages = _conversation(inside.get(READ))
-    return CallSite(str(node_run), getattr(info, "node_attempt", 1), asking(messages or (), call_id), messages)
+    return CallSite(str(node_run), inside.get(SCRATCHPAD), asking(messages or (), call_id), messages)
 
 
 @contextmanager
@@ -87,20 +87,57 @@ def is_unique(message: AIMessage) -> bool:
         return False
 
 
-def message_id_of(site: CallSite, call_id: str) -> str:
-    """Return the id under which the ledger keeps the call's message.
-
-    Our own middleware gives messages ids that are unique. Others' may come again, in a sub-agent or in a later turn,
-    and two payments would be taken for one: there the node's run stands for the message.
-    """
+def known_message(site: CallSite, call_id: str) -> str | None:
+    """Return the id that our middleware has made known of the message that asks for the call."""
     said = _known.get()
-    if said is not None and (said.node_run, said.call_id) == (site.node_run, call_id):
-        return said.message_id
-    return f"{ledger.NODE}{site.node_run}"
+    return said.message_id if said is not None and (said.node_run, said.call_id) == (site.node_run, call_id) else None
+
+
+@contextmanager
+def inside_call(config: RunnableConfig, key: uuid.UUID) -> Iterator[RunnableConfig]:
+    """Give the config for what a call does inside: nothing there is taken for what another call of the node does.
+
+    LangGraph numbers the graphs that a node calls in their order. A call that is not run again would not be counted,
+    and the sub-agent of the next one would go on from the checkpoints of the first.
+    """
+    inside = config.get("configurable", {})
+    scratchpad = inside.get(SCRATCHPAD)
+    if scratchpad is not None:
+        scratchpad = replace(scratchpad, subgraph_counter=count(key.int).__next__)
+        config = {**config, "configurable": {**inside, SCRATCHPAD: scratchpad}}
+    reset = _known.set(None)
+    try:
+        yield config
+    finally:
+        _known.reset(reset)
+
+
+def node_id(site: CallSite, outer: uuid.UUID | None) -> str:
+    """Return what stands in the ledger for the message: the node's run, in the call inside which it is, if any.
+
+    Messages may come again with the same id, in a sub-agent or a later turn, and two payments would be taken for one.
+    """
+    return f"{ledger.NODE}{site.node_run}" if outer is None else f"{ledger.NODE}{site.node_run}:{outer}"
+
+
+def is_written_in(message: AIMessage | None, call_id: str | None, name: str, args: Any) -> bool:
+    """Whether this message asks for just this call, and for no other one by that id."""
+    calls = [call for call in message.tool_calls if call["id"] == call_id] if message is not None else []
+    return len(calls) == 1 and calls[0]["name"] == name and calls[0]["args"] == args
+
+
+def arguments_in(message: AIMessage | None, call_id: str) -> dict[str, Any] | None:
+    """The arguments of the call as the model wrote them, or None where its message is not known."""
+    calls = message.tool_calls if message is not None else []
+    return next((call["args"] for call in calls if call["id"] == call_id), None)
 
 
 def direct_call_id(name: str, args_text: str, number: int) -> str:
-    """Return an id for a call that a node makes by itself, without a model: by what it calls, and how often before."""
+    """Return an id for a call that has no lasting one: by what it calls, and how often the node has called it before.
+
+    A node that calls a tool by itself gives none, and one that asks a model by itself gets a new one each time that it
+    is run again.
+    """
     return f"direct:{digest(name, args_text)[:32]}:{number}"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -44,6 +45,7 @@ class CallRequest:
     said: str = ""  # the model's words beside the call
     malformed: str = ""  # what is wrong with the call itself, for the model
     messages: Sequence[BaseMessage] | None = None  # the conversation, where it is known
+    answers: str = ""  # the call's id in the model's own message, where the ledger has it under another one
 
 
 class InDoubt(Exception):
@@ -58,6 +60,7 @@ class Execution:
         self.request = request
         self.name = request.name
         self.call_id = request.call_id
+        self.answered_id = request.answers or request.call_id
         self.message_id = request.message_id
         self.declaration: Declaration = declaration_of(request.tool)
 
@@ -118,14 +121,14 @@ class Execution:
 
     def tell(self, text: str, *, status: Any = "success") -> ToolMessage:
         """A message to the model in the place of the tool's own result."""
-        return ToolMessage(storable(text), name=self.name, tool_call_id=self.call_id, status=status)
+        return ToolMessage(storable(text), name=self.name, tool_call_id=self.answered_id, status=status)
 
     def stored(self, row: ToolCall, *, note: bool = True) -> Result:
         """The result as the ledger has it; after an edit the model is told what was changed."""
         if row.status == ToolCall.Status.STARTED:
             self.lost()
         changed = f"[A person changed the arguments to {row.args_text}]" if note and self.was_edited() else ""
-        return loaded(row.result_text, self.name, self.call_id, changed)
+        return loaded(row.result_text, self.name, self.answered_id, changed)
 
     def reread(self, row: ToolCall) -> ToolCall:
         """The row as it is now. Raises StaleAttempt where the task has been deleted."""
@@ -159,7 +162,13 @@ class Execution:
         return any(not declaration_of(self.run.agent.tool(m.name or "")).plain_result for m in tools)
 
 
+def outer_call() -> uuid.UUID | None:
+    """The ledger row of the call inside which this one is made."""
+    return next((uuid.UUID(call.idempotency_key) for call in enclosing_calls()), None)
+
+
 def enclosing_calls() -> Iterator[CallContext]:
+    """Yield the call inside which this code runs, if any."""
     try:
         yield current_call()
     except LookupError:

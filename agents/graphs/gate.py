@@ -16,8 +16,9 @@ from typing_extensions import override
 from agents import arguments
 from agents.arguments import Arguments
 from agents.graphs import call_site
-from agents.graphs.execution import CallRequest
-from agents.graphs.guard import Guard, refused
+from agents.graphs.execution import CallRequest, outer_call
+from agents.graphs.guard import Guard
+from agents.graphs.opening import refused
 from agents.graphs.passage import go_through
 from agents.graphs.results import Result, is_body_error
 from agents.run import Run, active_run
@@ -48,7 +49,7 @@ class Gate(AgentMiddleware[Any, Run, Any]):
                 tool=request.tool,
                 name=request.tool_call["name"],
                 call_id=call_site.shortened_id(call_id),
-                message_id=unique or call_site.message_id_of(site, call_id),
+                message_id=unique or call_site.node_id(site, outer_call()),
                 args=request.tool_call["args"],
                 perform=lambda args: _performed(request, handler, args),
                 said=str(message.text) if message is not None else "",

@@ -5,48 +5,30 @@ middleware. Outside of a task, or by way of its bare function, the tool refuses 
 """
 
 import logging
+import uuid
 from collections.abc import Callable
-from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import cache, partial, wraps
 from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.runnables import RunnableConfig, ensure_config
 from langchain_core.runnables.config import run_in_executor
-from langchain_core.tools import BaseTool, InjectedToolCallId, ToolException
+from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, Tool, ToolException
 from langchain_core.tools.base import _is_injected_arg_type, get_all_basemodel_annotations
+from langgraph.prebuilt import ToolRuntime
 from pydantic import BaseModel
 
-from agents import ledger
-from agents.arguments import Arguments, hidden_from_model
+from agents.arguments import Arguments, hidden_from_model, kept_for_langchain, tool_node_fills
+from agents.context import current_call
 from agents.graphs import call_site
-from agents.graphs.execution import CallRequest
+from agents.graphs.execution import CallRequest, outer_call
+from agents.graphs.opening import Opened, not_passed, only_opened, opened_now, refused, run_either
 from agents.graphs.passage import go_through
 from agents.run import Run, active_run
 from agentsite.core.text import canonical
 
 logger = logging.getLogger(__name__)
-
-REFUSAL = (
-    "{tool} was not run: it was called past its review. Call it with `invoke` inside the graph of a task, and not by "
-    "its function, in a thread without the task's context or outside of a task."
-)
-
-
-class Refused(ToolException):
-    """A tool was called in a way that leads past its review. It has not run."""
-
-
-@dataclass(frozen=True)
-class _Opened:
-    """The permission to run one tool once, with just these values."""
-
-    tool: str
-    values: dict[str, Any]
-
-
-_opened: ContextVar[_Opened | None] = ContextVar("agentsite_opened", default=None)
 
 
 def guarded(tool: BaseTool) -> BaseTool:
@@ -56,7 +38,7 @@ def guarded(tool: BaseTool) -> BaseTool:
     # What its body raises is no error in the arguments: those have been read by then.
     update: dict[str, Any] = {"handle_validation_error": False}
     if getattr(tool, "func", None) is not None:
-        update["func"] = _only_opened(tool.name, tool.func)  # type: ignore[attr-defined]
+        update["func"] = only_opened(tool.name, tool.func)  # type: ignore[attr-defined]
     if hasattr(tool, "coroutine"):
         update["coroutine"] = None
     copy = tool.model_copy(update=update)
@@ -85,7 +67,8 @@ class Guard:
         run, site = active_run(), call_site.find(config, tool_call_id)
         if run is None or site is None:
             raise refused(self.name)
-        perform = partial(self._perform, tool_input, config, tool_call_id, kw)
+        given = _given(self, tool_input, tool_call_id, site)  # type: ignore[arg-type]
+        perform = partial(self._perform, given, config, tool_call_id, kw)
         result = go_through(run, _request(self, run, site, tool_input, tool_call_id, perform))  # type: ignore[arg-type]
         return result if tool_call_id is not None else _bare(result)
 
@@ -94,38 +77,28 @@ class Guard:
         return await run_in_executor(None, partial(self.run, tool_input, *args, **kw))
 
     def _perform(
-        self, tool_input: Any, config: RunnableConfig, tool_call_id: str | None, kw: dict[str, Any], args: Arguments
+        self,
+        given: dict[str, Any],
+        config: RunnableConfig,
+        tool_call_id: str | None,
+        kw: dict[str, Any],
+        args: Arguments,
     ) -> Any:
         """Run the tool itself with these values."""
-        values = {**args.values, **_injected(self, tool_input, tool_call_id)}  # type: ignore[arg-type]
-        reset = _opened.set(_Opened(self.name, values))
-        try:
-            return super().run(dict(args.wire), config=config, tool_call_id=tool_call_id, **kw)  # type: ignore[misc]
-        finally:
-            _opened.reset(reset)
+        with call_site.inside_call(config, uuid.UUID(current_call().idempotency_key)) as config:
+            values = {**args.values, **_injected(self, given, tool_call_id, config)}  # type: ignore[arg-type]
+            reset = opened_now.set(Opened(self.name, values, getattr(self, "func", None)))
+            try:
+                return super().run(dict(args.wire), config=config, tool_call_id=tool_call_id, **kw)  # type: ignore[misc]
+            finally:
+                opened_now.reset(reset)
 
     def _parse_input(self, tool_input: Any, tool_call_id: str | None) -> dict[str, Any]:
         """Return the values as they were read before: reading them twice would run something else."""
-        opened = _opened.get()
+        opened = opened_now.get()
         if opened is None or opened.tool != self.name:
             raise refused(self.name)
         return dict(opened.values)
-
-
-def refused(tool: str) -> Refused:
-    """Note the attempt in the log, and in the audit log where a task made it; return the exception to raise."""
-    text = REFUSAL.format(tool=tool)
-    run = active_run()
-    logger.error("%s", text, extra={"task": str(run.task.pk) if run is not None else ""})
-    if run is not None:
-        try:
-            entry = ledger.Entry(
-                "refused", call_site.shortened_id(f"{tool}:{run.count('refused', tool)}"), tool, "", ""
-            )
-            ledger.refuse(run.attempt, entry)
-        finally:
-            run.let_go()
-    return Refused(text)
 
 
 def _bare(result: Any) -> Any:
@@ -146,22 +119,26 @@ def _request(
     perform: Callable[[Arguments], Any],
 ) -> CallRequest:
     args = _written(tool, tool_input)
-    if tool_call_id is None:
-        text = canonical(args) if _is_canonical(args) else repr(args)
-        number = run.count(site.node_run, str(site.node_attempt), tool.name, text)
-        call_id = call_site.direct_call_id(tool.name, text, number)
+    known = call_site.known_message(site, tool_call_id) if tool_call_id is not None else None
+    lasting = known is not None or call_site.is_written_in(site.message, tool_call_id, tool.name, args)
+    outer = outer_call()
+    if lasting:
+        call_id = call_site.shortened_id(tool_call_id or "")
     else:
-        call_id = call_site.shortened_id(tool_call_id)
+        text = _lasting_text(args)
+        number = run.count(site.execution, site.node_run, str(outer), tool.name, text)
+        call_id = call_site.direct_call_id(tool.name, text, number)
     return CallRequest(
         tool=tool,
         name=tool.name,
         call_id=call_id,
-        message_id=call_site.message_id_of(site, tool_call_id or ""),
+        message_id=known or call_site.node_id(site, outer),
         args=args,
         perform=perform,
         said=site.said,
-        malformed=call_site.malformed(site.message, tool_call_id),
+        malformed=call_site.malformed(site.message, tool_call_id) or not_passed(tool.name, kept_for_langchain(tool)),
         messages=site.messages,
+        answers=tool_call_id or "",
     )
 
 
@@ -173,10 +150,26 @@ def _written(tool: BaseTool, tool_input: Any) -> Any:
     return {key: value for key, value in tool_input.items() if key not in hidden}
 
 
-def _injected(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> dict[str, Any]:
-    """The arguments that LangGraph fills in."""
+def _given(tool: BaseTool, tool_input: Any, tool_call_id: str | None, site: call_site.CallSite) -> dict[str, Any]:
+    """The arguments that are hidden from the model, as far as the graph has filled them in and not the model."""
     given = tool_input if isinstance(tool_input, dict) else {}
     found = {key: given[key] for key in hidden_from_model(tool) if key in given}
+    if tool_call_id is None:  # a node that calls the tool by itself
+        return found
+    written = call_site.arguments_in(site.message, tool_call_id)
+    if written is not None:
+        return {key: value for key, value in found.items() if key not in written or written[key] != value}
+    # LangGraph's tool node lets nothing through that the model wrote under these names, a node's own loop may.
+    return {key: value for key, value in found.items() if key in tool_node_fills(tool)}
+
+
+def _injected(
+    tool: BaseTool, given: dict[str, Any], tool_call_id: str | None, config: RunnableConfig
+) -> dict[str, Any]:
+    """The arguments that are filled in, with the config of this call."""
+    found = {
+        key: replace(value, config=config) if isinstance(value, ToolRuntime) else value for key, value in given.items()
+    }
     schema = tool.args_schema
     if isinstance(schema, type) and issubclass(schema, BaseModel):
         for key, annotation in get_all_basemodel_annotations(schema).items():
@@ -185,39 +178,50 @@ def _injected(tool: BaseTool, tool_input: Any, tool_call_id: str | None) -> dict
     return found
 
 
-def _is_canonical(value: Any) -> bool:
+def _lasting_text(value: Any) -> str:
+    """Arguments as a text that is the same in every process: that of a set is not, nor that of an object's address."""
     try:
-        canonical(value)
-    except (TypeError, ValueError):
-        return False
-    return True
-
-
-def _only_opened(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function such that it runs once for each time that the guard opens it."""
-
-    @wraps(function)
-    def run_opened(*args: Any, **kwargs: Any) -> Any:
-        if _opened.get() is None:
-            raise refused(name)
-        reset = _opened.set(None)
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _opened.reset(reset)
-
-    return run_opened
+        return canonical(value)
+    except (TypeError, ValueError, RecursionError):
+        pass
+    if isinstance(value, dict):
+        return canonical([[str(key), _lasting_text(item)] for key, item in value.items()])
+    if isinstance(value, set | frozenset):
+        return canonical(sorted(map(_lasting_text, value)))
+    if isinstance(value, list | tuple):
+        return canonical([_lasting_text(item) for item in value])
+    if isinstance(value, BaseModel):
+        return canonical([type(value).__qualname__, _lasting_text(dict(value))])
+    return type(value).__qualname__ if type(value).__repr__ is object.__repr__ else repr(value)
 
 
 @cache
 def _guarded_class(cls: type[BaseTool]) -> type[BaseTool]:
     """The tool's class with the guard in front of it."""
     own: dict[str, Any] = {"__module__": cls.__module__, "__doc__": cls.__doc__}
-    if "func" not in cls.model_fields:  # a class with a `_run` of its own
+    has_function = "func" in cls.model_fields
+    own_arun = cls._arun if cls._arun not in (BaseTool._arun, Tool._arun, StructuredTool._arun) else None
+    if not has_function:  # a class with a `_run` of its own
 
         @wraps(cls._run)
         def _run(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
-            return _only_opened(self.name, partial(cls._run, self))(*args, **kwargs)
+            return only_opened(self.name, partial(run_either, cls, own_arun, self))(*args, **kwargs)
 
         own["_run"] = _run
+    elif cls._run not in (Tool._run, StructuredTool._run):  # it may call the function, which is guarded by itself
+
+        @wraps(cls._run)
+        def _run_around(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+            if opened_now.get() is None:
+                raise refused(self.name)
+            return cls._run(self, *args, **kwargs)
+
+        own["_run"] = _run_around
+    if own_arun is not None:
+
+        @wraps(own_arun)
+        async def _arun(self: BaseTool, *args: Any, **kwargs: Any) -> Any:
+            raise refused(self.name)  # runs are synchronous
+
+        own["_arun"] = _arun
     return type(f"Guarded{cls.__name__}", (Guard, cls), own)

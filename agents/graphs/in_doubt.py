@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 
+from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool
 
-from agents import questions
+from agents import ledger, questions
 from agents.arguments import schema_of
+from agents.graphs.results import dumped
 from agents.models import Interrupt, ToolCall
 from agents.run import Run
 from agents.terms import Terms, Verdict, declaration_of
 from agentsite.core.text import storable
 
 RULE = "outcome unknown"
+NOT_AGAIN = "It is not known whether this call happened. It is not run again, as the call that it was part of is not."
 RUNS = 1_000  # a round counts the call's runs from 0, and by this the times that one run is asked about once more
 
 
@@ -70,6 +73,26 @@ def inner_questions(run: Run, row: ToolCall) -> Iterator[Interrupt]:
         elif inner.doubtful or not declaration_of(tool).idempotent:
             yield question(run, inner, tool)
         yield from inner_questions(run, inner)
+
+
+def settle_inner(run: Run, row: ToolCall) -> None:
+    """Close the calls that were under way inside one that will not run again, each by what was said of it."""
+    for inner in ToolCall.objects.filter(task=run.task, outer=row.pk, status=ToolCall.Status.STARTED):
+        settle_inner(run, inner)
+        asked = questions.asked_before(run.task, inner.message_id, inner.tool_call_id, Interrupt.Kind.IN_DOUBT)
+        status, text = ToolCall.Status.FAILED, NOT_AGAIN
+        if asked is not None and asked.status == Interrupt.Status.RESPONDED:
+            status, text = ToolCall.Status.SUCCEEDED, asked.answer_message
+        elif asked is not None and asked.status == Interrupt.Status.REJECTED:
+            text = given_up(asked)
+        message = ToolMessage(storable(text), name=inner.tool, tool_call_id=inner.tool_call_id)
+        ledger.settle(run.attempt, inner, asked, status, dumped(message))
+
+
+def given_up(answer: Interrupt) -> str:
+    """Say to the model that nobody knows, and that it is not to be tried again."""
+    reason = f": {answer.answer_message}" if answer.answer_message else ""
+    return f"It is not known whether this call happened, and a person gave it up{reason}. Do not try it again."
 
 
 def _next_round(run: Run, row: ToolCall) -> int:

@@ -7,7 +7,6 @@ tool that calls it, and each of its calls has a row, an interrupt and an idempot
 
 import json
 import logging
-import uuid
 from dataclasses import replace
 from typing import NoReturn
 
@@ -18,7 +17,7 @@ from langgraph.types import Interrupt as GraphQuestion
 from agents import arguments, ledger, metrics, questions
 from agents.arguments import ArgumentError, Arguments
 from agents.graphs import bounds, in_doubt
-from agents.graphs.execution import CallRequest, Execution, InDoubt, enclosing_calls
+from agents.graphs.execution import CallRequest, Execution, InDoubt, outer_call
 from agents.graphs.results import Result, dumped
 from agents.models import Interrupt, ToolCall
 from agents.run import Run, RunFailure
@@ -56,7 +55,7 @@ def go_through(run: Run, request: CallRequest) -> Result:
     except Exception as error:
         raise run.ended_by(error) from error
     finally:
-        if _outer_call() is None:  # else the connection is that of the tool around it
+        if outer_call() is None:  # else the connection is that of the tool around it
             run.let_go()
 
 
@@ -117,8 +116,12 @@ class Passage(Execution):
         if asked.status == Answer.RESPONDED and asked.answered_by == "system":
             ledger.use(asked)  # the call ended after all and closed its row
             return self.stored(self.reread(row))
+        if inner := list(in_doubt.inner_questions(self.run, row)):
+            ledger.use(asked)
+            self.ask(*inner)  # what has happened is to be known of each, also where nothing runs again
+        in_doubt.settle_inner(self.run, row)
         happened = asked.status == Answer.RESPONDED
-        text = asked.answer_message if happened else _given_up(asked)
+        text = asked.answer_message if happened else in_doubt.given_up(asked)
         return self.settled(row, asked, text, ToolCall.Status.SUCCEEDED if happened else ToolCall.Status.FAILED)
 
     def doubted(self, row: ToolCall, asked: Interrupt) -> NoReturn:
@@ -129,6 +132,8 @@ class Passage(Execution):
         """Run a call in doubt once more with the same key, unless a rule denies it by now."""
         try:
             args = self.agreed_arguments(row.args_text, edited=self.was_edited())
+            if args is None and not row.reviewed:  # nobody was shown it; a release may have added a default
+                args = arguments.read(self.name, self.request.tool, row.args)
         except ArgumentError as error:
             if answer is None:
                 raise RunFailure(str(error)) from error
@@ -209,7 +214,7 @@ class Passage(Execution):
         """Describe the call for the ledger."""
         args_digest = questions.digest_of(self.run.task.pk, self.name, args.text, verdict_text)
         return ledger.Entry(
-            self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, _outer_call()
+            self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, outer_call()
         )
 
     def execute(self, row: ToolCall, args: Arguments) -> Result:
@@ -236,6 +241,7 @@ class Passage(Execution):
         What `interrupt()` returns goes by its order in the node: an answer that is left over would be taken for that of
         the next question, also for one that the tool itself asks.
         """
+        self.run.asked.append(self.name)
         raise GraphInterrupt(
             tuple(GraphQuestion(questions.payload(one), id=questions.graph_id(one)) for one in asked),
         )
@@ -282,13 +288,3 @@ class Passage(Execution):
         """Tell the model, and the audit log, that the policy does not let the call through."""
         ledger.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
         return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
-
-
-def _outer_call() -> uuid.UUID | None:
-    """The ledger row of the call inside which this one is made."""
-    return next((uuid.UUID(call.idempotency_key) for call in enclosing_calls()), None)
-
-
-def _given_up(answer: Interrupt) -> str:
-    reason = f": {answer.answer_message}" if answer.answer_message else ""
-    return f"It is not known whether this call happened, and a person gave it up{reason}. Do not try it again."
