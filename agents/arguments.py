@@ -118,13 +118,13 @@ def schema_of(tool: BaseTool | None) -> dict[str, Any]:
     return {key: value for key, value in storable(found).items() if key not in ("title", "description")}
 
 
-def kept_for_langchain(tool: BaseTool) -> list[str]:
-    """The names of arguments that never reach the tool's function: LangChain passes things of its own by them."""
+def kept_for_langchain(tool: BaseTool, args: Any) -> list[str]:
+    """The names of arguments that would not reach the tool's function: LangChain passes things of its own by them."""
     if "func" not in type(tool).model_fields:
         return []
     schema = _offered(tool)
-    found = schema.get("properties", {}) if isinstance(schema, dict) else schema.model_fields
-    return [name for name in ("config", "run_manager") if name in found]
+    passed = args if isinstance(schema, dict) else schema.model_fields  # a model's fields are passed by their defaults
+    return [name for name in ("config", "run_manager") if isinstance(passed, dict) and name in passed]
 
 
 def hidden_from_model(tool: BaseTool) -> frozenset[str]:
@@ -198,7 +198,10 @@ def _key(found: BaseModel, name: str) -> str:
 
 
 def _in_order(value: Any, dumped: Any) -> Any:
-    """The dumped value with its sets in one order: theirs differs from process to process."""
+    """The dumped value as it is read again: its fields by their aliases, its sets in one order.
+
+    Theirs differs from process to process.
+    """
     if isinstance(value, set | frozenset) and isinstance(dumped, list):
         return sorted(dumped, key=canonical)
     if isinstance(value, list | tuple) and isinstance(dumped, list) and len(value) == len(dumped):
@@ -206,7 +209,7 @@ def _in_order(value: Any, dumped: Any) -> Any:
     if isinstance(value, dict) and isinstance(dumped, dict) and len(value) == len(dumped):
         return {key: _in_order(*pair) for key, *pair in zip(dumped, value.values(), dumped.values(), strict=True)}
     if isinstance(value, BaseModel) and isinstance(dumped, dict):
-        return {key: _in_order(getattr(value, key, None), item) for key, item in dumped.items()}
+        return {_key(value, key): _in_order(getattr(value, key, None), item) for key, item in dumped.items()}
     return dumped
 
 

@@ -89,6 +89,14 @@ class Renamed(BaseModel):
     amount: int = Field(validation_alias="amountIn")
 
 
+class Address(BaseModel):
+    house: int = Field(alias="houseNumber")
+
+
+class Nested(BaseModel):
+    address: Address
+
+
 class Parsed(BaseModel):
     items: Json[list[int]]
 
@@ -127,6 +135,6 @@ def _tool(schema: type[BaseModel], free: bool) -> BaseTool:
 
 _SCHEMAS = (
     *(Percentage, Cents, Prefixed, Hashed, Taxed, Secret, Rounded, Worded, Excluded, Computed, Aliased, Renamed),
-    *(Parsed, Numbered, Tagged, Split),
+    *(Nested, Parsed, Numbered, Tagged, Split),
 )
 globals().update({tool.name: tool for schema in _SCHEMAS for free in (True, False) for tool in [_tool(schema, free)]})

@@ -136,7 +136,8 @@ def _request(
         args=args,
         perform=perform,
         said=site.said,
-        malformed=call_site.malformed(site.message, tool_call_id) or not_passed(tool.name, kept_for_langchain(tool)),
+        malformed=call_site.malformed(site.message, tool_call_id)
+        or not_passed(tool.name, kept_for_langchain(tool, args)),
         messages=site.messages,
         answers=tool_call_id or "",
     )

@@ -23,6 +23,7 @@ TOLD = {
     "computed": ('{"amount": 4}', {"amount": 4}, "amount=4"),
     "aliased": ('{"amountIn": 4}', {"amountIn": 4}, "amount=4"),
     "renamed": ('{"amountIn": 4}', {"amountIn": 4}, "amount=4"),
+    "nested": ('{"address": {"houseNumber": 4}}', {"address": {"houseNumber": 4}}, "address=house=4"),
     "parsed": ('{"items": "[1, 2]"}', {"items": "[1,2]"}, "items=[1, 2]"),
     "tagged": ('{"tags": ["b", "a"], "price": 2}', {"tags": ["a", "b"], "price": "2"}, "tags=['a', 'b'] price=2"),
     "split": ('{"names": "a,b"}', {"names": ["a", "b"]}, "names=['a', 'b']"),
