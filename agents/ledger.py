@@ -16,6 +16,7 @@ from agentsite.core.clock import Now
 logger = logging.getLogger(__name__)
 
 ADMIT = "reviews.rules.admit"  # plugged in by their paths: reviews stand above agents
+GIVE_BACK = "reviews.rules.give_back"
 DENIED = "reviews.audit.denied"
 NODE = "node:"  # begins what stands for the message's id of a call that no message of ours asks for
 
@@ -172,7 +173,11 @@ def take_back(row: ToolCall) -> None:
     An earlier one, after which a person said "run it again", may have: then the row stays.
     """
     if row.runs == 1:
-        _started(row).delete()
+        with transaction.atomic():
+            taken_back, _ = _started(row).delete()
+            if taken_back and not row.reviewed:
+                give_back: Callable[[ToolCall], None] = import_string(GIVE_BACK)
+                give_back(row)
     else:
         _started(row).update(runs=F("runs") - 1)
 

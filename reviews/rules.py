@@ -80,6 +80,13 @@ def admit(row: ToolCall, rule_id: int) -> bool:
     return True
 
 
+def give_back(row: ToolCall) -> None:
+    """Count one use less of the allow that let this call through: it is taken back, and will be let through again."""
+    entry = AuditEntry.objects.filter(object_id=str(row.pk), verb=Verb.LET_THROUGH).order_by("-pk").first()
+    if entry is not None and entry.rule is not None:
+        PolicyRule.objects.filter(pk=entry.rule, uses__gt=0).update(uses=F("uses") - 1)
+
+
 def may_allow_always(review: Interrupt, principal: User) -> bool:
     """Whether `allow_always` would take this principal's word on this review, once it has been approved."""
     if review.kind != Interrupt.Kind.TOOL_CALL or not principal.has_perm(ADD):

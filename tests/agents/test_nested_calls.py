@@ -11,6 +11,7 @@ from agents.graphs import call_site
 from agents.graphs.opening import Refused
 from agents.models import Interrupt, Task, ToolCall
 from agentsite.core.text import canonical
+from reviews.models import PolicyRule
 from reviews.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
@@ -163,3 +164,15 @@ def test_two_calls_in_doubt_can_be_decided_in_any_order(
     assert calls() == ["charge_and_crash 3"] * (2 if again_ else 1)
     status = {"accept": "succeeded" if again_ else "failed", "response": "succeeded", "reject": "failed"}
     assert ToolCall.objects.get(tool="charge_and_crash").status == status[inner]
+
+
+def test_a_use_of_a_rule_is_counted_once_for_a_call_that_waits_for_one_inside_it(
+    using: Any, reviewer: Any, work: Any
+) -> None:
+    rule = PolicyRule.objects.create(name="once", effect="allow", tool="delegate_reviewed", use_limit=1)
+    task = using("tests.odd_graphs.bare_agent", to("delegate_reviewed", THREE))
+    assert open_review(task).tool == "charge"
+    decide(open_review(task).pk, reviewer, Choice("accept"))
+    work()
+    assert "charged 3" in answer_of(task)
+    assert PolicyRule.objects.get(pk=rule.pk).uses == 1

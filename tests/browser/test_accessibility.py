@@ -9,7 +9,7 @@ from django.contrib.auth.models import Group, User
 from django.urls import reverse
 from django_celery_results.models import TaskResult
 
-from agents.models import Interrupt, WorkerProcess
+from agents.models import Interrupt, Pause, WorkerProcess
 from agentsite.accounts import create_key, create_second_factor
 from agentsite.notices.models import Delivery, Endpoint, Subscription
 from memory import writing
@@ -114,6 +114,7 @@ def everything(reviewer: User, invoke: Any, work: Any) -> None:
     Group.objects.create(name="finance")
     TaskResult.objects.create(task_id="1", status="FAILURE", task_name="agents.jobs.run")
     WorkerProcess.objects.create(name="host:1")
+    Pause.objects.create(scope="tool", value="send_email", reason="the mail server moves", by=reviewer, by_name="rita")
     Subscription.objects.create(user=reviewer)
     endpoint = Endpoint.objects.create(name="shop", url="https://shop.example/", active=False)
     Delivery.objects.create(event="task.completed", object_id=task.pk, task=task, endpoint=endpoint, body="{}")
