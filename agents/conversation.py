@@ -10,9 +10,8 @@ from agents import effects, fitting
 from agents.compatible import returned
 from agents.graphs import answers
 from agents.models import Status, Task
+from agents.task_results import RETURNED
 from agentsite.core.text import storable
-
-RETURNED = "returned"  # key of a task's result
 
 WireMessage = dict[str, Any]
 
@@ -46,11 +45,6 @@ def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, 
     own = {message["id"] for message in wire}
     records = returned.of_task([message for message in messages if message.id in own])
     return {"messages": wire, **({RETURNED: records} if records else {})}
-
-
-def shown(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a task's result as clients see it: what only endpoints need again may be the model's thoughts."""
-    return {key: value for key, value in result.items() if key != RETURNED} if result else result
 
 
 def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from django.db.models import Count, Max
 
-from agents import conversation
+from agents import task_results
 from agents.models import ACTIVE, FINAL, Interrupt, Pause, Session, Status, Task
 
 
@@ -87,7 +87,7 @@ def task(
             "status": row.wire_status,
             "timestamp": updated,
             "message": message,
-            "result": conversation.shown(row.result),
+            "result": task_results.shown(row.result),
             "interrupt_data": interrupts[0] if interrupts else None,
             "interrupts": interrupts,
         }

@@ -15,6 +15,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         {"name": "sessions", "description": "Conversations: tasks in order, with their messages."},
         {"name": "memory", "description": "Long-term facts about a user."},
         {"name": "reviews", "description": "Tool calls that wait for a person."},
+        {"name": "pauses", "description": "The kill switch: what keeps work from being started."},
         {"name": "system", "description": "The service as a whole."},
     ],
     "AUTHENTICATION_WHITELIST": ["agentsite.core.authentication.ApiKeyAuthentication"],

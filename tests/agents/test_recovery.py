@@ -354,9 +354,9 @@ def test_a_call_that_ends_before_its_doubt_is_stored_leaves_no_question(
     row, pause = ToolCall.objects.get(), lifecycle.pause
     lapse_all()
 
-    def late(attempt: Attempt, asking: Any) -> str:
+    def late(attempt: Attempt, *asking: Any) -> str:
         ledger.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged 3", "status": "success"}))
-        return pause(attempt, asking)
+        return pause(attempt, *asking)
 
     monkeypatch.setattr(lifecycle, "pause", late)
     work()

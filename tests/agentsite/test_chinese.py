@@ -13,7 +13,7 @@ from django.test import Client
 from django_celery_results.models import TaskResult
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from agents.models import Interrupt, Task, ToolCall, WorkerProcess
+from agents.models import Interrupt, Pause, Task, ToolCall, WorkerProcess
 from agents.terms import Terms, Verdict
 from agentsite import dashboard
 from agentsite.accounts import create_key, create_second_factor
@@ -89,6 +89,7 @@ def everything(story: Any, reviewer: User) -> None:
     TaskResult.objects.create(task_id="1", status="FAILURE", content_type="1", content_encoding="1", **texts)
     PolicyRule.objects.create(name="1", effect="deny")
     WorkerProcess.objects.create(name="1")
+    Pause.objects.create(scope="tool", value="1", reason="邮件服务器搬家", by=reviewer, by_name="rita")
     endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)
     Endpoint.objects.update(secret="1")
     Subscription.objects.create(user=reviewer)

@@ -183,4 +183,5 @@ def shown_in_other_words(model: type[Model]) -> set[str]:
         "AuditEntry": {"outcome", "kind"},
         "ToolCall": {"doubtful", "reviewed"},
         "Delivery": {"endpoint"},
+        "Pause": {"scope"},
     }.get(model.__name__, set())

@@ -145,7 +145,7 @@ class TestTimeZone:
 
     def test_it_costs_no_query(self, desk: Client, reviewer: User, django_assert_max_num_queries: Any) -> None:
         Preferences.objects.create(user=reviewer, time_zone="Asia/Shanghai")
-        with django_assert_max_num_queries(4) as asked:  # session, user with preferences, rights, open reviews
+        with django_assert_max_num_queries(5) as asked:  # session, user with preferences, rights, open reviews, pauses
             desk.get("/admin/password_change/")
         assert not [row["sql"] for row in asked.captured_queries if row["sql"].startswith('SELECT "core_preferences"')]
 

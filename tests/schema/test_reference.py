@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 
 from agentsite import reference
 from agentsite.accounts import create_key
+from tests.conftest import grant
 from tests.schema import server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -57,6 +58,7 @@ def test_the_examples_stand_in_the_page_in_the_order_in_which_they_work() -> Non
 
 def test_the_examples_work_as_pasted_and_answer_what_the_schema_says(service: User, work: Any) -> None:
     schema = SchemaGenerator().get_schema(request=None, public=True)
+    grant(service, "agents.pause_work")
     variables = {"KEY": create_key(service, "docs"), "PATH": "/usr/bin:/bin"}
     with server.running() as url:
         for example in reference.examples():
