@@ -18,6 +18,7 @@ from agents.heartbeat import Heart
 from agents.models import Attempt, Interrupt, Task
 from agentsite import celery_app
 from agentsite.accounts import create_key
+from agentsite.core.database import limit_waits
 from reviews import append_only
 from tests.helpers import noting, open_review
 from tests.oracle import Crash
@@ -78,6 +79,7 @@ def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
     settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
     registry.agent.cache_clear()
     registry.graph.cache_clear()
+    limit_waits(None)  # that of a request, which an import of wsgi sets: beside other runs a statement may take longer
 
 
 @pytest.fixture(autouse=True)
