@@ -30,7 +30,7 @@ def parts(host: str, port: int, model_port: int | None) -> list[Part]:
     for number in range(1, settings.WORKER_PROCESSES + 1):
         worker = [python, "-m", "celery", "--quiet", "-A", "agentsite", "worker", "--loglevel", "INFO"]
         # The port tells apart the workers of two copies of the service that share a broker.
-        worker += ["-n", f"worker{number}-{port}@%h", "--without-gossip", "--without-mingle"]
+        worker += ["-n", f"worker{number}-{port}@%h"]
         name = "worker" if settings.WORKER_PROCESSES == 1 else f"worker{number}"
         made.append(Part(name, worker, ready_mark=WORKER_READY))
     if model_port is not None:

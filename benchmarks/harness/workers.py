@@ -91,7 +91,7 @@ class Workers:
     def _start(self) -> "subprocess.Popen[bytes]":
         self._number += 1
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "agentsite", "worker"]
-        command += ["-c", str(self.size), "-n", f"chaos{self._number}@%h", "--without-gossip", "--without-mingle"]
+        command += ["-c", str(self.size), "-n", f"chaos{self._number}@%h"]
         # By the setting: Celery's own `-P prefork` does not override one.
         environment = os.environ | {"WORKER_POOL": self.pool}
         with open(self.folder / "workers.log", "ab") as log:

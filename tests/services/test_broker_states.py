@@ -100,8 +100,7 @@ def test_whatever_it_answers_ends_no_worker(invoke: Any, workers: Any, proxy: Pr
     for what, text in ANSWERS.items():
         before = tries(workers)
         proxy.answer(text)
-        # The client tries a server that is loading again by itself, with pauses that grow, before it tells the worker.
-        until(lambda before=before: tries(workers) > before, 180)  # type: ignore[misc]
+        until(lambda before=before: tries(workers) > before, 60)  # type: ignore[misc]
         assert worker.poll() is None, (what, workers.log())
         proxy.forward()
     assert "42" in answer_of(ended(invoke("multiply 6 by 7")))
