@@ -17,9 +17,9 @@ logger = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)  # at each loss of the connection, a page long
 
 PAUSE = 1.0  # seconds between two tries where the broker answers, but refuses
-# Whether a worker lives is known from its row. Celery sends its own news of it in the loop; while the broker refuses,
-# it tries again there without a word, with pauses of up to half a minute, in which no job is taken.
-ALONE = {"without_heartbeat": True, "without_gossip": True, "without_mingle": True}
+# Celery publishes its event heartbeat in the loop that takes jobs, and retries there without logging: while the broker
+# refuses, and for up to half a minute afterwards, no job is taken. `WorkerProcess` rows show which workers are alive.
+WITHOUT_EVENTS = {"without_heartbeat": True, "without_gossip": True, "without_mingle": True}
 STEADY = 2.0  # seconds without an error after which a loop listens: BRPOP is answered after one
 
 
@@ -32,7 +32,7 @@ class Consumer(consumer.Consumer):
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
         self._steady_at = math.inf  # on the monotonic clock
-        super().__init__(*args, worker_options={**(worker_options or {}), **ALONE}, **kwargs)
+        super().__init__(*args, worker_options={**(worker_options or {}), **WITHOUT_EVENTS}, **kwargs)
         self.channel_errors = (Exception,)
 
     def ensure_connected(self, conn: Any) -> Any:

@@ -131,7 +131,7 @@ class ToolFilter(SimpleListFilter):
             found = visible_to(request).exclude(tool="").order_by("tool").values_list("tool", flat=True)
             names = list(found.distinct()[:100])
             cache.set(key, names, TOOLS_CACHED)
-        asked = {self.value()} - {None, "", *names}  # a tool that came since, or one that there is not
+        asked = {self.value()} - {None, "", *names}  # Django ignores a filter that has no choices
         return [(name, visible(name)) for name in (*names, *asked)]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:

@@ -1,6 +1,7 @@
 """How a worker comes back to the broker."""
 
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -38,6 +39,23 @@ def seconds_until_connected(kind: Any, failures: int, monkeypatch: Any) -> float
 
 def test_workers_use_it() -> None:
     assert f"{Consumer.__module__}:{Consumer.__name__}" == settings.CELERY_WORKER_CONSUMER
+
+
+def steps_of(kind: Any, **given: bool) -> set[str]:
+    """The parts of Celery's consumer that run in a worker started with these options."""
+    app = Celery("elsewhere", broker="redis://127.0.0.1:9", set_as_current=False)
+    pool, worker = SimpleNamespace(num_processes=1, is_green=False), SimpleNamespace(use_eventloop=False)
+    made = kind(lambda request: None, app=app, pool=pool, controller=worker, worker_options=given)
+    return {type(step).__name__ for step in made.steps}
+
+
+@pytest.mark.parametrize("given", [{}, {"without_heartbeat": False, "without_gossip": False, "without_mingle": False}])
+def test_it_publishes_no_events_whatever_the_command_says(given: dict[str, bool]) -> None:
+    assert steps_of(Consumer, **given).isdisjoint({"Heart", "Gossip", "Mingle"})
+
+
+def test_control_celerys_own_publishes_them() -> None:
+    assert steps_of(CelerysOwn) >= {"Heart", "Gossip", "Mingle"}
 
 
 def test_it_never_pauses_for_more_than_a_second(monkeypatch: Any) -> None:
