@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import Q
 
 from agents.models import WorkerProcess
+from agentsite import celery_app
 
 ROOT = Path(__file__).parent.parent.parent
 FAST = {
@@ -118,6 +119,7 @@ def workers(transactional_db: Any, oracle: None, settings: Any, tmp_path: Path) 
         "AGENT_TOOLS": "tests.oracle",
         "PYTHONPATH": str(ROOT),
     }
+    celery_app.control.purge()  # a job of an earlier test would set off a failpoint before the worker is ready
     made = Workers(env, tmp_path)
     yield made
     made.end()
