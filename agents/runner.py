@@ -44,7 +44,7 @@ class Finished:
 class Paused:
     """The graph asked these questions; none is stored yet."""
 
-    questions: list[Interrupt] = field(default_factory=list)
+    asked: list[Interrupt] = field(default_factory=list)
     held_tool: str = ""  # a call beside them that is paused
 
 

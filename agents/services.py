@@ -156,11 +156,11 @@ def unfinished() -> QuerySet[Task, Any]:
 
 def _require_few(user_id: str, principal: User) -> None:
     """Not exact: requests of other sessions that come at the same moment don't see each other's tasks."""
-    for owner, tasks, limit in (
+    for owner, found, limit in (
         (f"The user {user_id!r}", unfinished().filter(user_id=user_id), settings.TASKS_IN_FLIGHT_PER_USER),
         ("This principal", unfinished().filter(submitted_by=principal), settings.TASKS_IN_FLIGHT_PER_PRINCIPAL),
     ):
-        if limit and tasks[:limit].count() >= limit:
+        if limit and found[:limit].count() >= limit:
             raise TooManyTasks(f"{owner} has {limit} or more unfinished tasks.", retry_after=RETRY_AFTER)
 
 
@@ -291,8 +291,8 @@ def cancel(task: Task) -> Task:
 def find_task(user_id: str, session_id: str, task_id: str) -> Task:
     """The task of these ids. Raises NotFound."""
     try:
-        tasks = pauses.marked(Task.objects.select_related("session"))
-        task: Task = tasks.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)
+        found = pauses.marked(Task.objects.select_related("session"))
+        task: Task = found.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)
         return task
     except Task.DoesNotExist as error:
         raise NotFound(lifecycle.NO_TASK) from error

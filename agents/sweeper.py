@@ -112,19 +112,19 @@ def republish_oldest() -> int:
 
 
 def _published_before(seconds: float) -> QuerySet[Task]:
-    tasks = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
-    return pauses.free(tasks).order_by("published_at")[:BATCH]
+    found = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
+    return pauses.free(found).order_by("published_at")[:BATCH]
 
 
-def _republished(tasks: Iterable[Task]) -> int:
-    return each(takewhile(lambda _: queue.is_taking(), tasks), lifecycle.republish)
+def _republished(found: Iterable[Task]) -> int:
+    return each(takewhile(lambda _: queue.is_taking(), found), lifecycle.republish)
 
 
 def wake_answered() -> int:
     """Interrupted tasks with an answer that nobody has used."""
     unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
-    tasks = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
-    return each(tasks[:BATCH], lifecycle.wake)
+    found = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
+    return each(found[:BATCH], lifecycle.wake)
 
 
 def wake_held() -> int:
@@ -148,9 +148,9 @@ def expire_reviews() -> int:
 
 def forget_checkpoints() -> int:
     """Checkpoints of tasks that have ended."""
-    tasks = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
-    threads.forget(tasks)
-    return len(tasks)
+    found = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
+    threads.forget(found)
+    return len(found)
 
 
 def clear_broker_folder() -> int:

@@ -25,7 +25,7 @@ from agents import services
 from agents.models import FINAL, IdempotencyKey, Session, Task
 from agentsite.core.models import ApiKey, Preferences
 from agentsite.notices.models import Delivery, Subscription
-from memory import writing
+from memory import writing as memories
 from memory.models import Memory
 from reviews import pauses, rules
 from reviews.models import Decision
@@ -81,7 +81,7 @@ def erase(user_id: str, *, account: bool = False) -> None:
         _forget_names(rows)
     for _ in services.delete_sessions_of(user_id):
         pass
-    writing.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
+    memories.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
     rules.made_for(user_id).delete()  # the audit log keeps their ids
     pauses.erase(user_id)
     IdempotencyKey.objects.filter(principal__username=user_id).delete()

@@ -108,12 +108,12 @@ def without_guards() -> Iterator[None]:
 def cpu_of(runs: int, client: User) -> float:
     """Seconds of CPU of this process for so many runs; submitting is not among it."""
     submission = services.Submission(query=QUERY, user_id="ann")
-    tasks = [services.submit(submission, client) for _ in range(runs)]
+    found = [services.submit(submission, client) for _ in range(runs)]
     before = time.process_time()
-    for task in tasks:
+    for task in found:
         jobs.run(str(task.pk))
     spent = time.process_time() - before
-    ended = Task.objects.filter(pk__in=[task.pk for task in tasks], status=Status.COMPLETED)
+    ended = Task.objects.filter(pk__in=[task.pk for task in found], status=Status.COMPLETED)
     answers = sum("42" in str(task.result) and "6" in str(task.result) for task in ended)
     if answers != runs:
         raise SystemExit(f"only {answers} of {runs} runs gave the right answer")

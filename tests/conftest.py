@@ -46,9 +46,9 @@ def _quick_to_empty(django_db_setup: None) -> Iterator[None]:
 def empty_tables() -> None:
     """Empty every table of a model but those that `migrate` fills."""
     kept = {ContentType._meta.db_table, Permission._meta.db_table}
-    tables = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
+    names = sorted({*connection.introspection.django_table_names(only_existing=True, include_views=False)} - kept)
     with transaction.atomic(), connection.cursor() as cursor:  # keys to other tables are checked at its end
-        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in tables))
+        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT 1 FROM {name})" for name in names))
         filled = [name for (name,) in cursor.fetchall()]
         guarded = append_only.TABLE in filled
         if guarded:
@@ -263,7 +263,7 @@ def lapse_all() -> None:
 
 
 @pytest.fixture
-def broker(monkeypatch: Any, settings: Any) -> Iterator[Callable[[int], None]]:
+def real_broker(monkeypatch: Any, settings: Any) -> Iterator[Callable[[int], None]]:
     """Publish for real, to the Redis that is said to be on this port."""
     monkeypatch.undo()
 

@@ -23,26 +23,26 @@ def accepted_within(api: Any, seconds: float) -> Task:
     return Task.objects.get()
 
 
-def test_with_the_broker_away_it_is_a_202(api: Any, broker: Any) -> None:
-    broker(9)
+def test_with_the_broker_away_it_is_a_202(api: Any, real_broker: Any) -> None:
+    real_broker(9)
     assert accepted_within(api, 3).status == "pending"
 
 
-def test_with_a_broker_that_accepts_and_never_answers_too(api: Any, broker: Any) -> None:
+def test_with_a_broker_that_accepts_and_never_answers_too(api: Any, real_broker: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        broker(deaf.getsockname()[1])
+        real_broker(deaf.getsockname()[1])
         assert accepted_within(api, 15).status == "pending"
 
 
-def test_publishing_never_raises(broker: Any) -> None:
-    broker(9)
+def test_publishing_never_raises(real_broker: Any) -> None:
+    real_broker(9)
     assert not queue.publish(Task().pk)
 
 
 def test_a_job_that_the_broker_did_not_take_is_published_by_the_next_sweep(
-    api: Any, broker: Any, monkeypatch: Any
+    api: Any, real_broker: Any, monkeypatch: Any
 ) -> None:
-    broker(9)
+    real_broker(9)
     task = accepted_within(api, 3)
     sweeper.sweep()  # still away
     taken: list[Any] = []
@@ -53,8 +53,8 @@ def test_a_job_that_the_broker_did_not_take_is_published_by_the_next_sweep(
     assert taken == [task.pk]
 
 
-def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, broker: Any, caplog: Any) -> None:
-    broker(9)
+def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, real_broker: Any, caplog: Any) -> None:
+    real_broker(9)
     for number in range(5):
         api.post("/agent/invoke", BODY | {"session_id": f"s{number}"})
     caplog.clear()
@@ -66,9 +66,9 @@ def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, broker: Any, cap
 
 
 def test_a_broker_that_did_not_take_the_job_of_one_duty_is_not_asked_by_the_next(
-    api: Any, broker: Any, monkeypatch: Any
+    api: Any, real_broker: Any, monkeypatch: Any
 ) -> None:
-    broker(9)
+    real_broker(9)
     task = accepted_within(api, 3)
     lifecycle.claim(task.pk, "dead")
     api.post("/agent/invoke", BODY | {"session_id": "s2"})
@@ -77,17 +77,17 @@ def test_a_broker_that_did_not_take_the_job_of_one_duty_is_not_asked_by_the_next
     assert sweeper.sweep()["lapse_leases"] == 1
 
 
-def test_while_it_is_away_sweeps_come_sooner(api: Any, broker: Any) -> None:
-    broker(9)
+def test_while_it_is_away_sweeps_come_sooner(api: Any, real_broker: Any) -> None:
+    real_broker(9)
     accepted_within(api, 3)
     sweeper.sweep_if_due()
     due = Chore.objects.annotate(left=F("due_at") - sweeper.Now()).get(name=sweeper.SWEEP)
     assert 4 < due.left.total_seconds() <= 7.5
 
 
-def test_after_a_deaf_broker_has_cost_its_time_the_next_requests_do_not_wait(api: Any, broker: Any) -> None:
+def test_after_a_deaf_broker_has_cost_its_time_the_next_requests_do_not_wait(api: Any, real_broker: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as deaf:
-        broker(deaf.getsockname()[1])
+        real_broker(deaf.getsockname()[1])
         accepted_within(api, 15)
         started = time.monotonic()
         assert not queue.publish(Task().pk)

@@ -333,12 +333,12 @@ def test_7_two_reviewers_at_once_decide_once(invoke: Any, work: Any, reviewer: A
 
 
 def test_7_siblings_decided_at_once_leave_no_task_behind(invoke: Any, work: Any, api: Any, service: Any) -> None:
-    tasks = [invoke("book the Ritz for 2 nights and book the Savoy for 1 night", session=f"s{n}") for n in range(5)]
+    found = [invoke("book the Ritz for 2 nights and book the Savoy for 1 night", session=f"s{n}") for n in range(5)]
     work()
     open_ = list(Interrupt.objects.values_list("pk", flat=True))
     in_threads(len(open_), lambda number: decide(open_[number], service, Choice("accept")))
     work()
-    assert {again(task).status for task in tasks} == {"completed"}
+    assert {again(task).status for task in found} == {"completed"}
     assert ToolCall.objects.filter(runs=1, status="succeeded").count() == 10
 
 

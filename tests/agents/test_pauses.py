@@ -260,13 +260,13 @@ def test_the_sweeper_publishes_what_a_process_that_died_while_it_resumed_did_not
     invoke: Any, work: Any, published: list[Any]
 ) -> None:
     row = pause()
-    tasks = [invoke("multiply 6 by 7", session=f"s{number}") for number in range(3)]
+    waiting = [invoke("multiply 6 by 7", session=f"s{number}") for number in range(3)]
     work()
     Pause.objects.filter(pk=row.pk).update(lifted_at=row.created_at)
     Task.objects.update(published_at="2020-01-02T00:00:00Z")
     assert sweeper.sweep()["republish_lost"] == 3
     work()
-    assert all("42" in answer_of(task) for task in tasks)
+    assert all("42" in answer_of(task) for task in waiting)
 
 
 def test_a_hundred_waiting_tasks_go_on_each_once(invoke: Any, work: Any, published: list[Any]) -> None:

@@ -45,19 +45,19 @@ def other_session() -> Any:
 def test_one_bad_row_does_not_keep_the_others_waiting(
     invoke: Any, work: Any, published: Any, monkeypatch: Any, error: type[Exception]
 ) -> None:
-    tasks = [invoke("multiply 6 by 7", session=f"s{n}") for n in range(3)]
-    for task in tasks:
+    found = [invoke("multiply 6 by 7", session=f"s{n}") for n in range(3)]
+    for task in found:
         lifecycle.claim(task.pk, "dead")
     newest = threads.newest
 
     def broken_for_the_first(pk: Any) -> str:
-        if pk == tasks[0].pk:
+        if pk == found[0].pk:
             raise error("unreadable")
         return newest(pk)
 
     monkeypatch.setattr(threads, "newest", broken_for_the_first)
     lapse_all()
-    assert [again(task).status for task in tasks] == ["running", "pending", "pending"]
+    assert [again(task).status for task in found] == ["running", "pending", "pending"]
 
 
 def test_a_checkpoint_that_can_not_be_read_is_an_error_and_no_endless_loop(
@@ -304,15 +304,15 @@ def test_a_lock_that_a_chore_waits_for_costs_nobody_the_lease(invoke: Any, setti
 @pytest.mark.usefixtures("only_postgres")
 @pytest.mark.parametrize("table", ["attempt", "task", "session"])
 def test_who_stands_still_with_a_lock_keeps_the_sweeper_from_nobody_else(invoke: Any, table: str) -> None:
-    tasks = [invoke("multiply 6 by 7", session=name) for name in ("locked", "other")]
-    for task in tasks:
+    found = [invoke("multiply 6 by 7", session=name) for name in ("locked", "other")]
+    for task in found:
         lifecycle.claim(task.pk, "dead")
     Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
-    key = {"attempt": Attempt.objects.get(task=tasks[0]).pk, "task": tasks[0].pk, "session": tasks[0].session_id}
+    key = {"attempt": Attempt.objects.get(task=found[0]).pk, "task": found[0].pk, "session": found[0].session_id}
     with other_session() as session:
         session.execute(f"SELECT 1 FROM agents_{table} WHERE id = %s FOR NO KEY UPDATE", (key[table],))
         assert sweeper.lapse_leases() == 1
-        assert [again(task).status for task in tasks] == ["running", "pending"]
+        assert [again(task).status for task in found] == ["running", "pending"]
         session.rollback()
     assert sweeper.lapse_leases() == 1
 

@@ -40,8 +40,8 @@ class Machine(RuleBasedStateMachine):
 
     @rule(target=attempts, place=st.integers(0, 5))
     def claim(self, place: int) -> Any:
-        tasks = list(Task.objects.filter(status=Status.PENDING).order_by(*ORDER))
-        attempt = lifecycle.claim(tasks[place % len(tasks)].pk, "w") if tasks else None
+        found = list(Task.objects.filter(status=Status.PENDING).order_by(*ORDER))
+        attempt = lifecycle.claim(found[place % len(found)].pk, "w") if found else None
         return multiple() if attempt is None else attempt
 
     @rule(attempt=attempts, count=st.integers(1, 2))
@@ -82,15 +82,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule(place=st.integers(0, 5))
     def cancel(self, place: int) -> None:
-        tasks = list(Task.objects.order_by(*ORDER))
-        if tasks:
-            lifecycle.cancel(tasks[place % len(tasks)])
+        found = list(Task.objects.order_by(*ORDER))
+        if found:
+            lifecycle.cancel(found[place % len(found)])
 
     @rule(place=st.integers(0, 5))
     def delete(self, place: int) -> None:
-        tasks = list(Task.objects.select_related("session").order_by(*ORDER))
-        if tasks:
-            task = tasks[place % len(tasks)]
+        found = list(Task.objects.select_related("session").order_by(*ORDER))
+        if found:
+            task = found[place % len(found)]
             services.delete_task(task.session.user_id, task.session.session_id, task.task_id)
             self.ended.pop(task.pk, None)
 

@@ -20,7 +20,7 @@ from agentsite.accounts import create_key, create_second_factor
 from agentsite.core.models import ApiKey
 from agentsite.notices.models import Delivery, Endpoint, Subscription
 from agentsite.notices.webhooks import GONE_NOTE
-from memory import writing
+from memory import writing as memories
 from memory.models import Memory
 from reviews import claims, services
 from reviews.conditions import OPERATORS
@@ -83,7 +83,7 @@ def everything(story: Any, reviewer: User) -> None:
     create_second_factor(reviewer)
     create_key(reviewer, "1")
     ApiKey.objects.update(prefix="1")
-    writing.add("ann", "喜欢安静", source=Memory.Source.API, trusted=False)
+    memories.add("ann", "喜欢安静", source=Memory.Source.API, trusted=False)
     Group.objects.create(name="1")
     texts = dict.fromkeys(("task_name", "worker", "task_args", "task_kwargs", "result", "traceback", "meta"), "1")
     TaskResult.objects.create(task_id="1", status="FAILURE", content_type="1", content_encoding="1", **texts)

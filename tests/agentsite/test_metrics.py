@@ -202,13 +202,13 @@ def test_the_number_of_queries_does_not_grow(scrape: Any) -> None:
 
     few = queries()
     for status in ("queued", "pending", "running", "interrupted", "completed", "error", "cancelled"):
-        tasks = many(30, status)
+        waiting = many(30, status)
         Interrupt.objects.bulk_create(
             Interrupt(task=t, kind="in_doubt", tool=f"t{n}", graph_id="g", args_text="{}", verdict_text="{}")
-            for n, t in enumerate(tasks)
+            for n, t in enumerate(waiting)
         )
         ToolCall.objects.bulk_create(
-            ToolCall(task=t, message_id="m", tool_call_id="c", tool="t", args_text="{}") for t in tasks
+            ToolCall(task=t, message_id="m", tool_call_id="c", tool="t", args_text="{}") for t in waiting
         )
     for number in range(50):
         metrics.count(metrics.TOOL_CALLS, f"t{number}", "succeeded")

@@ -55,8 +55,8 @@ def test_the_surroundings_are_for_those_who_may_see_the_system(ann: Any, bob: An
     assert {"broker": "reachable", "last_heartbeat": None, "oldest_pending_seconds": None}.items() <= seen.items()
 
 
-def test_a_broker_that_is_away_is_told_and_changes_nothing(ann: Any, broker: Any) -> None:
-    broker(9)
+def test_a_broker_that_is_away_is_told_and_changes_nothing(ann: Any, real_broker: Any) -> None:
+    real_broker(9)
     response = ready(grant(ann, "agents.view_system"))
     assert (response.status_code, response.json()["broker"]) == (200, "unreachable")
 
