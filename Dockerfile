@@ -38,7 +38,7 @@ VOLUME /data
 EXPOSE 8000
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=5s --start-period=20s --retries=3 \
-    CMD ["python", "-P", "agentsite/healthcheck.py", "web"]
+    CMD ["python", "-P", "agentsite/server/healthcheck.py", "web"]
 # WEB_CONCURRENCY, which gunicorn reads by itself, says how many processes. /dev/shm: its heartbeat files want memory.
-CMD ["gunicorn", "agentsite.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "agentsite.web_worker.Worker", "--threads", "8", \
+CMD ["gunicorn", "agentsite.wsgi", "--bind", "0.0.0.0:8000", "--worker-class", "agentsite.server.gunicorn_worker.Worker", "--threads", "8", \
      "--graceful-timeout", "30", "--keep-alive", "75", "--worker-tmp-dir", "/dev/shm", "--no-control-socket"]

@@ -22,7 +22,7 @@ run: $(VENV)/.installed ## Set up and run the whole service on this machine (POR
 
 # Data of its own, whatever the environment says of other data: the demo never gets among what is real.
 demo: $(VENV)/.installed ## The same with a full desk to look at, on data of its own in var/demo (PORT=8000)
-	@$(WITH_DEBUG); unset DATABASE_URL REDIS_URL; AGENTSITE_DATA=var/demo AGENT_TOOLS=agentsite.demo.tools; \
+	@$(WITH_DEBUG); unset DATABASE_URL REDIS_URL; AGENTSITE_DATA=var/demo AGENT_TOOLS=demo.tools; \
 		export AGENTSITE_DATA AGENT_TOOLS; $(BIN)/python manage.py migrate -v0 && \
 		$(BIN)/python manage.py seed_demo && exec $(BIN)/python manage.py dev $(ARGS)
 

@@ -12,10 +12,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from agents import services, transcript
+from agents import services
+from agents.api import history
 from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
-from agentsite.core.errors import NotFound
-from agentsite.core.text import readable, shortened, visible
+from core.errors import NotFound
+from core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text in a list
 LATEST = 10  # tasks of a session on its page
@@ -32,7 +33,7 @@ def talk(said: list[dict[str, Any]]) -> SafeString | str:
     """Messages as the pages show them, each with who said it."""
     if not said:
         return "-"
-    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(transcript.text_of(one))) for one in said)
+    lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(history.text_of(one))) for one in said)
     return format_html(
         '<div class="talk">{}</div>', format_html_join("", '<p class="{}"><strong>{}</strong>{}</p>', lines)
     )
@@ -157,7 +158,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("conversation"))
     def conversation(self, row: Session) -> SafeString | str:
         """The last messages of its ended tasks; of one that failed or was cancelled the calls that were made."""
-        return talk(transcript.latest(row, SAID))
+        return talk(history.latest(row, SAID))
 
     @admin.display(description=_("memories"))
     def memories(self, row: Session) -> SafeString:
@@ -224,7 +225,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("messages"))
     def conversation(self, row: Task) -> SafeString | str:
         """The messages of an ended task."""
-        return talk(transcript.of(row))
+        return talk(history.of(row))
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:

@@ -27,4 +27,4 @@ class AgentsConfig(AppConfig):
 
 def _create_checkpoint_tables(**kwargs: Any) -> None:
     # By its path, when it is needed: this module is loaded by every process, and LangGraph would cost each 60 MB.
-    import_string("agents.checkpoints.create_tables")()
+    import_string("agents.checkpoints.fenced_saver.create_tables")()

@@ -7,12 +7,12 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
-from agents.terms import ASK_AGAIN, STAND
+from agents.policy import ASK_AGAIN, STAND
 
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
-GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.graphs.gate.Gate among the middleware."
+GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.runtime.middleware.tool_gate.Gate among the middleware."
 LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
 SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
@@ -88,13 +88,13 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
             found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
             continue
         try:
-            built = import_string("agents.registry.graph")(alias)
-            left_out = import_string("agents.registry.agent")(alias).left_out
+            built = import_string("agents.runtime.registry.graph")(alias)
+            left_out = import_string("agents.runtime.registry.agent")(alias).left_out
             found += [
                 Warning(LEFT_OUT.format(alias=alias, name=name, reason=reason), hint=SCHEMA, id="agents.W002")
                 for name, reason in left_out.items()
             ]
-            if names := import_string("agents.graphs.unguarded.names")(built):
+            if names := import_string("agents.runtime.gate.unguarded.names")(built):
                 found.append(
                     Warning(UNGUARDED.format(alias=alias, names=", ".join(names)), hint=GUARD, id="agents.W001")
                 )

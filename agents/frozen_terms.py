@@ -10,7 +10,7 @@ class FrozenTerm(models.Func):
     """One member of the terms in the JSON text of a verdict; NULL where the text has none.
 
     Args:
-        member: its name in `agents.terms.Terms`. A list is given as its JSON text, exactly as it is stored.
+        member: its name in `agents.policy.Terms`. A list is given as its JSON text, exactly as it is stored.
     """
 
     arity = 1

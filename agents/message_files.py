@@ -20,7 +20,7 @@ from typing import Any
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
 
-from agents import metrics
+from agents.observability import metrics
 
 logger = logging.getLogger(__name__)
 

@@ -22,9 +22,9 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from agents.models import Pause
-from agents.pause_models import VALUE_LENGTH
-from agentsite.core.identifiers import identifier
-from agentsite.core.text import shortened, storable
+from agents.models.pauses import VALUE_LENGTH
+from core.identifiers import identifier
+from core.text import shortened, storable
 
 logger = logging.getLogger(__name__)
 

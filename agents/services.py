@@ -11,14 +11,16 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext
 
-from agents import failpoints, lifecycle, pauses, tracing
+from agents import pauses
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
-from agents.terms import DAY, ResponseType
-from agentsite.core.clock import Now, seconds_from_now
-from agentsite.core.errors import Conflict, Invalid, NotFound, TooMany
-from agentsite.core.text import canonical, digest
-from memory import writing
+from agents.observability import failpoints, tracing
+from agents.policy import DAY, ResponseType
+from agents.state import tasks
+from core.db.clock import Now, seconds_from_now
+from core.errors import Conflict, Invalid, NotFound, TooMany
+from core.text import canonical, digest
+from memory import services
 
 ENQUEUE, REJECT = "enqueue", "reject"
 STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
@@ -94,7 +96,7 @@ def submit(submission: Submission, principal: User, idempotency_key: str = "") -
         if submission.task_id or not idempotency_key:
             return _stored(submission, body, principal)
         if submission.session_id:  # before the key, as who deletes the session locks them in this order
-            lifecycle.lock_session(submission.user_id, submission.session_id)
+            tasks.lock_session(submission.user_id, submission.session_id)
         key = _key(principal, idempotency_key, body)
         if key.request_digest != body:
             raise KeyReused
@@ -116,7 +118,7 @@ def _key(principal: User, key: str, body: str) -> Keys:
 
 
 def _stored(submission: Submission, body: str, principal: User) -> Task:
-    session = lifecycle.lock_session(submission.user_id, submission.session_id or str(uuid.uuid4()))
+    session = tasks.lock_session(submission.user_id, submission.session_id or str(uuid.uuid4()))
     known = session.tasks.filter(task_id=submission.task_id).first() if submission.task_id else None
     if known is not None:
         if known.request_digest != body:
@@ -134,7 +136,7 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
         submitted_by=principal,
         **tracing.origin(),
     )
-    return lifecycle.begin(session, task)
+    return tasks.begin(session, task)
 
 
 def _require_agent(alias: str) -> None:
@@ -196,7 +198,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
         answered_at=Now(),
     ):
         raise Conflict(gettext("This review is not open any more."), code="not_open")
-    lifecycle.wake(interrupt.task)
+    tasks.wake(interrupt.task)
     failpoints.here("after-answer")
 
 
@@ -209,7 +211,7 @@ def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple
     """
     _require_agent(agent)
     given = {name: value for name, value in (("title", title), ("agent", agent)) if value}
-    session, made = lifecycle.open_session(user_id, session_id, **given)
+    session, made = tasks.open_session(user_id, session_id, **given)
     if not made and any(getattr(session, name) != value for name, value in given.items()):
         raise DifferentSession
     return session, made
@@ -258,18 +260,18 @@ def delete_sessions_of(user_id: str) -> Iterator[int]:
 
 def _delete(sessions: list[Session]) -> None:
     pks = [session.pk for session in sessions]
-    lifecycle.remove_all(Task.objects.filter(session__in=pks))
-    writing.erase_sessions([(session.user_id, session.session_id) for session in sessions])
+    tasks.remove_all(Task.objects.filter(session__in=pks))
+    services.erase_sessions([(session.user_id, session.session_id) for session in sessions])
     Session.objects.filter(pk__in=pks).delete()
 
 
 def delete_task(user_id: str, session_id: str, task_id: str) -> None:
     """Delete the task and take its messages out of the conversation; the next one starts. Raises NotFound."""
     with transaction.atomic():
-        session = _locked(user_id, session_id, lifecycle.NO_TASK)
-        if not lifecycle.remove(session, session.tasks.filter(task_id=task_id)):
-            raise NotFound(lifecycle.NO_TASK)
-        lifecycle.promote(session.pk)
+        session = _locked(user_id, session_id, tasks.NO_TASK)
+        if not tasks.remove(session, session.tasks.filter(task_id=task_id)):
+            raise NotFound(tasks.NO_TASK)
+        tasks.promote(session.pk)
 
 
 def _locked(user_id: str, session_id: str, missing: str) -> Session:
@@ -285,7 +287,7 @@ def cancel(task: Task) -> Task:
 
     Raises NotFound where it has been deleted meanwhile.
     """
-    return lifecycle.cancel(task)
+    return tasks.cancel(task)
 
 
 def find_task(user_id: str, session_id: str, task_id: str) -> Task:
@@ -295,4 +297,4 @@ def find_task(user_id: str, session_id: str, task_id: str) -> Task:
         task: Task = found.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)
         return task
     except Task.DoesNotExist as error:
-        raise NotFound(lifecycle.NO_TASK) from error
+        raise NotFound(tasks.NO_TASK) from error

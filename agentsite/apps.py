@@ -2,7 +2,7 @@ from django.apps import AppConfig, apps
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
 
-from agentsite import foreign, tracing
+from agentsite.observability import foreign, tracing
 
 
 class AgentsiteConfig(AppConfig):

@@ -5,13 +5,13 @@ import os
 import django
 from django.conf import settings
 
-from agentsite import tracing
-from agentsite.core.database import limit_waits
+from agentsite.observability import tracing
+from core.db.connections import limit_waits
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
 django.setup(set_prefix=False)
 
-from agentsite.handlers import StrictASGIHandler  # noqa: E402 # it needs the settings
+from agentsite.server.handlers import StrictASGIHandler  # noqa: E402 # it needs the settings
 
 application = StrictASGIHandler()
 

@@ -21,10 +21,10 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from agents.demo_model import serve  # noqa: E402
 from benchmarks.harness.blows import Blows, tell  # noqa: E402
 from benchmarks.harness.servers import PostgreSQL, Redis  # noqa: E402
 from benchmarks.harness.workers import Workers  # noqa: E402
+from demo.model_server import serve  # noqa: E402
 
 LEASE = 3.0  # seconds, as set for the run
 TIMES = {"TASK_LEASE_SECONDS": "3", "TASK_HEARTBEAT_SECONDS": "1", "TASK_SWEEP_SECONDS": "1"}

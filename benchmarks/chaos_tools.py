@@ -16,11 +16,12 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from agents import checkpoints, ledger, lifecycle
-from agents.context import current_call
-from agents.graphs.model_calls import ModelCalls
+from agents.checkpoints import fenced_saver
 from agents.models import Status, Task, ToolCall
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
+from agents.runtime.middleware.model_calls import ModelCalls
+from agents.state import tasks, tool_calls
+from agents.tool_context import current_call
 
 SLOW = 0.3  # seconds that a tool and a model take at most before and after: time to die in
 
@@ -69,14 +70,14 @@ def _slow_model() -> None:
 @contextmanager
 def unfenced(attempt: Any) -> Iterator[Any]:
     if connection.vendor == "postgresql":
-        yield PostgresSaver(checkpoints._pool())
+        yield PostgresSaver(fenced_saver._pool())
     else:
-        with closing(checkpoints._sqlite()) as conn:
+        with closing(fenced_saver._sqlite()) as conn:
             yield SqliteSaver(conn)
 
 
 def _without_fence() -> None:
-    checkpoints.saver_of = unfenced
+    fenced_saver.saver_of = unfenced
 
 
 def _without_token() -> None:
@@ -85,29 +86,29 @@ def _without_token() -> None:
     def held(attempt: Any) -> Task:
         task = Task.objects.select_for_update(no_key=True).filter(pk=attempt.task_id, status=Status.RUNNING).first()
         if task is None:
-            raise lifecycle.StaleAttempt
+            raise tasks.StaleAttempt
         return task
 
-    lifecycle._held = held
-    lifecycle.require_open = lambda attempt: None
+    tasks._held = held
+    tasks.require_open = lambda attempt: None
     _without_fence()
 
 
 def _without_ledger() -> None:
     """Every call counts as one that was never entered."""
-    enter = ledger.enter
+    enter = tool_calls.enter
 
-    def enter_anew(attempt: Any, entry: ledger.Entry) -> ToolCall:
-        ToolCall.objects.filter(pk=ledger.key_of(attempt.task_id, entry.message_id, entry.tool_call_id)).delete()
+    def enter_anew(attempt: Any, entry: tool_calls.Entry) -> ToolCall:
+        ToolCall.objects.filter(pk=tool_calls.key_of(attempt.task_id, entry.message_id, entry.tool_call_id)).delete()
         return enter(attempt, entry)
 
-    find = ledger.find
+    find = tool_calls.find
 
     def find_finished(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
         row = find(task, message_id, tool_call_id)
         return None if row is None or row.status == ToolCall.Status.STARTED else row
 
-    ledger.find, ledger.enter = find_finished, enter_anew
+    tool_calls.find, tool_calls.enter = find_finished, enter_anew
 
 
 _slow_model()

@@ -40,8 +40,11 @@ from django.contrib.auth.models import User  # noqa: E402
 from django.db import connection  # noqa: E402
 from django.test.utils import setup_test_environment, teardown_test_environment  # noqa: E402
 
-from agents import checkpoints, heartbeat, jobs, ledger, lifecycle, queue, services  # noqa: E402
+from agents import broker, services  # noqa: E402
+from agents.checkpoints import fenced_saver  # noqa: E402
 from agents.models import Attempt, Status, Task, ToolCall  # noqa: E402
+from agents.state import tasks, tool_calls  # noqa: E402
+from agents.worker import heartbeat, jobs  # noqa: E402
 from benchmarks.chaos_tools import unfenced  # noqa: E402
 
 ALLOWED = 1.25
@@ -51,7 +54,7 @@ QUERY = "multiply 6 by 7 and multiply 2 by 3"
 @contextmanager
 def model() -> Iterator[None]:
     """The rule model, in a process of its own: its CPU is none of ours."""
-    command = [sys.executable, "-m", "agents.demo_model", "--port", "0"]
+    command = [sys.executable, "-m", "demo.model_server", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         settings.OPENAI_BASE_URL = os.environ["OPENAI_BASE_URL"] = process.stdout.readline().split()[-1]
@@ -74,14 +77,14 @@ def without_guards() -> Iterator[None]:
     def held(attempt: Attempt) -> Task:
         return Task.objects.get(pk=attempt.task_id)
 
-    def enter(attempt: Attempt, entry: ledger.Entry) -> ToolCall:
+    def enter(attempt: Attempt, entry: tool_calls.Entry) -> ToolCall:
         return ToolCall(tool=entry.tool, args_text=entry.args_text, task_id=attempt.task_id)
 
     def close(row: ToolCall, status: str, result_text: str) -> bool:
         return True
 
     def end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any) -> None:
-        lifecycle._move(task, status, **values)
+        tasks._move(task, status, **values)
 
     @contextmanager
     def keeping(self: heartbeat.Heart, attempt: Attempt) -> Iterator[threading.Event]:
@@ -92,14 +95,14 @@ def without_guards() -> Iterator[None]:
 
     with ExitStack() as taken_out:
         for where, name, instead in (
-            (lifecycle, "claim", claim),
-            (lifecycle, "_held", held),
-            (lifecycle, "_end", end),
-            (checkpoints, "saver_of", unfenced),
+            (tasks, "claim", claim),
+            (tasks, "_held", held),
+            (tasks, "_end", end),
+            (fenced_saver, "saver_of", unfenced),
             (heartbeat.Heart, "keeping", keeping),
-            (ledger, "find", nothing),
-            (ledger, "enter", enter),
-            (ledger, "close", close),
+            (tool_calls, "find", nothing),
+            (tool_calls, "enter", enter),
+            (tool_calls, "close", close),
         ):
             taken_out.enter_context(mock.patch.object(where, name, instead))
         yield
@@ -145,13 +148,13 @@ def main() -> int:
     name = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
-        with model(), queue.silence():  # the jobs are called by hand
+        with model(), broker.silence():  # the jobs are called by hand
             measure(1, 5)  # what is made once: clients, pools, prepared statements
             User.objects.all().delete()
             measured = measure(given.pairs, given.runs)
     finally:
         heartbeat.heart().stop()
-        checkpoints.close_pools()
+        fenced_saver.close_pools()
         connection.creation.destroy_test_db(name, verbosity=0)
         teardown_test_environment()
     ratio = statistics.median(one / other for one, other in measured)

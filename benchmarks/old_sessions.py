@@ -8,8 +8,8 @@ from typing import Any
 from django.db import connection, transaction
 from django.utils import timezone
 
+from agents.checkpoints.tables import TABLES
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
-from agents.threads import TABLES
 from reviews.models import Decision
 
 AT_ONCE = 1_000  # sessions in one INSERT

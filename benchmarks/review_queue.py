@@ -33,8 +33,8 @@ from django.test.utils import CaptureQueriesContext, setup_test_environment, tea
 from django.utils import timezone  # noqa: E402
 
 from agents.models import Interrupt, Session, Status, Task  # noqa: E402
-from agents.terms import Terms, Verdict  # noqa: E402
-from agentsite.core.text import canonical  # noqa: E402
+from agents.policy import Terms, Verdict  # noqa: E402
+from core.text import canonical  # noqa: E402
 
 ALLOWED = 1.5
 QUEUE = "/admin/reviews/review/"

@@ -11,10 +11,10 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from agentsite.core.errors import Conflict, NotFound
-from agentsite.core.identifiers import identifier
-from agentsite.core.text import shortened
-from memory import writing
+from core.errors import Conflict, NotFound
+from core.identifiers import identifier
+from core.text import shortened
+from memory import services
 from memory.models import Memory
 
 
@@ -71,7 +71,7 @@ class MemoryAdmin(admin.ModelAdmin):
         """Source: django.contrib.admin. A text that is remembered already becomes no second memory."""
         if not change:
             values = {name: form.cleaned_data[name] for name in ("kind", "scope", "scope_ref")}
-            memory = writing.add(obj.user_id, obj.text, source=Memory.Source.ADMIN, trusted=True, **values)
+            memory = services.add(obj.user_id, obj.text, source=Memory.Source.ADMIN, trusted=True, **values)
             obj.pk = memory.pk  # the admin's history and its messages are about this one
         if change or obj.expires_at:
             Memory.objects.filter(pk=obj.pk).update(expires_at=obj.expires_at)
@@ -79,12 +79,12 @@ class MemoryAdmin(admin.ModelAdmin):
     @admin.action(description=_("Approve the selected memories"), permissions=["change"])
     def approve(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
         """Make those that wait for approval active."""
-        self._each(request, chosen, writing.approve)
+        self._each(request, chosen, services.approve)
 
     @admin.action(description=_("Forget the selected memories"), permissions=["change"])
     def forget(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
         """Tell no agent of them any more."""
-        self._each(request, chosen, writing.forget)
+        self._each(request, chosen, services.forget)
 
     def _each(self, request: HttpRequest, chosen: QuerySet[Memory], change: Callable[[Memory], Memory]) -> None:
         done = 0

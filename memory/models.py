@@ -6,9 +6,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from agentsite.core import identifiers
-from agentsite.core.clock import Now
-from agentsite.core.text import shortened
+from core import identifiers
+from core.db.clock import Now
+from core.text import shortened
 
 TEXT_LIMIT = 4_000  # characters of one memory
 KEY_LIMIT = 255  # characters of a LangGraph store's key

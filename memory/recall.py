@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from agentsite.core.tokens import count as tokens
+from core.tokens import count as tokens
 
 # Han, kana and hangul, which put no blanks between words (hangul does, but glues its particles to them).
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"

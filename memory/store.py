@@ -20,8 +20,8 @@ from langgraph.store.base import (
     SearchOp,
 )
 
-from agentsite.core.errors import NotAllowed
-from memory import writing
+from core.errors import NotAllowed
+from memory import services
 from memory.models import KEY_LIMIT, Memory, MemoryQuerySet
 from memory.search import ranked
 
@@ -83,9 +83,9 @@ class DjangoStore(BaseStore):
         memory = _rows(user_id).filter(_named(key)).select_for_update().first()
         source = Memory.Source.AGENT
         if memory is not None:
-            writing.supersede(memory, text, source=source, kind=kind, trusted=self.trusted)
+            services.supersede(memory, text, source=source, kind=kind, trusted=self.trusted)
         else:
-            writing.add(user_id, text, source=source, kind=kind, key=key, trusted=self.trusted)
+            services.add(user_id, text, source=source, kind=kind, key=key, trusted=self.trusted)
 
     def _delete(self, user_id: str, key: str) -> None:
         memory = _rows(user_id).filter(_named(key)).first()
@@ -93,7 +93,7 @@ class DjangoStore(BaseStore):
             return
         if not self.trusted and memory.source not in BY_A_MODEL:
             raise NotAllowed("What a person wrote is not forgotten by an agent.")
-        writing.forget(memory)
+        services.forget(memory)
 
 
 def _read(op: Op) -> Result:

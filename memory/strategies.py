@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from django.conf import settings
 from django.db.models import F, Q
 
-from agentsite.core.clock import Now
+from core.db.clock import Now
 from memory.models import Memory
 from memory.recall import fill
 from memory.search import ranked

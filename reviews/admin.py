@@ -1,4 +1,4 @@
-"""The review queue and the review page. All that is decided here is decided by `reviews.services`."""
+"""The review queue and the review page. All that is decided here is decided by `reviews.decisions.services`."""
 
 from typing import Any
 
@@ -18,12 +18,13 @@ from django.utils.translation import gettext_lazy as _
 
 from agents.admin import ReadOnly, link
 from agents.models import Interrupt
-from agentsite.core import marks
-from agentsite.core.text import visible
-from reviews import bulk, following, page, queue, rights, services
-from reviews.forms import BulkForm
+from core import marks
+from core.text import visible
+from reviews.console import following, page, queue
+from reviews.console.forms import BulkForm
+from reviews.console.review_page import ReviewPage
+from reviews.decisions import bulk, permissions, services
 from reviews.models import Review
-from reviews.page_admin import ReviewPage
 
 
 @admin.register(Review)
@@ -79,11 +80,11 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Source: django.contrib.admin. Whoever may decide may look."""
-        return bool(request.user.has_perm(rights.VIEW) or request.user.has_perm(rights.DECIDE))
+        return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whether several can be decided at once."""
-        return bool(request.user.has_perm(rights.DECIDE))
+        return bool(request.user.has_perm(permissions.DECIDE))
 
     def action_checkbox(self, obj: Review) -> SafeString:
         """Source: django.contrib.admin, whose label has the tool's name as it was written."""

@@ -14,11 +14,11 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
 
 from agents.models import ID_LENGTH, Interrupt, Session
-from agents.terms import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
-from agentsite.core.clock import Now
-from agentsite.core.text import visible
-from reviews import conditions
-from reviews.conditions import Condition
+from agents.policy import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
+from core.db.clock import Now
+from core.text import visible
+from reviews.policy import conditions
+from reviews.policy.conditions import Condition
 
 
 class Review(Interrupt):
@@ -112,7 +112,9 @@ class PolicyRule(models.Model):
     user = models.CharField(_("user"), max_length=ID_LENGTH, default="*")
     agent = models.CharField(_("agent"), max_length=100, default="*")
     session = models.ForeignKey(Session, models.CASCADE, null=True, blank=True, editable=False, related_name="+")
-    conditions = models.JSONField(_("conditions"), default=list, blank=True)  # reviews.conditions says what they mean
+    conditions = models.JSONField(
+        _("conditions"), default=list, blank=True
+    )  # reviews.policy.conditions says what they mean
     starts_at = models.DateTimeField(_("from"), null=True, blank=True)
     ends_at = models.DateTimeField(_("until"), null=True, blank=True)
     use_limit = models.PositiveIntegerField(
@@ -122,7 +124,7 @@ class PolicyRule(models.Model):
     reason = models.CharField(_("reason"), max_length=300, blank=True)  # of a denial; the model is told
 
     risk = models.CharField(_("risk"), max_length=8, choices=Risk, default=Risk.MEDIUM)
-    deciders = models.JSONField(_("deciders"), default=only_reviewers)  # as in agents.terms.Terms
+    deciders = models.JSONField(_("deciders"), default=only_reviewers)  # as in agents.policy.Terms
     distinct = models.BooleanField(_("requester and decider have to differ"), default=False)
     seconds = models.FloatField(
         _("seconds to decide"), default=7 * DAY, validators=[MinValueValidator(60), MaxValueValidator(365 * DAY)]
@@ -184,7 +186,7 @@ def _is_decider(name: Any) -> bool:
 
 
 class AuditEntry(models.Model):
-    """Who did what, and when: append-only, which the database itself sees to (reviews.append_only).
+    """Who did what, and when: append-only, which the database itself sees to (reviews.audit.append_only).
 
     Internal ids and salted digests, never text of users and no foreign keys: it stays true, and stays, when they go.
     """

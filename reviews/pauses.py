@@ -15,15 +15,17 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from agents import holds, metrics, pause_file, pauses
+from agents import pause_file, pauses
 from agents.models import Measure, Pause
-from agents.pause_models import NAME_LENGTH, VALUE_LENGTH
-from agentsite.core.clock import Now, seconds_from_now
-from agentsite.core.errors import Conflict, Invalid, NotAllowed, NotFound
-from agentsite.core.identifiers import identifier
-from agentsite.core.principals import VIEW_SYSTEM
-from agentsite.core.text import canonical, is_storable, shortened
-from reviews import audit
+from agents.models.pauses import NAME_LENGTH, VALUE_LENGTH
+from agents.observability import metrics
+from agents.state import holds
+from core.auth.principals import VIEW_SYSTEM
+from core.db.clock import Now, seconds_from_now
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.identifiers import identifier
+from core.text import canonical, is_storable, shortened
+from reviews.audit import log
 from reviews.models import AuditEntry
 
 logger = logging.getLogger(__name__)
@@ -151,7 +153,7 @@ def mirror(found: pause_file.Found) -> None:
                 _begin(*key, reason, actor, source=found.source)
             elif Pause.objects.filter(pk=row.pk, lifted_at=None).exclude(reason=reason).update(reason=reason):
                 row.reason = reason
-                audit.pause(Verb.PAUSED, row, actor.name, None)
+                log.pause(Verb.PAUSED, row, actor.name, None)
     for key in rows.keys() - asked.keys():
         with transaction.atomic():
             _lift(rows[key], actor)
@@ -174,7 +176,7 @@ def erase(user_id: str) -> None:
     """Lift the pauses of this user and delete them; the audit log keeps that they were."""
     for found in of_user(user_id).filter(lifted_at=None):
         with transaction.atomic():
-            _lift(found, Actor(audit.SYSTEM))
+            _lift(found, Actor(log.SYSTEM))
     of_user(user_id).delete()
 
 
@@ -189,7 +191,7 @@ def _begin(scope: str, value: str, reason: str, actor: Actor, source: str = "") 
     )
     if is_new:
         found.refresh_from_db()
-        audit.pause(Verb.PAUSED, found, actor.name, actor.user)
+        log.pause(Verb.PAUSED, found, actor.name, actor.user)
         logger.warning("paused by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
     return found, is_new
 
@@ -198,6 +200,6 @@ def _lift(found: Pause, actor: Actor) -> None:
     """The caller's transaction holds it together with the audit entry. Of two at once one does it."""
     rows = Pause.objects.filter(pk=found.pk, lifted_at=None)
     if rows.update(lifted_at=Now(), lifted_by_name=actor.name):
-        audit.pause(Verb.RESUMED, found, actor.name, actor.user)
+        log.pause(Verb.RESUMED, found, actor.name, actor.user)
         logger.warning("resumed by %s: %s (pause %s)", actor.name, found.in_logs, found.pk)
         transaction.on_commit(partial(holds.go_on, found), robust=True)

@@ -16,10 +16,10 @@ from django.db import connections
 from django.utils.module_loading import import_string
 
 from agents.models import Interrupt
-from agents.terms import declaration_of
-from agentsite.core.errors import Invalid
-from agentsite.core.text import same, storable
-from reviews import arguments
+from agents.policy import declaration_of
+from core.errors import Invalid
+from core.text import same, storable
+from reviews.decisions import edits
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def of_edit(review: Interrupt, given: Any) -> str | None:
     if review.kind != Interrupt.Kind.TOOL_CALL or not review.tool:
         return ""
     try:
-        args = arguments.edited(review, given)
+        args = edits.edited(review, given)
     except Invalid:
         return ""
     if same(args, review.args):
@@ -51,7 +51,7 @@ def of_decided(review: Interrupt) -> str:
 
 def _computed(review: Interrupt, args: dict[str, Any]) -> str:
     # LangChain comes with the registry: the web process imports it when the first edit needs it, and not before.
-    tool = import_string("agents.registry.agent")(review.task.agent).tool(review.tool)
+    tool = import_string("agents.runtime.registry.agent")(review.task.agent).tool(review.tool)
     preview = declaration_of(tool).preview
     if preview is None:
         return str(storable(tool.description)) if tool is not None else ""

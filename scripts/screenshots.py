@@ -151,7 +151,7 @@ def _service(data: Path) -> Iterator[str]:
         port = found.getsockname()[1]
     ours = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV")
     env = {name: os.environ[name] for name in ours if name in os.environ}
-    env |= {"DEBUG": "true", "AGENTSITE_DATA": str(data), "AGENT_TOOLS": "agentsite.demo.tools", "PORT": str(port)}
+    env |= {"DEBUG": "true", "AGENTSITE_DATA": str(data), "AGENT_TOOLS": "demo.tools", "PORT": str(port)}
     env["LOG_LEVEL"] = "WARNING"
     for command in ("migrate", "seed_demo"):
         subprocess.run([sys.executable, "manage.py", command, "-v0"], cwd=ROOT, env=env, check=True)

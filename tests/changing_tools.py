@@ -20,7 +20,7 @@ from pydantic import (
     model_validator,
 )
 
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
 from tests.oracle import trace
 
 

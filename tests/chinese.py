@@ -26,7 +26,7 @@ NAMES = {
     *("Agentsite", "API", "CSV", "JSON", "Lines", "ID", "UTC", "Celery", "Unix", "NUL", "LDAP", "Mac", "Control"),
     *("Command", "Ctrl", "Enter", "English", "Webhook", "id"),
     *("False", "True"),  # Django's pictures of yes and no have these names in every language
-    # Words of the policy's own little language, which is written as it is read (reviews.conditions).
+    # Words of the policy's own little language, which is written as it is read (reviews.policy.conditions).
     *("requester", "reviewers", "group", "user", "session", "Finance", "ab", "example", "com"),
 }
 

@@ -12,14 +12,18 @@ from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
 from rest_framework.test import APIClient
 
-from agents import checkpoints, jobs, queue, registry, sweeper, threads
-from agents.demo_model import serve
-from agents.heartbeat import Heart
+from agents import broker
+from agents.checkpoints import fenced_saver, tables
+from agents.maintenance import sweeper
 from agents.models import Attempt, Interrupt, Task
+from agents.runtime import registry
+from agents.worker import jobs
+from agents.worker.heartbeat import Heart
 from agentsite import celery_app
-from agentsite.accounts import create_key
-from agentsite.core.database import limit_waits
-from reviews import append_only
+from core.accounts import create_key
+from core.db.connections import limit_waits
+from demo.model_server import serve
+from reviews.audit import append_only
 from tests.helpers import noting, open_review
 from tests.oracle import Crash
 
@@ -28,7 +32,7 @@ from tests.oracle import Crash
 def _close_pools(django_db_setup: None) -> Iterator[None]:
     """Before the test database is dropped."""
     yield
-    checkpoints.close_pools()
+    fenced_saver.close_pools()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -86,8 +90,8 @@ def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
 def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The jobs that were published, in order; a test delivers them when it wants to."""
     jobs_out: list[Any] = []
-    monkeypatch.setattr(queue, "publish", noting(jobs_out))
-    monkeypatch.setattr(queue, "waiting", lambda: len(jobs_out))
+    monkeypatch.setattr(broker, "publish", noting(jobs_out))
+    monkeypatch.setattr(broker, "waiting", lambda: len(jobs_out))
     return jobs_out
 
 
@@ -191,7 +195,7 @@ def invoke(api: APIClient) -> Callable[..., Task]:
 def no_checkpoints(transactional_db: Any) -> None:
     """Tables that are no models outlive a test."""
     with connection.cursor() as cursor:
-        for table in threads.TABLES[connection.vendor]:
+        for table in tables.TABLES[connection.vendor]:
             cursor.execute(f"DELETE FROM {table}")
 
 

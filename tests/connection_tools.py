@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, connections, transaction
 from langchain_core.tools import tool
 
-from agents.terms import Declaration, Terms, declare
+from agents.policy import Declaration, Terms, declare
 from tests.oracle import trace
 
 

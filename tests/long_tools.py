@@ -2,7 +2,7 @@
 
 from langchain_core.tools import tool
 
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
 
 UNITS = {"latin": "lorem ipsum ", "chinese": "今天天气很好", "json": '{"id": 12345, "ok": true}, '}
 BEGINNING, END = "the very beginning ", " the very end"

@@ -8,8 +8,8 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, tool
 from pydantic import AfterValidator, BaseModel
 
-from agents import registry
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
+from agents.runtime import registry
 from tests.oracle import trace
 
 

@@ -12,10 +12,10 @@ from langgraph.types import RetryPolicy
 from langgraph_supervisor import create_supervisor
 from langgraph_swarm import create_handoff_tool, create_swarm
 
-from agents.graphs.gate import Gate
-from agents.graphs.model_calls import ModelCalls
-from agents.registry import Agent
-from agents.run import Run
+from agents.runtime.middleware.model_calls import ModelCalls
+from agents.runtime.middleware.tool_gate import Gate
+from agents.runtime.registry import Agent
+from agents.runtime.run_context import Run
 from tests.oracle import trace
 
 

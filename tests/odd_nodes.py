@@ -10,7 +10,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 from langgraph.types import RetryPolicy
 
-from agents.registry import Agent
+from agents.runtime.registry import Agent
 from tests.odd_graphs import bare_agent
 
 RETRY = RetryPolicy(initial_interval=0.01, jitter=False)

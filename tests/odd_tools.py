@@ -11,7 +11,7 @@ from langchain_core.tools import InjectedToolCallId, tool
 from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 
-from agents.terms import REQUESTER, Declaration, Terms, declare
+from agents.policy import REQUESTER, Declaration, Terms, declare
 from tests.oracle import Crash, calls, trace
 
 RELEASED = threading.Event()

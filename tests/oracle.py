@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 from langchain_core.tools import ToolException, tool
 
-from agents.context import current_call
-from agents.terms import DAY, REVIEWERS, Declaration, Terms, declare
+from agents.policy import DAY, REVIEWERS, Declaration, Terms, declare
+from agents.tool_context import current_call
 
 
 class Crash(BaseException):

@@ -7,7 +7,7 @@ import pydantic.v1
 from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
-from agents.terms import REQUESTER, Declaration, Terms
+from agents.policy import REQUESTER, Declaration, Terms
 from tests.oracle import trace
 
 NOWHERE = "#/$defs/Nowhere"

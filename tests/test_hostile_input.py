@@ -13,9 +13,9 @@ from django.contrib.auth.models import User
 from django.db import connection
 
 from agents.models import Interrupt, Session, Task
-from agents.terms import Verdict
-from agentsite.accounts import create_key
-from memory import writing
+from agents.policy import Verdict
+from core.accounts import create_key
+from memory import services
 from memory.models import Memory
 from tests import raw
 from tests.hostile import addresses, bodies, headers
@@ -88,7 +88,7 @@ def asked(db: None) -> Interrupt:
 
 @pytest.fixture
 def memory(db: None) -> Memory:
-    return writing.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
+    return services.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
 
 
 @pytest.fixture

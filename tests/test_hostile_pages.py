@@ -16,8 +16,8 @@ from django.http import QueryDict
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
-from agentsite import errors
-from agentsite.core.closed_admin import ClosedAdmin
+from agentsite.api import errors
+from core.closed_lookups import ClosedAdmin
 from tests.conftest import pages_of
 from tests.hostile import pages
 

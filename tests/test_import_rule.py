@@ -1,4 +1,4 @@
-"""`agentsite.core < memory < agents < reviews < agentsite`: each imports only those to its left, at module level."""
+"""`core < memory < agents < reviews < agentsite`: each imports only those to its left, at module level."""
 
 import ast
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("agentsite.core", "memory", "agents", "reviews", "agentsite")
+ORDER = ("core", "memory", "agents", "reviews", "agentsite")
 
 
 def room_of(module: str) -> str | None:
@@ -20,7 +20,7 @@ def imports_of(tree: ast.AST) -> Iterator[tuple[int, str]]:
             assert not node.level, "relative imports hide what they reach"
             for alias in node.names:
                 joined = f"{node.module}.{alias.name}"
-                yield node.lineno, joined if room_of(joined) == "agentsite.core" else str(node.module)
+                yield node.lineno, joined if room_of(joined) == "core" else str(node.module)
         elif isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
 

@@ -22,13 +22,13 @@ from django.utils import timezone
 from rest_framework.permissions import AllowAny
 from rest_framework.test import APIClient
 
+from agents.api.views import SessionViewSet
 from agents.models import Interrupt, Session, Task
-from agents.views import SessionViewSet
-from agentsite.accounts import create_key
-from agentsite.core.models import ApiKey
-from memory import writing
+from core.accounts import create_key
+from core.models import ApiKey
+from memory import services
 from memory.models import Memory
-from reviews import rights
+from reviews.decisions import permissions
 from reviews.models import Review
 from tests.conftest import keyed_client_of
 
@@ -107,7 +107,7 @@ def ids(invoke: Any, work: Any, ann: User) -> dict[str, str]:
     """Of ann's things: a task that asks, its review, a memory."""
     task = invoke(f"book the Ritz for 2 nights and remember that {SECRET}")
     work()
-    memory = writing.add("ann", SECRET, source=Memory.Source.API, trusted=True)
+    memory = services.add("ann", SECRET, source=Memory.Source.API, trusted=True)
     return ids_of(task, memory, Interrupt.objects.filter(task=task)[0])
 
 
@@ -273,5 +273,5 @@ def test_control_a_view_without_the_owners_check_is_found(
 
 
 def test_control_a_list_of_everybodys_rows_is_found(outsider: APIClient, ids: dict[str, str], monkeypatch: Any) -> None:
-    monkeypatch.setattr(rights, "visible", lambda principal: Review.objects.select_related("task__session"))
+    monkeypatch.setattr(permissions, "visible", lambda principal: Review.objects.select_related("task__session"))
     assert any(line.startswith("GET /reviews:") for line in leaks(outsider, ids, foreign_owner=True))

@@ -5,7 +5,7 @@ from typing import Any
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
 from tests.oracle import trace
 
 

@@ -7,7 +7,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import agentsite.core.clock
+import core.db.clock
 
 
 class Migration(migrations.Migration):
@@ -22,14 +22,14 @@ class Migration(migrations.Migration):
             name="Chore",
             fields=[
                 ("name", models.CharField(max_length=40, primary_key=True, serialize=False)),
-                ("due_at", models.DateTimeField(db_default=agentsite.core.clock.Now())),
+                ("due_at", models.DateTimeField(db_default=core.db.clock.Now())),
             ],
         ),
         migrations.CreateModel(
             name="WorkerProcess",
             fields=[
                 ("name", models.CharField(max_length=200, primary_key=True, serialize=False, verbose_name="name")),
-                ("beat_at", models.DateTimeField(db_default=agentsite.core.clock.Now(), verbose_name="last heartbeat")),
+                ("beat_at", models.DateTimeField(db_default=core.db.clock.Now(), verbose_name="last heartbeat")),
             ],
             options={
                 "verbose_name": "worker process",
@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 ("agent", models.CharField(default="default", max_length=100, verbose_name="agent")),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="created"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="created"),
                 ),
             ],
             options={
@@ -126,11 +126,11 @@ class Migration(migrations.Migration):
                 ("traceparent", models.CharField(blank=True, max_length=55)),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="created"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="created"),
                 ),
                 (
                     "updated_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="updated"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="updated"),
                 ),
                 (
                     "session",
@@ -211,9 +211,7 @@ class Migration(migrations.Migration):
                 ("used_at", models.DateTimeField(null=True)),
                 (
                     "created_at",
-                    models.DateTimeField(
-                        db_default=agentsite.core.clock.Now(), editable=False, verbose_name="requested"
-                    ),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="requested"),
                 ),
                 (
                     "task",
@@ -236,7 +234,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("key", models.CharField(max_length=255)),
                 ("request_digest", models.CharField(max_length=64)),
-                ("created_at", models.DateTimeField(db_default=agentsite.core.clock.Now(), db_index=True)),
+                ("created_at", models.DateTimeField(db_default=core.db.clock.Now(), db_index=True)),
                 (
                     "principal",
                     models.ForeignKey(
@@ -260,7 +258,7 @@ class Migration(migrations.Migration):
                 ("lease_until", models.DateTimeField(verbose_name="lease until")),
                 (
                     "started_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="started"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="started"),
                 ),
                 ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
                 (
@@ -318,7 +316,7 @@ class Migration(migrations.Migration):
                 ("result_text", models.TextField(blank=True, verbose_name="result")),
                 (
                     "started_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="started"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="started"),
                 ),
                 ("finished_at", models.DateTimeField(null=True, verbose_name="finished")),
                 (

@@ -6,7 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import agentsite.core.clock
+import core.db.clock
 
 
 class Migration(migrations.Migration):
@@ -58,7 +58,7 @@ class Migration(migrations.Migration):
                 ("seen_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="since"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="since"),
                 ),
                 ("lifted_at", models.DateTimeField(editable=False, null=True, verbose_name="resumed")),
                 (

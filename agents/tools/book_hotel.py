@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from langchain_core.tools import tool
 from pydantic import Field
 
-from agents.context import current_call
-from agents.terms import REQUESTER, REVIEWERS, Declaration, Terms, declare
+from agents.policy import REQUESTER, REVIEWERS, Declaration, Terms, declare
+from agents.tool_context import current_call
 
 
 def preview(args: dict[str, Any]) -> str:

@@ -1,6 +1,6 @@
 from langchain_core.tools import tool
 
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
 
 
 @declare(Declaration(review=None, idempotent=True, plain_result=True))

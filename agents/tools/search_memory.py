@@ -3,9 +3,9 @@ from typing import Annotated
 from langchain_core.tools import tool
 from pydantic import Field
 
-from agents import registry
-from agents.context import current_call
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
+from agents.runtime import registry
+from agents.tool_context import current_call
 
 
 @declare(Declaration(review=None, idempotent=True, plain_result=True))

@@ -8,8 +8,8 @@ from django.core.validators import validate_email
 from langchain_core.tools import ToolException, tool
 from pydantic import Field
 
-from agents.context import current_call
-from agents.terms import REVIEWERS, Declaration, Terms, declare
+from agents.policy import REVIEWERS, Declaration, Terms, declare
+from agents.tool_context import current_call
 
 
 def preview(args: dict[str, Any]) -> str:

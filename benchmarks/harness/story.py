@@ -15,11 +15,11 @@ from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
 from django.db import connections  # noqa: E402
 
-from agents import queue, services  # noqa: E402
+from agents import broker, services  # noqa: E402
 from agents.models import FINAL, Interrupt, Task  # noqa: E402
-from agentsite.core.database import AWAY  # noqa: E402
-from agentsite.core.errors import AgentsiteError  # noqa: E402
-from reviews.services import Choice, decide  # noqa: E402
+from core.db.connections import AWAY  # noqa: E402
+from core.errors import AgentsiteError  # noqa: E402
+from reviews.decisions.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
 WINDOW = 5  # tasks under way at once: few enough that a child is free for one that was lost, where one worker is away
@@ -61,7 +61,7 @@ class Story:
             task = persistent(lambda given=submission: services.submit(given, self.client))  # type: ignore[misc]
             self.submitted = number
             for _ in range(10 if chance.random() < 0.1 else 0):
-                queue.publish(task.pk)
+                broker.publish(task.pk)
 
     def review(self) -> None:
         """Decide what is pending at random: alone, by a double click, or two reviewers against one another."""

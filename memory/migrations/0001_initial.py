@@ -5,7 +5,7 @@ import uuid
 import django.db.models.deletion
 from django.db import migrations, models
 
-import agentsite.core.clock
+import core.db.clock
 
 
 class Migration(migrations.Migration):
@@ -68,7 +68,7 @@ class Migration(migrations.Migration):
                         verbose_name="status",
                     ),
                 ),
-                ("valid_from", models.DateTimeField(db_default=agentsite.core.clock.Now(), verbose_name="valid from")),
+                ("valid_from", models.DateTimeField(db_default=core.db.clock.Now(), verbose_name="valid from")),
                 ("valid_until", models.DateTimeField(blank=True, null=True, verbose_name="valid until")),
                 ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
                 ("last_used_at", models.DateTimeField(blank=True, editable=False, null=True, verbose_name="last used")),
@@ -77,11 +77,11 @@ class Migration(migrations.Migration):
                 ("embedding_model", models.CharField(blank=True, editable=False, max_length=200)),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="created"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="created"),
                 ),
                 (
                     "updated_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="updated"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="updated"),
                 ),
                 (
                     "supersedes",

@@ -6,7 +6,7 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import agentsite.core.clock
+import core.db.clock
 
 
 class Migration(migrations.Migration):
@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
                 ("by_name", models.CharField(max_length=150, verbose_name="by")),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="decided"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="decided"),
                 ),
                 (
                     "by",

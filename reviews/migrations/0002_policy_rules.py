@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 from django.db import migrations, models
 
-import agentsite.core.clock
+import core.db.clock
 import reviews.models
 
 
@@ -83,7 +83,7 @@ class Migration(migrations.Migration):
                 ("made_from", models.UUIDField(editable=False, null=True, verbose_name="made from review")),
                 (
                     "created_at",
-                    models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="created"),
+                    models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="created"),
                 ),
                 (
                     "session",

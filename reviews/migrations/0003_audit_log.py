@@ -2,8 +2,8 @@
 
 from django.db import migrations, models
 
-import agentsite.core.clock
-from reviews import append_only
+import core.db.clock
+from reviews.audit import append_only
 
 
 def install(apps, schema_editor):
@@ -24,7 +24,7 @@ class Migration(migrations.Migration):
             name="AuditEntry",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
-                ("at", models.DateTimeField(db_default=agentsite.core.clock.Now(), editable=False, verbose_name="at")),
+                ("at", models.DateTimeField(db_default=core.db.clock.Now(), editable=False, verbose_name="at")),
                 (
                     "verb",
                     models.CharField(

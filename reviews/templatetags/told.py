@@ -8,10 +8,10 @@ from typing import Any
 from django import template
 from django.utils.translation import gettext, gettext_lazy
 
-from agents.questions import CLOSED_BY_ITSELF, OWN
-from reviews.audit import SYSTEM
-from reviews.policy import DECLARED, DECLARED_FREE, FAILED, UNCLEAR
-from reviews.services import EXPIRED
+from agents.state.interrupts import CLOSED_BY_ITSELF, OWN
+from reviews.audit.log import SYSTEM
+from reviews.decisions.services import EXPIRED
+from reviews.policy.engine import DECLARED, DECLARED_FREE, FAILED, UNCLEAR
 
 register = template.Library()
 

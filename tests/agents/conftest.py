@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from agents import registry
 from agents.models import Task
+from agents.runtime import registry
 from tests.helpers import again
 
 

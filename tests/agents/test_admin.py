@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from agents.models import Attempt, Session, Task, ToolCall
-from agentsite.core.text import canonical
+from core.text import canonical
 from tests.conftest import grant
 from tests.helpers import again
 

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from agents.graphs.answers import BROKEN_CALLS, CUT_OFF, NO_WORDS, ORDER, ending, problem_of, reliable, told, worded
+from agents.runtime.middleware.answers import (
+    BROKEN_CALLS,
+    CUT_OFF,
+    NO_WORDS,
+    ORDER,
+    ending,
+    problem_of,
+    reliable,
+    told,
+    worded,
+)
 
 CALL = {"name": "multiply", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
 INVALID = {"name": "multiply", "args": "{", "id": "c0", "error": "no", "type": "invalid_tool_call"}

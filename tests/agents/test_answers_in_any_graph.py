@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 from langchain_core.messages import SystemMessage
 
-from agents import registry
-from agents.graphs.model_calls import prompted
 from agents.models import Task, ToolCall
-from reviews.services import Choice, decide
+from agents.runtime import registry
+from agents.runtime.middleware.model_calls import prompted
+from reviews.decisions.services import Choice, decide
 from tests.agents.test_odd_answers import CUT, Use
 from tests.helpers import answer_of, open_review
 from tests.oracle import calls

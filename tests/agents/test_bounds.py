@@ -7,10 +7,10 @@ import pytest
 from django.conf import settings as project
 from langchain_core.tools import ToolException, tool
 
-from agents import registry
 from agents.models import ToolCall
-from agents.terms import Declaration, Verdict, declare
-from reviews.services import Choice, decide
+from agents.policy import Declaration, Verdict, declare
+from agents.runtime import registry
+from reviews.decisions.services import Choice, decide
 from tests.endpoint import Endpoint, completion, says
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, trace

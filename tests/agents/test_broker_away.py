@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from django.db.models import F
 
-from agents import lifecycle, queue, sweeper
+from agents import broker
+from agents.maintenance import sweeper
 from agents.models import Attempt, Chore, Task
+from agents.state import tasks
 from tests.helpers import noting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -36,7 +38,7 @@ def test_with_a_broker_that_accepts_and_never_answers_too(api: Any, real_broker:
 
 def test_publishing_never_raises(real_broker: Any) -> None:
     real_broker(9)
-    assert not queue.publish(Task().pk)
+    assert not broker.publish(Task().pk)
 
 
 def test_a_job_that_the_broker_did_not_take_is_published_by_the_next_sweep(
@@ -46,8 +48,8 @@ def test_a_job_that_the_broker_did_not_take_is_published_by_the_next_sweep(
     task = accepted_within(api, 3)
     sweeper.sweep()  # still away
     taken: list[Any] = []
-    monkeypatch.setattr(queue, "publish", noting(taken))
-    monkeypatch.setattr(queue, "waiting", lambda: len(taken))
+    monkeypatch.setattr(broker, "publish", noting(taken))
+    monkeypatch.setattr(broker, "waiting", lambda: len(taken))
     sweeper.sweep()
     sweeper.sweep()
     assert taken == [task.pk]
@@ -61,7 +63,7 @@ def test_a_sweep_asks_a_broker_that_is_away_only_once(api: Any, real_broker: Any
     Task.objects.filter(session__session_id="s0").update(published_at="2020-01-01T00:00:00Z")
     done = sweeper.sweep()
     assert (done["republish_lost"], done["republish_oldest"], caplog.text.count("the broker")) == (0, 0, 1)
-    assert not queue.publish(Task().pk)
+    assert not broker.publish(Task().pk)
     assert caplog.text.count("the broker") == 2  # after the sweep it is asked anew
 
 
@@ -70,10 +72,10 @@ def test_a_broker_that_did_not_take_the_job_of_one_duty_is_not_asked_by_the_next
 ) -> None:
     real_broker(9)
     task = accepted_within(api, 3)
-    lifecycle.claim(task.pk, "dead")
+    tasks.claim(task.pk, "dead")
     api.post("/agent/invoke", BODY | {"session_id": "s2"})
     Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
-    monkeypatch.setattr(queue, "waiting", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(broker, "waiting", lambda: pytest.fail("asked"))
     assert sweeper.sweep()["lapse_leases"] == 1
 
 
@@ -90,5 +92,5 @@ def test_after_a_deaf_broker_has_cost_its_time_the_next_requests_do_not_wait(api
         real_broker(deaf.getsockname()[1])
         accepted_within(api, 15)
         started = time.monotonic()
-        assert not queue.publish(Task().pk)
+        assert not broker.publish(Task().pk)
         assert time.monotonic() - started < 1

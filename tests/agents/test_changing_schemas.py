@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from agents.models import Interrupt
-from agentsite.core.errors import Invalid
-from reviews.services import Choice, decide
+from core.errors import Invalid
+from reviews.decisions.services import Choice, decide
 from tests.helpers import answer_of, open_review
 from tests.oracle import calls
 

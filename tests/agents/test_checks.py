@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents import checks, registry
+from agents import checks
+from agents.runtime import registry
 
 
 def ids(found: Any) -> list[str]:
@@ -38,7 +39,7 @@ def test_a_path_that_can_not_be_imported_is_named(settings: Any, key: str) -> No
 
 
 def test_a_missing_key_is_named(settings: Any) -> None:
-    settings.AGENTS = {"default": {"GRAPH": "agents.graphs.react.build"}}
+    settings.AGENTS = {"default": {"GRAPH": "agents.runtime.graphs.react.build"}}
     assert "MODEL, POLICY, MEMORY" in str(checks.agents()[0].msg)
 
 

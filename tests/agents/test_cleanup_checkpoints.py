@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from agents import threads
+from agents.checkpoints import tables
 from agents.models import Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -30,18 +30,18 @@ def kept(no_checkpoints: None, invoke: Any, work: Any) -> Task:
 def test_an_orphan_goes_and_the_others_stay(kept: Task) -> None:
     assert cleanup() == "1 orphaned thread(s) deleted."
     assert cleanup() == "0 orphaned thread(s) deleted."
-    assert threads.newest(kept.pk) != ""
-    assert threads.forget([kept.pk]) > 0
-    assert threads.count() == 0
+    assert tables.newest(kept.pk) != ""
+    assert tables.forget([kept.pk]) > 0
+    assert tables.count() == 0
 
 
 def test_a_dry_run_only_tells(kept: Task) -> None:
-    before = threads.count()
+    before = tables.count()
     assert cleanup("--dry-run") == "1 orphaned thread(s) would be deleted."
-    assert threads.count() == before
+    assert tables.count() == before
 
 
 def test_more_threads_than_a_page_are_all_looked_at(kept: Task, monkeypatch: Any) -> None:
-    monkeypatch.setattr(threads, "BATCH", 1)
+    monkeypatch.setattr(tables, "BATCH", 1)
     assert cleanup() == "1 orphaned thread(s) deleted."
-    assert threads.newest(kept.pk) != ""
+    assert tables.newest(kept.pk) != ""

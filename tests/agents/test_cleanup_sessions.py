@@ -10,8 +10,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.utils import timezone
 
-from agents import lifecycle, retention, services, threads
+from agents import services
+from agents.checkpoints import tables
+from agents.maintenance import retention
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
+from agents.state import tasks
 from memory.models import Memory
 from reviews.models import Decision
 from tests.conftest import client_of, in_threads
@@ -52,13 +55,13 @@ def test_an_old_session_goes_with_everything(api: Any, invoke: Any, work: Any) -
     work()
     resume(api, task)
     work()
-    assert threads.count() > 0
+    assert tables.count() > 0
     Memory.objects.create(user_id="ann", text="x", text_key="x", scope="session", scope_ref="s1")
     Task.objects.update(status=Status.CANCELLED)
     age()
     assert cleanup() == "1 session(s) deleted."
     assert not any(m.objects.exists() for m in (Session, Task, Attempt, Interrupt, ToolCall, Decision, Memory))
-    assert Task.objects.count() == threads.count() == 0
+    assert Task.objects.count() == tables.count() == 0
 
 
 def test_one_that_was_changed_lately_stays(invoke: Any, work: Any) -> None:
@@ -143,7 +146,7 @@ def test_batches_miss_none_and_skip_what_stays(size: str) -> None:
 
 
 def test_more_tasks_than_a_statement_can_name(monkeypatch: Any) -> None:
-    monkeypatch.setattr(lifecycle, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(tasks, "REMOVED_AT_ONCE", 2)
     old("s1", *["completed"] * 5)
     cleanup()
     assert not Task.objects.exists()
@@ -201,7 +204,7 @@ def test_a_session_that_somebody_holds_is_passed_over() -> None:
             done.set()
             return told
         with transaction.atomic():
-            lifecycle.lock_session("ann", "held")
+            tasks.lock_session("ann", "held")
             locked.set()
             return done.wait(10)
 

@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 
-from agents import conversation
-from agents.graphs import call_site
-from agents.graphs.answers import BROKEN_CALLS, reliable
 from agents.models import Session, Task
+from agents.runtime.gate import call_site
+from agents.runtime.history import conversation
+from agents.runtime.middleware.answers import BROKEN_CALLS, reliable
 from tests.helpers import again
 
 CALL = {"name": "multiply", "args": {"a": 1}, "id": "c1", "type": "tool_call"}

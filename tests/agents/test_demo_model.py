@@ -18,7 +18,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, Sys
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from agents.demo_model import RuleModel, serve
+from demo.model_server import RuleModel, serve
 
 NAMES = ("book_hotel", "multiply", "send_email", "remember", "search_memory", "refund")
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in NAMES]
@@ -518,7 +518,7 @@ def test_refuses_hosts_that_are_no_loopback_address(host: str) -> None:
 
 
 def command(*arguments: str) -> subprocess.Popen[str]:
-    line = [sys.executable, "-m", "agents.demo_model", *arguments]
+    line = [sys.executable, "-m", "demo.model_server", *arguments]
     return subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
@@ -551,6 +551,6 @@ def test_the_command_says_that_its_port_is_taken(server: RuleModel) -> None:
 
 
 def test_needs_neither_django_nor_packages() -> None:
-    code = "import agents.demo_model, sys; print([m for m in sys.modules if m.split('.')[0] in ('django', 'httpx')])"
+    code = "import demo.model_server, sys; print([m for m in sys.modules if m.split('.')[0] in ('django', 'httpx')])"
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"

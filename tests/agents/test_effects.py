@@ -4,9 +4,12 @@ from typing import Any
 
 import pytest
 
-from agents import conversation, effects, ledger, lifecycle, registry, services
-from agents.demo_model.misbehaviours import Misbehaviours
+from agents import services
 from agents.models import Attempt, Task, ToolCall
+from agents.runtime import registry
+from agents.runtime.history import conversation, effects
+from agents.state import tasks, tool_calls
+from demo.model_server.misbehaviours import Misbehaviours
 from tests.conftest import client_of, pages_of
 from tests.helpers import again, answer_of, open_review, path_of, resume
 from tests.oracle import calls
@@ -129,15 +132,15 @@ def test_an_approved_call_with_changed_arguments_is_known_as_it_ran(
 
 @pytest.mark.parametrize("end", ["overrun", "poison"])
 def test_however_the_task_ended(invoke: Any, work: Any, asked: Any, settings: Any, end: str) -> None:
-    attempt = lifecycle.claim(invoke("pay 5 to bob").pk, "w")
+    attempt = tasks.claim(invoke("pay 5 to bob").pk, "w")
     assert attempt is not None
     ended_call(attempt.task)
     if end == "overrun":
-        lifecycle.overrun(attempt)
+        tasks.overrun(attempt)
     else:
         settings.TASK_MAX_LAPSES = 1
         Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
-        lifecycle.lapse(attempt, "")
+        tasks.lapse(attempt, "")
     assert again(attempt.task).status == "error"
     invoke("try again")
     work()
@@ -152,11 +155,11 @@ def test_a_call_whose_outcome_is_not_known_is_told_as_such(invoke: Any, work: An
 
 
 def test_a_call_that_ends_after_its_task_is_known_with_its_result(invoke: Any, work: Any, asked: Any) -> None:
-    attempt = lifecycle.claim(invoke("pay 5 to bob").pk, "w")
+    attempt = tasks.claim(invoke("pay 5 to bob").pk, "w")
     assert attempt is not None
-    row = ledger.enter(attempt, ledger.Entry("m", "c", "pay", '{"amount": 5}', "d"))
+    row = tool_calls.enter(attempt, tool_calls.Entry("m", "c", "pay", '{"amount": 5}', "d"))
     services.cancel(again(attempt.task))
-    assert ledger.close(row, "succeeded", '{"content": "paid 5"}')
+    assert tool_calls.close(row, "succeeded", '{"content": "paid 5"}')
     invoke("try again")
     work()
     assert ("tool", "paid 5") in told(asked)

@@ -14,9 +14,9 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import MessagesState, StateGraph
 from pydantic import SecretStr
 
-from agents import registry
-from agents.graphs import endpoint_calls
-from agents.registry import Agent
+from agents.runtime import registry
+from agents.runtime.endpoints import calls
+from agents.runtime.registry import Agent
 from tests.endpoint import (
     Endpoint,
     Reply,
@@ -67,7 +67,7 @@ def ask(settings: Any, monkeypatch: Any, endpoint: Any, invoke: Any, work: Any) 
         url: str = "",
         model: str = "",
     ) -> Any:
-        monkeypatch.setattr(endpoint_calls, "FIRST_WAIT", wait)
+        monkeypatch.setattr(calls, "FIRST_WAIT", wait)
         server = endpoint(*replies)
         settings.OPENAI_BASE_URL = f"{url or server.url}/v1"
         monkeypatch.setenv("ANTHROPIC_BASE_URL", url or server.url)

@@ -4,9 +4,9 @@ from typing import Any, NoReturn
 
 import pytest
 
-from agents import registry
 from agents.models import ToolCall
-from agents.terms import Call
+from agents.policy import Call
+from agents.runtime import registry
 from tests.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)

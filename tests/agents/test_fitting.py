@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
 
-from agents import fitting
+from agents.runtime.history import fitting
 
 BIG = "word " * 40_000  # 200 KB, about 50,000 tokens
 

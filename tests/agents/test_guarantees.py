@@ -13,12 +13,15 @@ from django.db import IntegrityError, connection, transaction
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 
-from agents import checkpoints, jobs, ledger, lifecycle, questions, sweeper, threads
-from agents.graphs.passage import Passage
+from agents.checkpoints import fenced_saver, tables
+from agents.maintenance import sweeper
 from agents.models import Attempt, Interrupt, Task, ToolCall
-from agents.runner import advance
-from agents.terms import Declaration, Terms, Verdict
-from reviews.services import Choice, decide
+from agents.policy import Declaration, Terms, Verdict
+from agents.runtime.gate.passage import Passage
+from agents.runtime.runner import advance
+from agents.state import interrupts, tasks, tool_calls
+from agents.worker import jobs
+from reviews.decisions.services import Choice, decide
 from tests.conftest import in_threads
 from tests.helpers import again, answer_of, open_review, resume
 from tests.oracle import Crash, calls, keys
@@ -69,7 +72,7 @@ def test_1_a_task_whose_worker_died_is_taken_over(
 ) -> None:
     task = invoke("multiply 6 by 7")
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "close", lambda *args: (_ for _ in ()).throw(Crash()))
+        patch.setattr(tool_calls, "close", lambda *args: (_ for _ in ()).throw(Crash()))
         crash(work)
     lapse_all(published)
     work()
@@ -102,7 +105,7 @@ def test_1_a_task_that_kills_its_worker_each_time_becomes_an_error(
 def stalled(invoke: Any, work: Any, reviewer: Any, published: list[Any]) -> Attempt:
     """An attempt that was claimed and then stalled; another one has taken the task over and paused it."""
     task = invoke("book the Ritz for 2 nights")
-    attempt = lifecycle.claim(task.pk, "stalled")
+    attempt = tasks.claim(task.pk, "stalled")
     assert attempt is not None
     published.clear()
     lapse_all(published)
@@ -112,53 +115,53 @@ def stalled(invoke: Any, work: Any, reviewer: Any, published: list[Any]) -> Atte
 
 
 def test_2_a_stale_attempt_can_not_change_the_task(stalled: Attempt) -> None:
-    for write in (lambda: lifecycle.finish(stalled, {"messages": []}), lambda: lifecycle.fail(stalled, "no")):
-        with pytest.raises(lifecycle.StaleAttempt):
+    for write in (lambda: tasks.finish(stalled, {"messages": []}), lambda: tasks.fail(stalled, "no")):
+        with pytest.raises(tasks.StaleAttempt):
             write()
     assert again(stalled.task).status == "interrupted"
 
 
 def test_2_control_without_the_token_it_could(stalled: Attempt, monkeypatch: Any) -> None:
     monkeypatch.setattr(
-        lifecycle,
+        tasks,
         "_held",
         lambda attempt: Task(pk=attempt.task_id, session_id=attempt.task.session_id, status="running"),
     )
     Task.objects.update(status="running")
-    lifecycle.fail(stalled, "damage")
+    tasks.fail(stalled, "damage")
     assert again(stalled.task).message == "damage"
 
 
 def test_2_a_stale_attempt_can_not_enter_a_call(stalled: Attempt) -> None:
-    with pytest.raises(lifecycle.StaleAttempt):
-        ledger.enter(stalled, ledger.Entry("m", "c", "charge", "{}", "d"))
+    with pytest.raises(tasks.StaleAttempt):
+        tool_calls.enter(stalled, tool_calls.Entry("m", "c", "charge", "{}", "d"))
     assert not ToolCall.objects.exists()
 
 
 def test_2_a_stale_attempt_can_not_write_a_checkpoint(stalled: Attempt, event: Any) -> None:
-    head = threads.newest(stalled.task_id)
-    with pytest.raises(lifecycle.StaleAttempt):
+    head = tables.newest(stalled.task_id)
+    with pytest.raises(tasks.StaleAttempt):
         advance(stalled, event)
-    assert threads.newest(stalled.task_id) == head
+    assert tables.newest(stalled.task_id) == head
 
 
 def test_2_control_without_the_fence_its_checkpoint_becomes_the_head(
     stalled: Attempt, event: Any, monkeypatch: Any
 ) -> None:
-    head = threads.newest(stalled.task_id)
+    head = tables.newest(stalled.task_id)
 
     @contextmanager
     def unfenced(attempt: Attempt) -> Any:
         if connection.vendor == "postgresql":
-            yield PostgresSaver(checkpoints._pool())
+            yield PostgresSaver(fenced_saver._pool())
             return
-        with closing(checkpoints._sqlite()) as conn:
+        with closing(fenced_saver._sqlite()) as conn:
             yield SqliteSaver(conn)
 
-    monkeypatch.setattr(checkpoints, "saver_of", unfenced)
-    threads.forget([stalled.task.pk])
+    monkeypatch.setattr(fenced_saver, "saver_of", unfenced)
+    tables.forget([stalled.task.pk])
     advance(stalled, event)
-    assert threads.newest(stalled.task_id) not in ("", head)
+    assert tables.newest(stalled.task_id) not in ("", head)
 
 
 # 3 A tool call runs at most once.
@@ -199,7 +202,7 @@ def test_3_a_person_says_what_became_of_it(
 def test_3_a_stale_attempt_closes_its_own_row_and_the_doubt(crashed: Task, work: Any) -> None:
     work()
     row = ToolCall.objects.get()
-    ledger.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged after all", "status": "success"}))
+    tool_calls.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged after all", "status": "success"}))
     assert again(crashed).status == "pending"
     work()
     assert "charged after all" in answer_of(crashed)
@@ -281,7 +284,7 @@ def test_6_a_crash_right_after_the_approval_never_asks_again(
     approved: Task, work: Any, published: list[Any], monkeypatch: Any
 ) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr(ledger, "enter", lambda *args: (_ for _ in ()).throw(Crash()))
+        patch.setattr(tool_calls, "enter", lambda *args: (_ for _ in ()).throw(Crash()))
         crash(work)
     lapse_all(published)
     work()
@@ -376,18 +379,18 @@ def test_8_a_cancelled_task_voids_its_attempt_and_closes_its_questions(invoke: A
 
 def test_8_a_run_that_is_cancelled_under_way_writes_nothing_more(invoke: Any, event: Any) -> None:
     task = invoke("multiply 6 by 7")
-    attempt = lifecycle.claim(task.pk, "w")
+    attempt = tasks.claim(task.pk, "w")
     assert attempt is not None
-    lifecycle.cancel(task)
-    with pytest.raises(lifecycle.StaleAttempt):
+    tasks.cancel(task)
+    with pytest.raises(tasks.StaleAttempt):
         advance(attempt, event)
-    assert threads.newest(task.pk) == ""
+    assert tables.newest(task.pk) == ""
 
 
 def test_9_a_task_that_ended_early_stays_out_of_the_conversation(invoke: Any, work: Any, api: Any) -> None:
     first = invoke("book the Ritz for 2 nights")
     work()
-    lifecycle.cancel(first)
+    tasks.cancel(first)
     task = invoke("what did I ask before")
     work()
     assert "Ritz" not in answer_of(task)
@@ -398,7 +401,7 @@ def test_a_policy_that_changes_while_a_call_waits_releases_nothing(
 ) -> None:
     task = invoke('call charge with {"amount": 3} and call charge with {"amount": 4}')
     work()
-    monkeypatch.setattr("reviews.policy.assess", lambda call: Verdict("allow", "changed", Terms()))
+    monkeypatch.setattr("reviews.policy.engine.assess", lambda call: Verdict("allow", "changed", Terms()))
     first = Interrupt.objects.order_by("args_text").first()
     assert first is not None
     decide(first.pk, reviewer, Choice("reject", message="no"))
@@ -413,7 +416,7 @@ def test_a_declaration_that_changes_while_a_call_waits_releases_nothing(
 ) -> None:
     invoke('call charge with {"amount": 3} and call charge with {"amount": 4}')
     work()
-    monkeypatch.setattr("agents.graphs.execution.declaration_of", lambda tool: declaration)
+    monkeypatch.setattr("agents.runtime.gate.execution.declaration_of", lambda tool: declaration)
     decide(Interrupt.objects.order_by("args_text")[0].pk, reviewer, Choice("reject", message="no"))
     work()
     assert calls() == []
@@ -424,7 +427,7 @@ def test_a_call_in_doubt_is_not_released_by_a_declaration_either(
 ) -> None:
     work()
     monkeypatch.setattr(
-        "agents.graphs.execution.declaration_of", lambda tool: Declaration(review=None, idempotent=True)
+        "agents.runtime.gate.execution.declaration_of", lambda tool: Declaration(review=None, idempotent=True)
     )
     Task.objects.update(status="pending")
     published.append(crashed.pk)
@@ -435,7 +438,7 @@ def test_a_call_in_doubt_is_not_released_by_a_declaration_either(
 
 def test_an_answered_digest_is_over_task_tool_arguments_and_verdict() -> None:
     parts: list[str] = ["t", "tool", "{}", "v"]
-    base = questions.digest_of(*parts)
-    changed = [questions.digest_of(*[*parts[:i], "other", *parts[i + 1 :]]) for i in range(4)]
+    base = interrupts.digest_of(*parts)
+    changed = [interrupts.digest_of(*[*parts[:i], "other", *parts[i + 1 :]]) for i in range(4)]
     assert base not in changed
     assert len(set(changed)) == 4

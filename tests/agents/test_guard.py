@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from agents import registry
 from agents.models import Interrupt, Task, ToolCall
+from agents.runtime import registry
 from reviews import pauses
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
-from reviews.services import Choice, decide
 from tests import oracle
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
@@ -110,7 +110,7 @@ def test_messages_and_calls_of_the_same_ids_are_two_calls(
     using: Any, reviewer: Any, work: Any, model_server: Any, monkeypatch: Any
 ) -> None:
     """As some servers answer: every message and every call has the same id."""
-    monkeypatch.setattr("agents.demo_model.replies._token", lambda: "same")
+    monkeypatch.setattr("demo.model_server.replies._token", lambda: "same")
     task = using("tool_node", TWICE["tool_node"])
     approve_all(task, reviewer, work)
     assert len(set(keys())) == len(calls()) == 2

@@ -8,13 +8,13 @@ import openai
 import pytest
 from langchain_core.exceptions import ContextOverflowError
 
-from agents import conversation
-from agents.demo_model.misbehaviours import Misbehaviours
-from agents.demo_model.replies import Answer, as_json
-from agents.demo_model.replies import error as error_body
-from agents.graphs import context_length
 from agents.models import Task
-from agentsite.core import tokens
+from agents.runtime.history import conversation
+from agents.runtime.middleware import context_length
+from core import tokens
+from demo.model_server.misbehaviours import Misbehaviours
+from demo.model_server.replies import Answer, as_json
+from demo.model_server.replies import error as error_body
 from tests.helpers import again, answer_of, messages_of
 from tests.long_tools import BEGINNING, END
 

@@ -12,10 +12,11 @@ from django.core.checks import run_checks
 from django.utils import timezone
 from django_celery_results.models import TaskResult
 
-from agents import housekeeping, lifecycle, sweeper
-from agents.heartbeat import Heart
+from agents.maintenance import cleanup, sweeper
 from agents.models import Attempt, Chore, IdempotencyKey, Session, Task
-from agentsite.core.models import ApiKey
+from agents.state import tasks
+from agents.worker.heartbeat import Heart
+from core.models import ApiKey
 from tests.conftest import in_threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
@@ -25,11 +26,11 @@ LONG_AGO = timezone.now() - timedelta(days=400)
 
 def keep_house() -> dict[str, int]:
     """What it deleted."""
-    return {name: count for name, count in housekeeping.keep_house(threading.Event()).items() if count}
+    return {name: count for name, count in cleanup.keep_house(threading.Event()).items() if count}
 
 
 def due_in() -> timedelta:
-    return Chore.objects.get(name=housekeeping.CHORE).due_at - timezone.now()
+    return Chore.objects.get(name=cleanup.CHORE).due_at - timezone.now()
 
 
 def old_session() -> None:
@@ -103,36 +104,36 @@ def test_one_duty_that_fails_does_not_keep_the_others_from_being_done(monkeypatc
         raise RuntimeError("a bad row")
         yield 1
 
-    monkeypatch.setattr(housekeeping, "DUTIES", (fails, housekeeping.old_sessions))
+    monkeypatch.setattr(cleanup, "DUTIES", (fails, cleanup.old_sessions))
     settings.SESSION_RETENTION_DAYS = 30
     old_session()
     assert keep_house() == {"old_sessions": 1}
 
 
 def test_it_is_done_once_a_day() -> None:
-    assert [housekeeping.claim() for _ in range(2)] == [True, False]
+    assert [cleanup.claim() for _ in range(2)] == [True, False]
     keep_house()
     assert timedelta(hours=23) < due_in() <= timedelta(days=1)
-    assert not housekeeping.claim()
+    assert not cleanup.claim()
 
 
 def test_of_many_workers_one_does_it() -> None:
-    assert sorted(in_threads(8, lambda number: housekeeping.claim())) == [False] * 7 + [True]
+    assert sorted(in_threads(8, lambda number: cleanup.claim())) == [False] * 7 + [True]
 
 
 def test_a_worker_that_is_stopped_in_it_leaves_the_rest_for_soon(settings: Any, event: Any) -> None:
     settings.SESSION_RETENTION_DAYS = 30
-    housekeeping.claim()
+    cleanup.claim()
     old_session()
     Session.objects.create(user_id="ann", session_id="s2", created_at=LONG_AGO)
     event.set()
-    housekeeping.keep_house(event)
-    assert due_in() <= timedelta(seconds=housekeeping.HELD)
+    cleanup.keep_house(event)
+    assert due_in() <= timedelta(seconds=cleanup.HELD)
 
 
 def test_a_database_that_is_away_raises_nothing(monkeypatch: Any, caplog: Any, event: Any) -> None:
-    monkeypatch.setattr(housekeeping, "keep_house", lambda stop: 1 / 0)
-    housekeeping.run(event)
+    monkeypatch.setattr(cleanup, "keep_house", lambda stop: 1 / 0)
+    cleanup.run(event)
     assert "housekeeping" in caplog.text
 
 
@@ -152,7 +153,7 @@ class Slow:
 @pytest.fixture
 def slow(monkeypatch: Any) -> Iterator[Slow]:
     made = Slow()
-    monkeypatch.setattr(housekeeping, "DUTIES", (made.duty,))
+    monkeypatch.setattr(cleanup, "DUTIES", (made.duty,))
     yield made
     made.go_on.set()
 
@@ -170,7 +171,7 @@ def test_leases_are_renewed_however_long_it_takes(
 ) -> None:
     monkeypatch.setattr(sweeper, "sweep_if_due", lambda: None)  # it would take the task of a lease that is over
     settings.TASK_HEARTBEAT_SECONDS = settings.TASK_SWEEP_SECONDS = 0.05
-    attempt = lifecycle.claim(invoke("x").pk, "w")
+    attempt = tasks.claim(invoke("x").pk, "w")
     assert attempt is not None
     with heart.keeping(attempt):
         assert slow.begun.wait(30)
@@ -184,9 +185,9 @@ def test_a_second_one_is_not_started_while_the_first_goes_on(heart: Heart, slow:
     settings.TASK_SWEEP_SECONDS = 0.05
     heart.start()
     assert slow.begun.wait(30)
-    Chore.objects.filter(name=housekeeping.CHORE).update(due_at=LONG_AGO)
+    Chore.objects.filter(name=cleanup.CHORE).update(due_at=LONG_AGO)
     time.sleep(0.5)
-    assert Chore.objects.get(name=housekeeping.CHORE).due_at == LONG_AGO
+    assert Chore.objects.get(name=cleanup.CHORE).due_at == LONG_AGO
 
 
 @pytest.mark.parametrize("name", ["SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS"])

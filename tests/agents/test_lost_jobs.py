@@ -6,12 +6,13 @@ import pytest
 from celery import current_app
 from django.db.models import F
 
-from agents import queue, sweeper
+from agents import broker
+from agents.maintenance import sweeper
 from agents.models import Chore, Task
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PUBLISH = queue.publish  # the real one
+PUBLISH = broker.publish  # the real one
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_where_the_broker_does_not_say_how_many_wait_only_the_oldest_is(
     five: list[Task], published: list[Any], monkeypatch: Any
 ) -> None:
     published.clear()
-    monkeypatch.setattr(queue, "waiting", lambda: None)
+    monkeypatch.setattr(broker, "waiting", lambda: None)
     age(five, 90)
     done = sweeper.sweep()
     assert (done["republish_lost"], done["republish_oldest"]) == (0, 1)
@@ -98,7 +99,7 @@ def test_a_broker_that_takes_no_more_gets_the_others_at_the_next_sweep(
             raise OSError("away")
 
     with monkeypatch.context() as patch:
-        patch.setattr(queue, "publish", PUBLISH)
+        patch.setattr(broker, "publish", PUBLISH)
         patch.setattr(current_app, "send_task", take_one)
         assert sweeper.sweep()["republish_lost"] == 1
     assert len(asked) == 2
@@ -126,5 +127,5 @@ def test_of_two_sweepers_one_publishes(five: list[Task], published: list[Any]) -
 
 def test_with_no_late_task_the_broker_is_not_asked(invoke: Any, monkeypatch: Any) -> None:
     invoke("multiply 6 by 7")
-    monkeypatch.setattr(queue, "waiting", lambda: pytest.fail("asked"))
+    monkeypatch.setattr(broker, "waiting", lambda: pytest.fail("asked"))
     assert sweeper.republish_lost() == 0

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents import registry
-from memory import writing
+from agents.runtime import registry
+from memory import services
 from memory.models import Memory
 from memory.strategies import Default, made_for
 from tests.helpers import again, answer_of
@@ -31,7 +31,7 @@ def agents(settings: Any) -> Any:
 
 
 def keep(text: str, scope: str, ref: str = "") -> None:
-    writing.add("ann", text, source=Memory.Source.ADMIN, scope=Memory.Scope(scope), scope_ref=ref, trusted=True)
+    services.add("ann", text, source=Memory.Source.ADMIN, scope=Memory.Scope(scope), scope_ref=ref, trusted=True)
 
 
 @pytest.mark.parametrize("query", [SEARCH, KNOWN])

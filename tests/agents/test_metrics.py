@@ -8,13 +8,16 @@ import openai
 import pytest
 from django.db import DatabaseError, transaction
 
-from agents import jobs, lifecycle, metrics, sweeper
-from agents.graphs import endpoint_errors
-from agents.heartbeat import Heart
+from agents.maintenance import sweeper
 from agents.management.commands import sweep_tasks
-from agents.metrics import Counter, Histogram
 from agents.models import Attempt, Measure, Task
-from reviews.services import Choice, decide
+from agents.observability import metrics
+from agents.observability.metrics import Counter, Histogram
+from agents.runtime.endpoints import errors
+from agents.state import tasks
+from agents.worker import jobs
+from agents.worker.heartbeat import Heart
+from reviews.decisions.services import Choice, decide
 from tests.conftest import in_threads
 from tests.helpers import again, open_review
 
@@ -171,7 +174,7 @@ def test_unfinished_tasks_are_not_counted(invoke: Any, work: Any) -> None:
 
 
 def test_a_task_that_was_cancelled_before_it_ran_has_no_running_time(invoke: Any) -> None:
-    lifecycle.cancel(invoke("multiply 6 by 7"))
+    tasks.cancel(invoke("multiply 6 by 7"))
     assert counted(metrics.TASKS_FINISHED) == {'["cancelled"]': 1}
     assert stored(metrics.RUN_SECONDS) == {}
 
@@ -179,7 +182,7 @@ def test_a_task_that_was_cancelled_before_it_ran_has_no_running_time(invoke: Any
 def test_more_tasks_than_a_batch_are_all_counted(invoke: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(metrics, "BATCH", 2)
     for number in range(5):
-        lifecycle.cancel(invoke("hello", session=f"s{number}"))
+        tasks.cancel(invoke("hello", session=f"s{number}"))
     assert metrics.count_ended() == 5
 
 
@@ -187,19 +190,19 @@ def test_one_heartbeat_counts_no_more_than_its_rounds(invoke: Any, monkeypatch: 
     monkeypatch.setattr(metrics, "BATCH", 1)
     monkeypatch.setattr(metrics, "ROUNDS", 2)
     for number in range(3):
-        lifecycle.cancel(invoke("hello", session=f"s{number}"))
+        tasks.cancel(invoke("hello", session=f"s{number}"))
     assert [metrics.count_ended() for _ in range(3)] == [2, 1, 0]
 
 
 def test_workers_that_count_at_once_count_each_task_once(invoke: Any) -> None:
     for number in range(20):
-        lifecycle.cancel(invoke("hello", session=f"s{number}"))
+        tasks.cancel(invoke("hello", session=f"s{number}"))
     assert sum(in_threads(4, lambda number: metrics.count_ended())) == 20
     assert counted(metrics.TASKS_FINISHED) == {'["cancelled"]': 20}
 
 
 def test_a_task_is_marked_only_together_with_its_count(invoke: Any, monkeypatch: Any) -> None:
-    task = lifecycle.cancel(invoke("hello"))
+    task = tasks.cancel(invoke("hello"))
     with monkeypatch.context() as patch:
         patch.setattr(metrics, "_write", lambda amounts: (_ for _ in ()).throw(DatabaseError("away")))
         with pytest.raises(DatabaseError):
@@ -211,7 +214,7 @@ def test_a_task_is_marked_only_together_with_its_count(invoke: Any, monkeypatch:
 def test_each_claim_notes_how_long_the_task_was_pending(invoke: Any) -> None:
     task = invoke("multiply 6 by 7")
     Task.objects.filter(pk=task.pk).update(updated_at="2020-01-01T00:00:00Z", published_at="2026-01-01T00:00:00Z")
-    lifecycle.claim(task.pk, "w")
+    tasks.claim(task.pk, "w")
     found = counted(metrics.QUEUE_SECONDS)
     assert found['["+Inf"]'] == 1
     assert found['["sum"]'] > 5 * 365 * 86_400
@@ -222,7 +225,7 @@ def test_each_claim_notes_how_long_the_task_was_pending(invoke: Any) -> None:
 
 def test_what_the_sweeper_mends_is_counted_by_duty(invoke: Any) -> None:
     for session in ("s1", "s2"):
-        lifecycle.claim(invoke("multiply 6 by 7", session=session).pk, "w")
+        tasks.claim(invoke("multiply 6 by 7", session=session).pk, "w")
     Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
     sweeper.sweep()
     assert counted(metrics.SWEEPER_ACTIONS) == {'["lapse_leases"]': 2}
@@ -239,7 +242,7 @@ def test_a_duty_that_fails_is_counted(monkeypatch: Any) -> None:
 
 
 def test_the_command_writes_what_it_has_counted(invoke: Any) -> None:
-    lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    tasks.claim(invoke("multiply 6 by 7").pk, "w")
     Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
     sweep_tasks.Command().handle()
     assert stored(metrics.SWEEPER_ACTIONS) == {'["lapse_leases"]': 1}
@@ -313,4 +316,4 @@ def test_answers_that_are_none_count_by_kind_too(invoke: Any, work: Any, setting
     ],
 )
 def test_other_failures_have_kinds_of_their_own(error: Any, kind: str) -> None:
-    assert endpoint_errors.read(error).kind == kind
+    assert errors.read(error).kind == kind

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents import registry
 from agents.models import Task
+from agents.runtime import registry
 from tests.helpers import again, answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)

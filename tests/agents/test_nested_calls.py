@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from agents import registry
-from agents.graphs import call_site
-from agents.graphs.opening import Refused
 from agents.models import Interrupt, Task, ToolCall
-from agentsite.core.text import canonical
+from agents.runtime import registry
+from agents.runtime.gate import call_site
+from agents.runtime.gate.opening import Refused
+from core.text import canonical
+from reviews.decisions.services import Choice, decide
 from reviews.models import PolicyRule
-from reviews.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
 

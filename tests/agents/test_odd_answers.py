@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rest_framework.test import APIClient
 
-from agents.demo_model.oddities import REFUSAL, THOUGHT, WORDS
 from agents.models import Task, ToolCall
+from demo.model_server.oddities import REFUSAL, THOUGHT, WORDS
 from tests.helpers import answer_of, messages_of, status_of
 from tests.oracle import calls
 

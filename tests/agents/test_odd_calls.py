@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agents.demo_model.oddities import CALLED
 from agents.models import ToolCall
+from demo.model_server.oddities import CALLED
 from tests.agents.test_odd_answers import CUT, Use
 from tests.helpers import answer_of, messages_of
 from tests.oracle import calls

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from agents import ledger
 from agents.models import Interrupt, ToolCall
-from agents.terms import REQUESTER, REVIEWERS, Terms, Verdict
-from agentsite.core.errors import Invalid, NotAllowed
-from reviews.services import Choice, decide
+from agents.policy import REQUESTER, REVIEWERS, Terms, Verdict
+from agents.state import tool_calls
+from core.errors import Invalid, NotAllowed
+from reviews.decisions.services import Choice, decide
 from tests.conftest import lapse_all
 from tests.helpers import answer_of, messages_of, open_review, resume
 from tests.oracle import Crash, calls
@@ -56,14 +56,14 @@ def test_what_is_longer_is_cut_with_a_mark(invoke: Any, work: Any) -> None:
 
 def test_a_command_survives_the_worker(invoke: Any, work: Any, published: Any, monkeypatch: Any) -> None:
     task = invoke('call command with {"text": "the balance is 42"}')
-    close = ledger.close
+    close = tool_calls.close
 
     def close_and_crash(*args: Any) -> None:
         close(*args)
-        monkeypatch.setattr(ledger, "close", close)
+        monkeypatch.setattr(tool_calls, "close", close)
         raise Crash
 
-    monkeypatch.setattr(ledger, "close", close_and_crash)
+    monkeypatch.setattr(tool_calls, "close", close_and_crash)
     with pytest.raises(Crash):
         work()
     lapse_all()

@@ -6,7 +6,7 @@ import pytest
 
 from agents.models import Interrupt, ToolCall
 from reviews import pauses
-from reviews.services import Choice, decide, expire
+from reviews.decisions.services import Choice, decide, expire
 from tests.conftest import client_of
 from tests.helpers import again, answer_of, open_review, resume, status_of
 from tests.oracle import calls, keys

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from langchain_core.tools import tool
 
-from agents import registry
 from agents.models import Interrupt, ToolCall
-from agents.terms import REVIEWERS, UNDECLARED, Declaration, Terms, Verdict, declaration_of, declare
+from agents.policy import REVIEWERS, UNDECLARED, Declaration, Terms, Verdict, declaration_of, declare
+from agents.runtime import registry
 from memory.models import Memory
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.helpers import answer_of, open_review, resume
 from tests.oracle import calls
 

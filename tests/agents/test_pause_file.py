@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from agents import jobs, pause_file
+from agents import pause_file
 from agents.models import Pause, Task
 from agents.pause_file import Wanted
-from agentsite.core.errors import Conflict
+from agents.worker import jobs
+from core.errors import Conflict
 from reviews import pauses as switch
 from reviews.models import AuditEntry
 from tests.conftest import in_threads

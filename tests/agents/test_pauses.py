@@ -7,12 +7,14 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from agents import ledger, lifecycle, pauses, sweeper
-from agents.heartbeat import Heart, heart
+from agents import pauses
+from agents.maintenance import sweeper
 from agents.models import Attempt, Interrupt, Pause, Task, ToolCall
-from agents.run import Run
+from agents.runtime.run_context import Run
+from agents.state import tasks, tool_calls
+from agents.worker.heartbeat import Heart, heart
 from reviews import pauses as switch
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.conftest import in_threads, lapse_all
 from tests.helpers import again, answer_of, open_review, status_of
 from tests.oracle import calls
@@ -92,7 +94,7 @@ def test_a_task_stops_in_front_of_a_paused_tool_and_is_left_alone_until_it_is_re
     assert (again(task).status, again(task).held_tool, calls()) == ("pending", "free_charge", [])
     assert list(Attempt.objects.values_list("outcome", flat=True)) == ["held"]
     assert status_of(api, task)["paused"]["value"] == "free_charge"
-    Task.objects.update(published_at=lifecycle.LONG_AGO)
+    Task.objects.update(published_at=tasks.LONG_AGO)
     assert sweeper.sweep()["republish_lost"] == 0
     assert published == []
     lift(row)
@@ -189,14 +191,14 @@ def test_a_running_task_stops_before_its_next_call_of_the_model(
     scope: str, value: str, invoke: Any, work: Any, monkeypatch: Any
 ) -> None:
     made: list[Pause] = []
-    close = ledger.close
+    close = tool_calls.close
 
     def pause_meanwhile(row: ToolCall, *result: str) -> bool:
         closed = close(row, *result)
         made.append(pause(scope, value))
         return closed
 
-    monkeypatch.setattr(ledger, "close", pause_meanwhile)
+    monkeypatch.setattr(tool_calls, "close", pause_meanwhile)
     task = invoke(f"{FREE_CHARGE} then multiply 6 by 7")
     work()
     assert (again(task).status, calls(), ToolCall.objects.count()) == ("pending", ["free_charge 3"], 1)
@@ -206,8 +208,8 @@ def test_a_running_task_stops_before_its_next_call_of_the_model(
 
 
 def test_a_heart_stops_the_runs_that_are_paused_and_no_others(invoke: Any, work: Any) -> None:
-    ann = lifecycle.claim(invoke("x").pk, "w")
-    bob = lifecycle.claim(invoke("x", user="bob").pk, "w")
+    ann = tasks.claim(invoke("x").pk, "w")
+    bob = tasks.claim(invoke("x", user="bob").pk, "w")
     assert ann is not None
     assert bob is not None
     pause("user", "ann")
@@ -236,7 +238,7 @@ def test_a_held_task_can_be_cancelled_and_the_next_of_its_session_goes_on(invoke
     pause("tool", "free_charge")
     first, second = invoke(FREE_CHARGE), invoke("multiply 6 by 7")
     work()
-    assert lifecycle.cancel(first).status == "cancelled"
+    assert tasks.cancel(first).status == "cancelled"
     work()
     assert "42" in answer_of(second)
     assert calls() == []
@@ -245,7 +247,7 @@ def test_a_held_task_can_be_cancelled_and_the_next_of_its_session_goes_on(invoke
 def test_a_worker_that_dies_while_its_task_is_held_loses_nothing(invoke: Any, work: Any, published: list[Any]) -> None:
     task = invoke(FREE_CHARGE)
     published.clear()
-    lifecycle.claim(task.pk, "dead")
+    tasks.claim(task.pk, "dead")
     row = pause()
     lapse_all()
     work()
@@ -301,7 +303,7 @@ def test_the_same_pause_from_many_at_once_is_one() -> None:
 
 @pytest.mark.skipif("connection.vendor != 'postgresql'", reason="on SQLite nobody else writes meanwhile")
 def test_a_pause_is_answered_for_only_when_no_entry_is_on_its_way(invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("x").pk, "w")
+    attempt = tasks.claim(invoke("x").pk, "w")
     assert attempt is not None
     entered, may_commit, paused = threading.Event(), threading.Event(), threading.Event()
 
@@ -329,9 +331,9 @@ def test_a_pause_is_answered_for_only_when_no_entry_is_on_its_way(invoke: Any) -
 
 
 def test_a_drained_worker_hands_over_as_before(invoke: Any, work: Any, monkeypatch: Any) -> None:
-    attempt = lifecycle.claim(invoke("x").pk, "w")
+    attempt = tasks.claim(invoke("x").pk, "w")
     assert attempt is not None
-    lifecycle.release(attempt)
+    tasks.release(attempt)
     assert Attempt.objects.get().outcome == "released"
 
 

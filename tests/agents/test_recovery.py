@@ -14,11 +14,14 @@ import pytest
 from django.db import DataError, InterfaceError, InternalError, OperationalError, connection, connections
 from psycopg_pool import ConnectionPool
 
-from agents import checkpoints, heartbeat, jobs, ledger, lifecycle, sweeper, threads
-from agents.heartbeat import Heart, heart
+from agents.checkpoints import fenced_saver, tables
+from agents.maintenance import sweeper
 from agents.models import Attempt, Chore, Interrupt, Task, ToolCall
-from agents.runner import Finished
-from reviews.services import Choice, decide, expire
+from agents.runtime.runner import Finished
+from agents.state import tasks, tool_calls
+from agents.worker import heartbeat, jobs
+from agents.worker.heartbeat import Heart, heart
+from reviews.decisions.services import Choice, decide, expire
 from tests import odd_tools
 from tests.conftest import in_threads, lapse_all
 from tests.helpers import again, answer_of, open_review
@@ -35,7 +38,7 @@ def only_postgres() -> None:
 
 
 def other_session() -> Any:
-    return psycopg.connect(**checkpoints._libpq(), autocommit=False)
+    return psycopg.connect(**fenced_saver._libpq(), autocommit=False)
 
 
 # The sweeper
@@ -47,15 +50,15 @@ def test_one_bad_row_does_not_keep_the_others_waiting(
 ) -> None:
     found = [invoke("multiply 6 by 7", session=f"s{n}") for n in range(3)]
     for task in found:
-        lifecycle.claim(task.pk, "dead")
-    newest = threads.newest
+        tasks.claim(task.pk, "dead")
+    newest = tables.newest
 
     def broken_for_the_first(pk: Any) -> str:
         if pk == found[0].pk:
             raise error("unreadable")
         return newest(pk)
 
-    monkeypatch.setattr(threads, "newest", broken_for_the_first)
+    monkeypatch.setattr(tables, "newest", broken_for_the_first)
     lapse_all()
     assert [again(task).status for task in found] == ["running", "pending", "pending"]
 
@@ -107,7 +110,7 @@ def test_a_tool_that_hangs_does_not_hold_the_session_for_ever(
 
 
 def test_a_run_within_its_time_is_left_alone(invoke: Any, settings: Any) -> None:
-    lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    tasks.claim(invoke("multiply 6 by 7").pk, "w")
     settings.TASK_WALL_GRACE_SECONDS = 0
     assert sweeper.end_overlong() == 0
 
@@ -119,7 +122,7 @@ def test_a_checkpoint_that_can_not_be_written_now_does_not_end_the_task(
     invoke: Any, work: Any, published: Any, monkeypatch: Any
 ) -> None:
     task = invoke("multiply 6 by 7")
-    saver = checkpoints.FencedPostgresSaver if connection.vendor == "postgresql" else checkpoints.FencedSqliteSaver
+    saver = fenced_saver.FencedPostgresSaver if connection.vendor == "postgresql" else fenced_saver.FencedSqliteSaver
     error = psycopg.OperationalError if connection.vendor == "postgresql" else sqlite3.OperationalError
 
     def away(*args: Any, **kwargs: Any) -> Iterator[Any]:
@@ -139,7 +142,7 @@ def test_a_checkpoint_that_can_not_be_written_now_does_not_end_the_task(
 
 
 def test_the_savers_raise_djangos_errors(invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
 
     def use(saver: Any) -> None:
@@ -150,7 +153,7 @@ def test_the_savers_raise_djangos_errors(invoke: Any) -> None:
             with saver.cursor() as cursor:
                 cursor.execute("SELECT 1 FROM a_table_that_is_not_there")
 
-    with checkpoints.saver_of(attempt) as saver, pytest.raises((OperationalError, InterfaceError)):
+    with fenced_saver.saver_of(attempt) as saver, pytest.raises((OperationalError, InterfaceError)):
         use(saver)
 
 
@@ -160,14 +163,14 @@ def test_a_result_is_written_also_when_the_database_was_away_for_a_moment(
     task = invoke('call charge with {"amount": 3}')
     work()
     decide(open_review(task).pk, reviewer, Choice("accept"))
-    close, failures = ledger.close, iter([OperationalError("gone"), InterfaceError("gone")])
+    close, failures = tool_calls.close, iter([OperationalError("gone"), InterfaceError("gone")])
 
     def flaky(*args: Any) -> None:
         if (error := next(failures, None)) is not None:
             raise error
         close(*args)
 
-    monkeypatch.setattr(ledger, "close", flaky)
+    monkeypatch.setattr(tool_calls, "close", flaky)
     work()
     assert "charged 3" in answer_of(task)
     assert calls() == ["charge 3"]
@@ -192,7 +195,7 @@ def test_after_a_restart_of_the_database_no_dead_connection_is_handed_out(client
 def test_a_pool_goes_on_connecting_for_those_who_wait() -> None:
     """psycopg's own gives up after a time and leaves them waiting; before that each pause is twice the last."""
     options = {**connection.settings_dict["OPTIONS"]["pool"], "reconnect_timeout": 0.5, "min_size": 0, "timeout": 20}
-    assert options["reconnect_failed"] is checkpoints._pool()._reconnect_failed
+    assert options["reconnect_failed"] is fenced_saver._pool()._reconnect_failed
     back = time.monotonic() + 4
 
     class Away(psycopg.Connection[Any]):
@@ -203,7 +206,7 @@ def test_a_pool_goes_on_connecting_for_those_who_wait() -> None:
             return super().connect(*args, **more)
 
     options["connection_class"] = Away
-    with ConnectionPool(kwargs=checkpoints._libpq(), **options) as pool, pool.connection():
+    with ConnectionPool(kwargs=fenced_saver._libpq(), **options) as pool, pool.connection():
         assert 0 < time.monotonic() - back < 2
 
 
@@ -217,10 +220,10 @@ def test_whoever_stands_still_in_a_transaction_loses_its_locks() -> None:
 @pytest.mark.usefixtures("only_postgres")
 def test_the_fence_of_a_checkpoint_is_counted_as_standing_still(invoke: Any) -> None:
     """Else a worker that freezes between its lock and its writes would keep all others from taking its task over."""
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "frozen")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "frozen")
     assert attempt is not None
     states = "SELECT state FROM pg_stat_activity WHERE query LIKE '%FOR NO KEY UPDATE' AND pid <> pg_backend_pid()"
-    with checkpoints.saver_of(attempt) as saver, saver._cursor(pipeline=True), other_session() as other:  # type: ignore[attr-defined]
+    with fenced_saver.saver_of(attempt) as saver, saver._cursor(pipeline=True), other_session() as other:  # type: ignore[attr-defined]
         assert [row[0] for row in other.execute(states)] == ["idle in transaction"]
 
 
@@ -232,7 +235,7 @@ def impatient() -> Iterator[None]:
         connection.settings_dict["OPTIONS"]["options"] = text
         connections.close_all()
         connection.close_pool()  # type: ignore[attr-defined]
-        checkpoints.close_pools()
+        fenced_saver.close_pools()
 
     before = connection.settings_dict["OPTIONS"]["options"]
     give("-c idle_in_transaction_session_timeout=500")
@@ -262,9 +265,9 @@ def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
 
     with impatient(), monkeypatch.context() as patch:
         if where == "entry":
-            patch.setattr(lifecycle, "require_open", frozen(lifecycle.require_open))
+            patch.setattr(tasks, "require_open", frozen(tasks.require_open))
         else:
-            patch.setattr(checkpoints.failpoints, "here", frozen(checkpoints.failpoints.here))
+            patch.setattr(fenced_saver.failpoints, "here", frozen(fenced_saver.failpoints.here))
         with pytest.raises((InternalError, OperationalError)):  # as soon as the end of the connection shows, the latter
             work()
     assert again(task).status == "running"
@@ -275,10 +278,10 @@ def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
 
 @pytest.mark.usefixtures("only_postgres")
 def test_a_checkpoint_that_can_not_be_stored_says_why(invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "one")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "one")
     assert attempt is not None
     with (
-        checkpoints.saver_of(attempt) as saver,
+        fenced_saver.saver_of(attempt) as saver,
         pytest.raises(DataError),
         saver._cursor(pipeline=True) as cursor,  # type: ignore[attr-defined]
     ):
@@ -288,7 +291,7 @@ def test_a_checkpoint_that_can_not_be_stored_says_why(invoke: Any) -> None:
 @pytest.mark.usefixtures("only_postgres")
 def test_a_lock_that_a_chore_waits_for_costs_nobody_the_lease(invoke: Any, settings: Any) -> None:
     settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_LEASE_SECONDS = 0.2, 0.2, 2
-    alive = lifecycle.claim(invoke("multiply 6 by 7").pk, "alive")
+    alive = tasks.claim(invoke("multiply 6 by 7").pk, "alive")
     assert alive is not None
     Chore.objects.update_or_create(name=sweeper.SWEEP, defaults={"due_at": "2020-01-01T00:00:00Z"})
     one = Heart()
@@ -306,7 +309,7 @@ def test_a_lock_that_a_chore_waits_for_costs_nobody_the_lease(invoke: Any, setti
 def test_who_stands_still_with_a_lock_keeps_the_sweeper_from_nobody_else(invoke: Any, table: str) -> None:
     found = [invoke("multiply 6 by 7", session=name) for name in ("locked", "other")]
     for task in found:
-        lifecycle.claim(task.pk, "dead")
+        tasks.claim(task.pk, "dead")
     Attempt.objects.update(lease_until="2020-01-01T00:00:00Z")
     key = {"attempt": Attempt.objects.get(task=found[0]).pk, "task": found[0].pk, "session": found[0].session_id}
     with other_session() as session:
@@ -337,7 +340,7 @@ def test_a_tool_holds_no_connection_while_it_runs(invoke: Any, published: Any, m
 
 
 def test_an_outcome_that_no_database_takes_is_said_to_be_that(invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
     jobs.record(attempt, Finished({"messages": [{"type": "ai", "content": "\x00", "id": float("nan")}]}))
     assert "can't be stored" in again(attempt.task).message
@@ -351,14 +354,14 @@ def test_a_call_that_ends_before_its_doubt_is_stored_leaves_no_question(
     decide(open_review(task).pk, reviewer, Choice("accept"))
     with pytest.raises(Crash):
         work()
-    row, pause = ToolCall.objects.get(), lifecycle.pause
+    row, pause = ToolCall.objects.get(), tasks.pause
     lapse_all()
 
     def late(attempt: Attempt, *asking: Any) -> str:
-        ledger.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged 3", "status": "success"}))
+        tool_calls.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged 3", "status": "success"}))
         return pause(attempt, *asking)
 
-    monkeypatch.setattr(lifecycle, "pause", late)
+    monkeypatch.setattr(tasks, "pause", late)
     work()
     assert "charged 3" in answer_of(task)
     assert not Interrupt.objects.filter(status="pending").exists()
@@ -437,7 +440,7 @@ def test_a_drained_worker_takes_no_more_jobs(invoke: Any, work: Any, monkeypatch
 
 def test_a_child_sees_that_its_worker_drains(invoke: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr(heartbeat, "_drained", bytearray(b"\1"))
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
     one = Heart()
     with one.keeping(attempt) as stop:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from agents.demo_model.oddities import DETAIL, THOUGHT
 from agents.models import Task
-from reviews.services import Choice, decide
+from demo.model_server.oddities import DETAIL, THOUGHT
+from reviews.decisions.services import Choice, decide
 from tests.agents.test_odd_answers import Use
 from tests.conftest import lapse_all
 from tests.helpers import again, answer_of, open_review

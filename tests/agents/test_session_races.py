@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from agents import lifecycle, questions, threads
+from agents.checkpoints import tables
 from agents.models import Interrupt, Session, Task, ToolCall
-from agents.terms import REQUESTER, REVIEWERS, Terms, Verdict
+from agents.policy import REQUESTER, REVIEWERS, Terms, Verdict
+from agents.state import interrupts, tasks
 from reviews.models import Decision
 from tests.conftest import client_of, in_threads
 from tests.helpers import again, ids_of, open_review, path_of
@@ -84,7 +85,7 @@ class Requests:
 
 def asked_about(task: Task) -> Interrupt:
     """The question that a run's gate would ask, without the run: there are hundreds of them."""
-    digest = questions.digest_of(task.pk, "book_hotel", ARGS, VERDICT)
+    digest = interrupts.digest_of(task.pk, "book_hotel", ARGS, VERDICT)
     fields = {"args_text": ARGS, "verdict_text": VERDICT, "args_digest": digest, "tool": "book_hotel"}
     return Interrupt(task=task, kind="tool_call", message_id="m", tool_call_id="c", graph_id="g", **fields)
 
@@ -99,9 +100,9 @@ def waiting(service: User, reviewer: User) -> Callable[[], Requests]:
         body = {"user_id": "ann", "session_id": session, "query": BOOK}
         response = client_of(service).post("/agent/invoke", body, HTTP_IDEMPOTENCY_KEY=f"key-{session}")
         assert response.status_code == 202, response.content
-        attempt = lifecycle.claim(Task.objects.get(session__session_id=session).pk, "w")
+        attempt = tasks.claim(Task.objects.get(session__session_id=session).pk, "w")
         assert attempt is not None
-        lifecycle.pause(attempt, [asked_about(attempt.task)])
+        tasks.pause(attempt, [asked_about(attempt.task)])
         return Requests(again(attempt.task), service, reviewer)
 
     return make
@@ -157,7 +158,7 @@ def test_all_of_them_at_once(waiting: Callable[[], Requests]) -> None:
 
 def assert_nothing_is_left_over() -> None:
     """No row of a task that is gone, no open question of one that has ended, no session that stands still."""
-    assert not list(itertools.chain.from_iterable(threads.orphans()))
+    assert not list(itertools.chain.from_iterable(tables.orphans()))
     assert not Interrupt.objects.filter(status="pending").exclude(task__status="interrupted").exists()
     assert not ToolCall.objects.filter(task__status="cancelled", status="started").exists()
     assert Decision.objects.count() == Interrupt.objects.filter(answered_at__isnull=False).count()

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from agents import checkpoints, ledger, lifecycle, threads
+from agents.checkpoints import fenced_saver, tables
 from agents.models import Attempt, Interrupt, Session, Task, ToolCall
-from agents.runner import advance
+from agents.runtime.runner import advance
+from agents.state import tasks, tool_calls
 from memory.models import Memory
 from reviews.models import Decision
 from tests.conftest import client_of, in_threads, keyed_client_of
@@ -23,7 +24,7 @@ TABLES = (Session, Task, Attempt, Interrupt, ToolCall, Decision)
 def rows() -> dict[str, int]:
     """What is left, by table; the checkpoints as one."""
     left = {model.__name__: model.objects.count() for model in TABLES}
-    return {name: count for name, count in {**left, "checkpoints": threads.count()}.items() if count}
+    return {name: count for name, count in {**left, "checkpoints": tables.count()}.items() if count}
 
 
 def test_a_session_is_opened_before_its_first_task(api: Any) -> None:
@@ -151,33 +152,33 @@ def test_what_is_remembered_of_the_user_stays_and_of_the_session_goes(api: Any, 
 
 
 def test_a_run_whose_session_is_deleted_writes_nothing_more(api: Any, invoke: Any, event: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
     api.delete(SESSION)
-    with pytest.raises(lifecycle.StaleAttempt):
+    with pytest.raises(tasks.StaleAttempt):
         advance(attempt, event)
     assert rows() == {}
 
 
 def test_a_fence_that_has_seen_its_attempt_finds_it_gone(api: Any, invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
     config: Any = {"configurable": {"thread_id": str(attempt.task_id), "checkpoint_ns": ""}}
-    with checkpoints.saver_of(attempt) as saver:
+    with fenced_saver.saver_of(attempt) as saver:
         saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "1"}}, [("c", "v")], "t")
-        assert threads.count() == 1
+        assert tables.count() == 1
         api.delete(SESSION)
-        with pytest.raises(lifecycle.StaleAttempt):
+        with pytest.raises(tasks.StaleAttempt):
             saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, [("c", "v")], "t")
     assert rows() == {}
 
 
 def test_a_call_that_ends_after_the_deletion_leaves_nothing(api: Any, invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
-    row = ledger.enter(attempt, ledger.Entry("m", "c", "charge", "{}", "d"))
+    row = tool_calls.enter(attempt, tool_calls.Entry("m", "c", "charge", "{}", "d"))
     api.delete(SESSION)
-    ledger.close(row, ToolCall.Status.SUCCEEDED, "{}")
+    tool_calls.close(row, ToolCall.Status.SUCCEEDED, "{}")
     assert rows() == {}
 
 
@@ -236,17 +237,17 @@ def test_outsiders_get_nothing(invoke: Any, bob: Any) -> None:
 def test_the_checkpoint_tables_are_those_of_langgraph(invoke: Any, work: Any) -> None:
     task = invoke("book the Ritz for 2 nights")
     work()
-    before = threads.count()
-    assert threads.forget([task.pk]) == before > 0
-    assert threads.count() == 0
-    assert threads.newest(task.pk) == ""
+    before = tables.count()
+    assert tables.forget([task.pk]) == before > 0
+    assert tables.count() == 0
+    assert tables.newest(task.pk) == ""
 
 
 def test_a_thread_without_its_task_is_an_orphan(invoke: Any, work: Any) -> None:
     kept, gone = invoke("book the Ritz for 2 nights"), invoke("book the Savoy for 1 night", session="s2")
     work()
     Task.objects.filter(pk=gone.pk).delete()
-    assert set(chain.from_iterable(threads.orphans())) == {gone.pk}
-    threads.delete([gone.pk])
-    assert list(threads.orphans()) == []
-    assert threads.newest(kept.pk) != ""
+    assert set(chain.from_iterable(tables.orphans())) == {gone.pk}
+    tables.delete([gone.pk])
+    assert list(tables.orphans()) == []
+    assert tables.newest(kept.pk) != ""

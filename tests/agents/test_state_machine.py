@@ -8,11 +8,13 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule, run_state_machine_as_test
 
-from agents import ledger, lifecycle, questions, services, sweeper
+from agents import services
+from agents.maintenance import sweeper
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
-from agents.terms import Terms, Verdict
-from agentsite.core.errors import AgentsiteError
-from reviews.services import Choice, decide
+from agents.policy import Terms, Verdict
+from agents.state import interrupts, tasks, tool_calls
+from core.errors import AgentsiteError
+from reviews.decisions.services import Choice, decide
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -41,33 +43,33 @@ class Machine(RuleBasedStateMachine):
     @rule(target=attempts, place=st.integers(0, 5))
     def claim(self, place: int) -> Any:
         found = list(Task.objects.filter(status=Status.PENDING).order_by(*ORDER))
-        attempt = lifecycle.claim(found[place % len(found)].pk, "w") if found else None
+        attempt = tasks.claim(found[place % len(found)].pk, "w") if found else None
         return multiple() if attempt is None else attempt
 
     @rule(attempt=attempts, count=st.integers(1, 2))
     def pause(self, attempt: Attempt, count: int) -> None:
         open_ = self.is_open(attempt)
         asking = [self.question(attempt.task, self.new_id()) for _ in range(count)]
-        assert self.went_through(lambda: lifecycle.pause(attempt, asking)) == open_
+        assert self.went_through(lambda: tasks.pause(attempt, asking)) == open_
 
     @rule(attempt=attempts)
     def pause_with_what_is_still_open(self, attempt: Attempt) -> None:
         open_ = self.is_open(attempt)
         rows = list(Interrupt.objects.filter(task=attempt.task_id, status="pending"))
         if rows:
-            assert self.went_through(lambda: lifecycle.pause(attempt, rows)) == open_
+            assert self.went_through(lambda: tasks.pause(attempt, rows)) == open_
 
     @rule(attempt=attempts, end=st.sampled_from(["finish", "fail", "release"]))
     def conclude(self, attempt: Attempt, end: str) -> None:
         open_ = self.is_open(attempt)
         given = {"finish": ({"messages": []},), "fail": ("broken",), "release": ()}[end]
-        assert self.went_through(lambda: getattr(lifecycle, end)(attempt, *given)) == open_
+        assert self.went_through(lambda: getattr(tasks, end)(attempt, *given)) == open_
 
     @rule(attempt=attempts)
     def enter_a_call(self, attempt: Attempt) -> None:
         open_ = self.is_open(attempt)
-        entry = ledger.Entry(self.new_id(), "c", "charge", "{}", "d")
-        assert self.went_through(lambda: ledger.enter(attempt, entry)) == open_
+        entry = tool_calls.Entry(self.new_id(), "c", "charge", "{}", "d")
+        assert self.went_through(lambda: tool_calls.enter(attempt, entry)) == open_
 
     @rule(kind=st.sampled_from(["accept", "reject", "response"]), place=st.integers(0, 5))
     def decide(self, kind: str, place: int) -> None:
@@ -84,7 +86,7 @@ class Machine(RuleBasedStateMachine):
     def cancel(self, place: int) -> None:
         found = list(Task.objects.order_by(*ORDER))
         if found:
-            lifecycle.cancel(found[place % len(found)])
+            tasks.cancel(found[place % len(found)])
 
     @rule(place=st.integers(0, 5))
     def delete(self, place: int) -> None:
@@ -145,7 +147,7 @@ class Machine(RuleBasedStateMachine):
         before = self.picture()
         try:
             write()
-        except lifecycle.StaleAttempt:
+        except tasks.StaleAttempt:
             assert self.picture() == before
             return False
         return True
@@ -154,7 +156,7 @@ class Machine(RuleBasedStateMachine):
         return [sorted(model.objects.values_list("pk", *columns)) for model, columns in COLUMNS]
 
     def question(self, task: Task, call_id: str) -> Interrupt:
-        digest = questions.digest_of(task.pk, "charge", "{}", VERDICT)
+        digest = interrupts.digest_of(task.pk, "charge", "{}", VERDICT)
         fields = {"args_text": "{}", "verdict_text": VERDICT, "args_digest": digest, "tool": "charge"}
         return Interrupt(task=task, kind="tool_call", message_id="m", tool_call_id=call_id, graph_id=call_id, **fields)
 

@@ -7,10 +7,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 
-from agents.graphs import execution
 from agents.models import ToolCall
-from agents.tool_connection import UncommittedWork, is_in_transaction, service_connection, tool_connection
-from reviews.services import Choice, decide
+from agents.runtime.gate import execution
+from agents.runtime.tool_connection import UncommittedWork, is_in_transaction, service_connection, tool_connection
+from reviews.decisions.services import Choice, decide
 from tests.connection_tools import COMMITTED, UNCOMMITTED, change_session, write
 from tests.helpers import again, answer_of, messages_of, open_review
 from tests.oracle import calls

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.models import ToolCall
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.helpers import again, answer_of, messages_of, open_review
 from tests.odd_tools import ENDS
 from tests.oracle import calls

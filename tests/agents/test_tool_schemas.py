@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 from langchain_core.tools import StructuredTool
 
-from agents import checks, jobs, registry
-from agents.tool_schemas import readable
-from reviews.schema_fields import Json, Lines, Number
-from reviews.schema_form import ArgumentsForm, Group
+from agents import checks
+from agents.runtime import registry
+from agents.runtime.tool_schemas import readable
+from agents.worker import jobs
+from reviews.argument_form.fields import Json, Lines, Number
+from reviews.argument_form.form import ArgumentsForm, Group
 from tests.endpoint import Endpoint, completion, says
 from tests.helpers import again, answer_of, messages_of, open_review, resume
 from tests.oracle import calls

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from agentsite import logs
+from agentsite.observability import logs
 
 SECRETS = {
     "SECRET_KEY": "django-secret-key-0123456789",

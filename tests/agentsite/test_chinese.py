@@ -14,17 +14,17 @@ from django_celery_results.models import TaskResult
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from agents.models import Interrupt, Pause, Task, ToolCall, WorkerProcess
-from agents.terms import Terms, Verdict
-from agentsite import dashboard
-from agentsite.accounts import create_key, create_second_factor
-from agentsite.core.models import ApiKey
-from agentsite.notices.models import Delivery, Endpoint, Subscription
-from agentsite.notices.webhooks import GONE_NOTE
-from memory import writing as memories
+from agents.policy import Terms, Verdict
+from agentsite.console import dashboard
+from core.accounts import create_key, create_second_factor
+from core.models import ApiKey
+from memory import services as memories
 from memory.models import Memory
-from reviews import claims, services
-from reviews.conditions import OPERATORS
+from notifications.models import Delivery, Endpoint, Subscription
+from notifications.transports.webhook import GONE_NOTE
+from reviews.decisions import locks, services
 from reviews.models import PolicyRule
+from reviews.policy.conditions import OPERATORS
 from tests.chinese import english
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -176,7 +176,7 @@ def test_15_a_request_of_ones_own_and_one_that_is_looked_at(
     own = Verdict("review", "declared by the tool", Terms(distinct=True)).to_text()
     Interrupt.objects.filter(pk=story["open"].pk).update(verdict_text=own)
     Task.objects.filter(pk=story["open"].task_id).update(submitted_by=User.objects.get(username="root"))
-    claims.claim(story["mail"].pk, reviewer)
+    locks.claim(story["mail"].pk, reviewer)
     assert walked(desk, [page_of(story["open"]), page_of(story["mail"]), QUEUE]) == {}
     assert "您是超级用户" in desk.get(page_of(story["open"])).content.decode()
     assert "接管" in desk.get(page_of(story["mail"])).content.decode()

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agents.models import IdempotencyKey
-from agentsite.core.models import ApiKey
+from core.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 

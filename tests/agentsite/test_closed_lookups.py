@@ -15,8 +15,8 @@ from django.db.models import Field, Model
 from django.test import Client
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from agentsite.core.closed_admin import ClosedAdmin
-from agentsite.notices.models import Endpoint
+from core.closed_lookups import ClosedAdmin
+from notifications.models import Endpoint
 from tests.conftest import grant, pages_of
 
 pytestmark = pytest.mark.django_db

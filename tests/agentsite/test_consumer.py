@@ -11,8 +11,8 @@ from celery.worker.consumer import Consumer as CelerysOwn
 from django.conf import settings
 from redis.exceptions import ReadOnlyError
 
-from agents import listening
-from agentsite.consumer import Consumer
+from agents.worker import listening
+from agents.worker.consumer import Consumer
 
 
 def seconds_until_connected(kind: Any, failures: int, monkeypatch: Any) -> float:

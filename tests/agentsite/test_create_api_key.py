@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from agentsite.core.models import ApiKey
+from core.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from agents.models import Interrupt, Task
-from agentsite.charts import Bar, bars, columns
-from reviews.services import Choice, decide
+from agentsite.console.charts import Bar, bars, columns
+from reviews.decisions.services import Choice, decide
 from tests.conftest import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)

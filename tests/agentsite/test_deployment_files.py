@@ -94,7 +94,7 @@ def test_the_last_stage_has_no_build_tools() -> None:
 
 def test_the_image_is_stopped_by_the_signal_that_drains() -> None:
     assert instructions("STOPSIGNAL") == ["SIGTERM"]
-    assert instructions("HEALTHCHECK")[0].endswith('CMD ["python", "-P", "agentsite/healthcheck.py", "web"]')
+    assert instructions("HEALTHCHECK")[0].endswith('CMD ["python", "-P", "agentsite/server/healthcheck.py", "web"]')
 
 
 @pytest.mark.parametrize("place", ["compose.yaml", "systemd"])

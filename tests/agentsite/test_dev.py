@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
-from agentsite.first_run import FILE_NAME
-from agentsite.preflight import free_port
+from devserver.first_run import FILE_NAME
+from devserver.preflight import free_port
 
 
 class Dev:

@@ -9,8 +9,8 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.test import RequestFactory
 from rest_framework.exceptions import ErrorDetail
 
-from agentsite import system
-from agentsite.errors import by_field, json_errors, server_error
+from agentsite.api import system
+from agentsite.api.errors import by_field, json_errors, server_error
 from tests import raw
 from tests.conftest import client_of
 from tests.helpers import ids_of

@@ -6,10 +6,10 @@ import stat
 import pytest
 from django.contrib.auth.models import Permission, User
 
-from agentsite.core.errors import NotFound
-from agentsite.core.models import ApiKey
-from agentsite.first_run import FILE_NAME, is_first_run, make_first_accounts, write_secret
-from agentsite.parts import environment, needs_rule_model, parts
+from core.errors import NotFound
+from core.models import ApiKey
+from devserver.first_run import FILE_NAME, is_first_run, make_first_accounts, write_secret
+from devserver.processes import environment, needs_rule_model, parts
 
 URL = "http://127.0.0.1:8000"
 

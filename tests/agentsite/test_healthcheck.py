@@ -14,8 +14,8 @@ from django.conf import settings
 from django.db import connection
 
 from agents.models import WorkerProcess
-from agentsite import healthcheck
-from agentsite.core.clock import seconds_from_now
+from agentsite.server import healthcheck
+from core.db.clock import seconds_from_now
 from tests.services.conftest import database_url
 
 FILE = Path(healthcheck.__file__)

@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from agentsite.accounts import create_key
+from core.accounts import create_key
 from tests.conftest import client_of
 
 pytestmark = pytest.mark.django_db

@@ -9,7 +9,7 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from structlog.contextvars import bound_contextvars
 
-from agentsite import logs
+from agentsite.observability import logs
 from tests.agentsite.conftest import written
 from tests.agentsite.test_settings import manage
 

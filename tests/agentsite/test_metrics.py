@@ -12,10 +12,11 @@ from django.utils import timezone
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse
 
-from agents import lifecycle, metrics
 from agents.models import Interrupt, Measure, Session, Task, ToolCall, WorkerProcess
-from agentsite.core.models import ApiKey
-from reviews.services import Choice, decide
+from agents.observability import metrics
+from agents.state import tasks
+from core.models import ApiKey
+from reviews.decisions.services import Choice, decide
 from tests.conftest import client_of, grant
 from tests.helpers import open_review
 
@@ -245,7 +246,7 @@ def test_open_reviews_are_found_by_their_index(scrape: Any) -> None:
 
 
 def test_counting_the_ended_reads_only_them(invoke: Any) -> None:
-    lifecycle.cancel(invoke("hello"))
+    tasks.cancel(invoke("hello"))
     with CaptureQueriesContext(connection) as captured:
         metrics.count_ended()
     looked = next(query["sql"] for query in captured.captured_queries if query["sql"].startswith("SELECT"))

@@ -13,13 +13,14 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import CommandError, call_command
 from django_celery_results.models import TaskResult
 
-from agents import lifecycle, threads
+from agents.checkpoints import tables
 from agents.models import IdempotencyKey, Interrupt, Session, Task, ToolCall
-from agents.runner import advance
-from agentsite.accounts import create_key
-from agentsite.core.models import ApiKey
-from agentsite.personal_data import _cascades
-from memory import writing
+from agents.runtime.runner import advance
+from agents.state import tasks
+from agentsite.privacy import _cascades
+from core.accounts import create_key
+from core.models import ApiKey
+from memory import services
 from memory.models import Memory
 from reviews.models import Decision, PolicyRule, Review
 from tests.conftest import client_of
@@ -53,8 +54,8 @@ def task(api: Any, invoke: Any, work: Any, ann: User) -> Task:
     work()
     resume(api, made)
     work()
-    first = writing.add("ann", "prefers tea", source=Memory.Source.API, trusted=True)
-    writing.supersede(first, "prefers coffee", source=Memory.Source.API, trusted=True)
+    first = services.add("ann", "prefers tea", source=Memory.Source.API, trusted=True)
+    services.supersede(first, "prefers coffee", source=Memory.Source.API, trusted=True)
     body = {"query": "multiply 6 by 7", "session_id": "s2"}
     client_of(ann).post("/agent/invoke", body, headers={"Idempotency-Key": "once"})
     create_key(ann, "laptop")
@@ -94,7 +95,7 @@ def test_it_has_no_credential(task: Task) -> None:
 
 def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
     invoke("a secret of bob", user="bob")
-    writing.add("bob", "another secret", source=Memory.Source.API, trusted=True)
+    services.add("bob", "another secret", source=Memory.Source.API, trusted=True)
     assert "secret" not in run("export_user", "ann")
 
 
@@ -145,7 +146,7 @@ def test_erasing_leaves_nothing_but_the_account(task: Task, invoke: Any, work: A
     assert [one["username"] for one in empty.pop("account")] == ["ann"]
     assert [one["name"] for one in empty.pop("api_keys")] == ["laptop"]
     assert not any(empty[name] for name in ("sessions", "memories", "idempotency_keys"))
-    assert not threads.forget([task.pk])
+    assert not tables.forget([task.pk])
 
 
 def test_with_the_account_it_leaves_nothing(task: Task) -> None:
@@ -167,7 +168,7 @@ def test_what_is_always_allowed_the_user_goes_too(task: Task, bob: User) -> None
 
 def test_others_keep_what_is_theirs(task: Task, invoke: Any, work: Any, bob: User) -> None:
     kept = invoke("multiply 6 by 7", user="bob")
-    writing.add("bob", "likes tea", source=Memory.Source.API, trusted=True)
+    services.add("bob", "likes tea", source=Memory.Source.API, trusted=True)
     run("erase_user", "ann", "--yes", "--account")
     work()
     assert "42" in answer_of(kept)
@@ -175,10 +176,10 @@ def test_others_keep_what_is_theirs(task: Task, invoke: Any, work: Any, bob: Use
 
 
 def test_a_run_that_is_erased_writes_nothing_more(invoke: Any, event: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
     assert "again in a minute" in run("erase_user", "ann", "--yes")
-    with pytest.raises(lifecycle.StaleAttempt):
+    with pytest.raises(tasks.StaleAttempt):
         advance(attempt, event)
     assert not Task.objects.exists()
 

@@ -10,9 +10,9 @@ from django.test import Client
 from django.utils import timezone, translation
 
 from agents.models import Interrupt
-from agentsite.core import zones
-from agentsite.core.models import Preferences
-from reviews import services
+from core import timezones
+from core.models import Preferences
+from reviews.decisions import services
 from tests.conftest import client_of
 from tests.helpers import ids_of, open_review
 
@@ -125,7 +125,7 @@ class TestTimeZone:
         assert "errorlist" in desk.post(PREFERENCES, {"time_zone": "Asia/Atlantis"}).content.decode()
         assert not Preferences.objects.exists()
         with pytest.raises(ValidationError):
-            zones.require_known("../../etc/passwd")
+            timezones.require_known("../../etc/passwd")
 
     def test_the_review_says_when_it_expires_and_in_which_zone(
         self, desk: Client, reviewer: User, booking: Interrupt

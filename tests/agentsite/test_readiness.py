@@ -11,10 +11,10 @@ from django.db import OperationalError
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from agents import listening
-from agents.heartbeat import Heart
 from agents.models import WorkerProcess
-from agentsite import readiness
+from agents.worker import listening
+from agents.worker.heartbeat import Heart
+from agentsite.api import readiness
 from tests.conftest import client_of, grant
 
 pytestmark = pytest.mark.django_db

@@ -10,8 +10,8 @@ from django.test import Client
 from rest_framework.test import APIClient
 
 from agents.models import Task
-from agentsite import system
-from agentsite.core.models import ApiKey
+from agentsite.api import system
+from core.models import ApiKey
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -134,7 +134,7 @@ def test_the_worker_logs_under_the_tasks_id_and_its_requests(api: APIClient, wor
     api.post("/agent/invoke", {"query": "multiply 6 by 7"}, headers={"X-Request-ID": "r-1"})
     task = Task.objects.get()
     work()
-    events = [event for event in json_log() if event["logger"] == "agents.lifecycle"]
+    events = [event for event in json_log() if event["logger"] == "agents.state.tasks"]
     assert [event["event"].split(":")[1].split(",")[0].strip() for event in events] == ["running", "completed"]
     assert {(event["task"], event["request_id"]) for event in events} == {(str(task.pk), "r-1")}
 
@@ -145,7 +145,7 @@ def test_what_is_logged_in_a_thread_of_langgraph_belongs_to_the_task(
     monkeypatch.setenv("ORACLE", "/nowhere/oracle")
     task = invoke('call free_charge with {"amount": 3}')
     work()
-    failed = next(event for event in json_log() if event["logger"] == "agents.graphs.execution")
+    failed = next(event for event in json_log() if event["logger"] == "agents.runtime.gate.execution")
     assert "FileNotFoundError" in failed["exception"]
     assert (failed["task"], failed["request_id"]) == (str(task.pk), task.request_id)
 

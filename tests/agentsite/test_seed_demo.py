@@ -9,13 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from agents import registry
 from agents.models import Attempt, Interrupt, Session, Task, ToolCall
-from agentsite.demo import SUFFIX, TOOLS, seeding
-from agentsite.demo.seeding import REVIEWERS, made
+from agents.runtime import registry
+from demo import SUFFIX, TOOLS, seeding
+from demo.seeding import REVIEWERS, made
 from memory.models import Memory
+from reviews.decisions.services import Choice, allowed, decide
 from reviews.models import AuditEntry, Decision, PolicyRule
-from reviews.services import Choice, allowed, decide
 from tests.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -204,7 +204,7 @@ def test_stopped_half_way_it_leaves_nothing(few: None, monkeypatch: pytest.Monke
     def stop(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("agentsite.demo.times.date_back_session", stop)
+    monkeypatch.setattr("demo.times.date_back_session", stop)
     with pytest.raises(KeyboardInterrupt):
         seed_demo()
     assert_nothing_is_left()

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from agentsite import slow_clients
-from agentsite.preflight import free_port
-from agentsite.slow_clients import Arrival, ClientSocket
+from agentsite.server import slow_clients
+from agentsite.server.slow_clients import Arrival, ClientSocket
+from devserver.preflight import free_port
 from tests.agentsite.test_web_worker import say
 
 THREADS = 2
@@ -47,7 +47,7 @@ def server(worker_class: str, **more: str) -> Iterator[int]:
 
 @pytest.fixture(scope="module")
 def gunicorn() -> Iterator[int]:
-    with server("agentsite.web_worker.Worker") as port:
+    with server("agentsite.server.gunicorn_worker.Worker") as port:
         yield port
 
 
@@ -156,7 +156,7 @@ def test_who_breaks_off_harms_nobody(half: str, gunicorn: int) -> None:
 
 def test_a_stop_does_not_wait_for_them() -> None:
     with ExitStack() as stack:
-        with server("agentsite.web_worker.Worker") as port:
+        with server("agentsite.server.gunicorn_worker.Worker") as port:
             slow(stack, port, HALVES["half a body"])
             started = time.monotonic()
         assert time.monotonic() - started < 10

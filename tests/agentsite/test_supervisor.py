@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from agentsite import preflight, supervisor
-from agentsite.preflight import CannotStart, check_data_folder, check_host, check_port, free_port
-from agentsite.supervisor import Part, Plan, Supervisor
+from devserver import preflight, supervisor
+from devserver.preflight import CannotStart, check_data_folder, check_host, check_port, free_port
+from devserver.supervisor import Part, Plan, Supervisor
 
 ANSWERS_HTTP = """
 import http.server, sys, time

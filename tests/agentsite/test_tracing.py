@@ -14,11 +14,13 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 from rest_framework.test import APIClient
 
-from agents import lifecycle, registry, runner
 from agents.models import Task
-from agents.tracing import tool_call
-from agentsite import system, tracing
-from reviews.services import Choice, decide
+from agents.observability.tracing import tool_call
+from agents.runtime import registry, runner
+from agents.state import tasks
+from agentsite.api import system
+from agentsite.observability import tracing
+from reviews.decisions.services import Choice, decide
 from tests.agentsite.test_settings import manage
 from tests.helpers import open_review
 
@@ -152,7 +154,7 @@ def test_the_run_after_an_approval_continues_the_trace(spans: Any, submitted: An
 
 def test_a_run_whose_attempt_is_over_is_stale(spans: Any, submitted: Any, work: Any, monkeypatch: Any) -> None:
     task = submitted("multiply 6 by 7")
-    monkeypatch.setattr(runner, "_outcome", lambda state, run: lifecycle.cancel(task) and runner.Finished({}))
+    monkeypatch.setattr(runner, "_outcome", lambda state, run: tasks.cancel(task) and runner.Finished({}))
     work()
     assert spans("task run")[0].attributes["agentsite.outcome"] == "stale"
 
@@ -248,7 +250,7 @@ def test_with_an_endpoint_the_exporter_starts(settings: Any, monkeypatch: Any) -
     monkeypatch.setattr(tracing, "_is_installed", lambda: True)
     monkeypatch.setattr(tracing, "import_string", lambda path: lambda: started.append(path))
     tracing.set_up()
-    assert started == ["agentsite.exporter.start"]
+    assert started == ["agentsite.observability.exporter.start"]
     assert tracing.check() == []
 
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from agentsite.accounts import create_key
-from agentsite.preflight import free_port
+from core.accounts import create_key
+from devserver.preflight import free_port
 from tests import raw
 
 
@@ -22,7 +22,13 @@ def gunicorn() -> Iterator[int]:
     """Its port."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "agentsite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2"]
-    command += ["--worker-class", "agentsite.web_worker.Worker", "--no-control-socket", "--log-level", "critical"]
+    command += [
+        "--worker-class",
+        "agentsite.server.gunicorn_worker.Worker",
+        "--no-control-socket",
+        "--log-level",
+        "critical",
+    ]
     with subprocess.Popen(command, env=os.environ | {"DJANGO_SETTINGS_MODULE": "agentsite.settings"}) as server:
         for _ in range(200):
             with socket.socket() as probe:

@@ -10,13 +10,13 @@ from django.urls import reverse
 from django_celery_results.models import TaskResult
 
 from agents.models import Interrupt, Pause, WorkerProcess
-from agentsite.accounts import create_key, create_second_factor
-from agentsite.notices.models import Delivery, Endpoint, Subscription
-from memory import writing
+from core.accounts import create_key, create_second_factor
+from memory import services
 from memory.models import Memory
-from reviews.claims import claim
+from notifications.models import Delivery, Endpoint, Subscription
+from reviews.decisions.locks import claim
+from reviews.decisions.services import Choice, decide
 from reviews.models import PolicyRule
-from reviews.services import Choice, decide
 from tests.browser import axe
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
@@ -107,7 +107,7 @@ def everything(reviewer: User, invoke: Any, work: Any) -> None:
     one, other = Interrupt.objects.filter(tool="book_hotel")[:2]
     claim(other.pk, reviewer)  # an entry of the audit log that has no outcome
     decide(one.pk, reviewer, Choice("reject", message="too dear"))
-    writing.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
+    services.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
     PolicyRule.objects.create(name="no mail", effect="deny", tool="send_email")
     create_key(reviewer, "test")
     create_second_factor(reviewer)

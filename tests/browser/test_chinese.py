@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from reviews.conditions import OPERATORS
+from reviews.policy.conditions import OPERATORS
 from tests.browser.conftest import Desk
 from tests.chinese import english
 

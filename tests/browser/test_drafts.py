@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session as Login
 
 from agents.models import Interrupt
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.conftest import grant
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from agents.models import Interrupt
-from agentsite.core import marks
-from agentsite.core.text import canonical, visible
+from core import marks
+from core.text import canonical, visible
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -7,8 +7,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt, ToolCall
+from reviews.decisions.services import Choice, decide
 from reviews.models import Decision
-from reviews.services import Choice, decide
 from tests.desk_tools import ASKED
 from tests.helpers import answer_of, open_review
 from tests.oracle import calls

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agentsite.core.checks import limits
+from core.checks import limits
 
 
 @pytest.mark.parametrize("rate", ["600", "600/", "0/min", "-1/s", "1.5/min", "many/min", "60/month", " 60/min"])

@@ -7,9 +7,9 @@ import pytest
 from django.db.models import DateTimeField, Value
 from django.utils import timezone
 
-from agents import lifecycle
 from agents.models import Attempt, Session, Task
-from agentsite.core.clock import Now, SecondsSince, seconds_from_now
+from agents.state import tasks
+from core.db.clock import Now, SecondsSince, seconds_from_now
 from tests.conftest import lapse_all
 
 pytestmark = pytest.mark.django_db
@@ -43,7 +43,7 @@ def test_seconds_from_now_lie_ahead_and_behind(session: Session) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_what_a_task_has_run_is_the_time_of_all_its_attempts(invoke: Any, work: Any) -> None:
     task = invoke("multiply 6 by 7")
-    lifecycle.claim(task.pk, "dead")
+    tasks.claim(task.pk, "dead")
     lapse_all()
     work()
     attempts = Attempt.objects.filter(task=task)

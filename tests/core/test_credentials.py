@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from agentsite.accounts import create_key
-from agentsite.core.models import ApiKey
+from core.accounts import create_key
+from core.models import ApiKey
 
 pytestmark = pytest.mark.django_db
 

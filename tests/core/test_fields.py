@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from rest_framework.exceptions import ValidationError
 
-from agentsite.core.fields import FlagField, WholeNumberField
+from core.api.fields import FlagField, WholeNumberField
 
 
 @pytest.mark.parametrize(("given", "number"), [(1, 1), (-0.0, 0), (2.0, 2)])

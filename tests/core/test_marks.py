@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agentsite.core import marks
-from agentsite.core.text import visible
+from core import marks
+from core.text import visible
 
 IDEOGRAPHIC = "\u3000"
 

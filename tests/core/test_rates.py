@@ -11,8 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from agentsite.accounts import create_key
-from agentsite.core.throttles import Rate
+from core.accounts import create_key
+from core.auth.throttling import Rate
 from tests.conftest import client_of
 
 pytestmark = pytest.mark.django_db

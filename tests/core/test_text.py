@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from agentsite.core.text import DEEPEST, TOO_DEEP, same, storable
+from core.text import DEEPEST, TOO_DEEP, same, storable
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agentsite.core import tokens
+from core import tokens
 
 ENGLISH = "The quick brown fox jumps over the lazy dog. "
 CHINESE = "今天天气很好我们去公园散步"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from memory import writing
+from memory import services
 from memory.models import Memory
 
 pytestmark = pytest.mark.django_db
@@ -12,7 +12,7 @@ LIST = "/admin/memory/memory/"
 
 
 def waiting(text: str = "likes tea") -> Memory:
-    return writing.add("ann", text, source=Memory.Source.AGENT, trusted=False)
+    return services.add("ann", text, source=Memory.Source.AGENT, trusted=False)
 
 
 def test_a_new_memory_is_the_admins_and_active(admin_client: Any) -> None:
@@ -46,7 +46,7 @@ def test_an_action_changes_the_chosen(admin_client: Any, action: str, status: st
 
 
 def test_what_can_not_be_approved_is_said(admin_client: Any) -> None:
-    memory = writing.reject(waiting())
+    memory = services.reject(waiting())
     body = {"action": "approve", "_selected_action": [str(memory.pk)]}
     assert b"This memory is forgotten." in admin_client.post(LIST, body, follow=True).content
 

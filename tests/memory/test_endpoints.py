@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from memory import writing
+from memory import services
 from memory.models import Memory
 from tests.conftest import client_of
 
@@ -16,7 +16,7 @@ WRITE = "/agent/write/longterm"
 
 @pytest.fixture
 def tea(db: None) -> Memory:
-    return writing.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
+    return services.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
 
 
 def path(memory: Memory, owner: str = "ann") -> str:
@@ -48,22 +48,22 @@ def test_nul_and_lone_surrogates_are_a_400(api: Any, text: str) -> None:
 
 
 def test_the_list_has_what_waits_and_not_what_is_history(api: Any, tea: Memory) -> None:
-    writing.add("ann", "waits", source=Memory.Source.AGENT, trusted=False)
-    writing.supersede(tea, "likes jam", source=Memory.Source.API, trusted=True)
+    services.add("ann", "waits", source=Memory.Source.AGENT, trusted=False)
+    services.supersede(tea, "likes jam", source=Memory.Source.API, trusted=True)
     rows = api.get("/agent/longterm/ann").json()["results"]
     assert [(row["text"], row["status"]) for row in rows] == [("likes jam", "active"), ("waits", "pending")]
     assert set(rows[0]) == {"memory_id", "text", "kind", "source", "status", "created_at", "updated_at"}
 
 
 def test_the_list_has_pages(api: Any, tea: Memory) -> None:
-    writing.add("ann", "likes jam", source=Memory.Source.API, trusted=True)
+    services.add("ann", "likes jam", source=Memory.Source.API, trusted=True)
     first = api.get("/agent/longterm/ann?limit=1").json()
     second = api.get(f"/agent/longterm/ann?limit=1&cursor={first['next']}").json()
     assert [page["results"][0]["text"] for page in (first, second)] == ["likes jam", "likes tea"]
 
 
 def test_a_query_puts_the_best_first(api: Any, tea: Memory) -> None:
-    writing.add("ann", "lives in Rome", source=Memory.Source.API, trusted=True)
+    services.add("ann", "lives in Rome", source=Memory.Source.API, trusted=True)
     found = api.get("/agent/longterm/ann?query=tea&limit=1").json()
     assert ([row["text"] for row in found["results"]], found["next"]) == (["likes tea"], None)
 

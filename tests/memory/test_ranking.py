@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from memory import writing
+from memory import services
 from memory.models import Memory
 from memory.recall import Candidate, fill, rank, tokens
 from memory.strategies import Default
@@ -57,7 +57,7 @@ def test_all_go_in_if_all_fit_and_a_long_one_makes_room() -> None:
 
 
 def kept(text: str, user: str = "ann", trusted: bool = True, **more: Any) -> Memory:
-    return writing.add(user, text, source=Memory.Source.API, trusted=trusted, **more)
+    return services.add(user, text, source=Memory.Source.API, trusted=trusted, **more)
 
 
 def told(session: str = "s1") -> list[str]:

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from agentsite.core.errors import Conflict, Invalid, NotFound
-from memory import writing
+from core.errors import Conflict, Invalid, NotFound
+from memory import services
 from memory.models import Memory
 from tests.conftest import in_threads
 
@@ -14,7 +14,7 @@ API, AGENT = Memory.Source.API, Memory.Source.AGENT
 
 
 def kept(text: str = "likes tea", user: str = "ann", **more: Any) -> Memory:
-    return writing.add(user, text, **{"source": API, "trusted": True, **more})
+    return services.add(user, text, **{"source": API, "trusted": True, **more})
 
 
 def waiting(text: str = "likes tea", **more: Any) -> Memory:
@@ -43,49 +43,49 @@ def test_an_expired_text_is_remembered_anew() -> None:
 
 def test_an_untrusted_successor_leaves_the_old_one_until_it_is_approved() -> None:
     old = kept("lives in Bonn")
-    new = writing.supersede(old, "lives in Rome", source=AGENT, trusted=False)
+    new = services.supersede(old, "lives in Rome", source=AGENT, trusted=False)
     assert (again(old).status, new.status) == ("active", "pending")
-    writing.approve(new)
+    services.approve(new)
     assert (again(old).status, again(new).status) == ("superseded", "active")
 
 
 def test_superseding_by_the_same_text_is_no_change() -> None:
     old = kept()
-    assert writing.supersede(old, "likes tea", source=API, trusted=True) == old
+    assert services.supersede(old, "likes tea", source=API, trusted=True) == old
 
 
 def test_history_is_not_superseded() -> None:
-    old = writing.forget(kept())
+    old = services.forget(kept())
     with pytest.raises(Conflict) as caught:
-        writing.supersede(old, "likes jam", source=API, trusted=True)
+        services.supersede(old, "likes jam", source=API, trusted=True)
     assert caught.value.code == "forgotten"
 
 
 def test_history_is_not_approved_and_its_original_stays() -> None:
     old = kept("lives in Bonn")
-    new = writing.reject(writing.supersede(old, "lives in Rome", source=AGENT, trusted=False))
+    new = services.reject(services.supersede(old, "lives in Rome", source=AGENT, trusted=False))
     with pytest.raises(Conflict):
-        writing.approve(new)
+        services.approve(new)
     assert again(old).status == "active"
 
 
 def test_a_stale_copy_can_not_approve_what_was_rejected() -> None:
     memory = waiting()
-    writing.reject(again(memory))
+    services.reject(again(memory))
     with pytest.raises(Conflict):
-        writing.approve(memory)
+        services.approve(memory)
 
 
 def test_what_is_active_is_not_rejected() -> None:
     with pytest.raises(Conflict):
-        writing.reject(kept())
+        services.reject(kept())
 
 
 def test_what_is_erased_is_not_found() -> None:
     memory = kept()
-    writing.erase("ann")
+    services.erase("ann")
     with pytest.raises(NotFound):
-        writing.forget(memory)
+        services.forget(memory)
 
 
 def test_a_bad_owner_is_refused() -> None:
@@ -102,6 +102,6 @@ def test_one_text_from_many_threads_is_one_row() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_of_two_successors_at_once_one_wins() -> None:
     old = kept()
-    found = in_threads(2, lambda n: writing.supersede(again(old), f"likes jam {n}", source=API, trusted=True))
+    found = in_threads(2, lambda n: services.supersede(again(old), f"likes jam {n}", source=API, trusted=True))
     assert [type(one) for one in found].count(Conflict) == 1
     assert Memory.objects.filter(status="active").count() == 1

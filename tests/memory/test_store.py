@@ -9,8 +9,8 @@ import pytest
 from asgiref.sync import async_to_sync
 from langgraph.store.base import GetOp, ListNamespacesOp, MatchCondition, PutOp, SearchOp
 
-from agentsite.core.errors import NotAllowed
-from memory import writing
+from core.errors import NotAllowed
+from memory import services
 from memory.models import Memory
 from memory.store import DjangoStore
 
@@ -25,7 +25,7 @@ def store() -> DjangoStore:
 
 
 def written_by_a_person(text: str = "likes jam") -> Memory:
-    return writing.add("ann", text, source=Memory.Source.API, trusted=True)
+    return services.add("ann", text, source=Memory.Source.API, trusted=True)
 
 
 def value(store: DjangoStore, key: str) -> Any:
@@ -103,7 +103,7 @@ def test_an_untrusted_put_waits_for_approval() -> None:
     store = DjangoStore()
     store.put(ANN, "a", TEA)
     assert store.get(ANN, "a") is None
-    writing.approve(Memory.objects.get(status="pending", source="agent"))
+    services.approve(Memory.objects.get(status="pending", source="agent"))
     assert value(store, "a") == TEA
 
 
@@ -117,7 +117,7 @@ def test_of_two_proposals_for_a_key_the_one_approved_last_counts(store: DjangoSt
     for text in ("one", "two"):
         DjangoStore().put(ANN, "a", {"text": text})
     for memory in Memory.objects.order_by("created_at"):
-        writing.approve(memory)
+        services.approve(memory)
     assert [item.value["text"] for item in store.search(ANN)] == ["two"]
 
 
@@ -129,7 +129,7 @@ def test_an_untrusted_store_does_not_delete_what_a_person_wrote() -> None:
 
 def test_the_web_side_of_memory_loads_no_langchain() -> None:
     script = (
-        "import sys, django; django.setup(); import memory.urls, memory.admin, memory.strategies;"
+        "import sys, django; django.setup(); import memory.api.urls, memory.admin, memory.strategies;"
         "sys.exit(any(name.split('.')[0] in ('langchain', 'langchain_core', 'langgraph') for name in sys.modules))"
     )
     assert subprocess.run([sys.executable, "-c", script], env=_environment(), check=False).returncode == 0

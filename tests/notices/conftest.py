@@ -11,10 +11,10 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 
-from agents import queue
+from agents import broker
 from agents.models import Interrupt
-from agentsite.notices import couriers
-from agentsite.notices.models import Delivery, Endpoint, Subscription
+from notifications import delivery_threads
+from notifications.models import Delivery, Endpoint, Subscription
 from tests.helpers import open_review
 
 
@@ -87,14 +87,14 @@ def receiver(settings: Any) -> Iterator[Receiver]:
 def nudged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The jobs that were to wake a worker up."""
     names: list[str] = []
-    monkeypatch.setattr(queue, "nudge", names.append)
+    monkeypatch.setattr(broker, "nudge", names.append)
     return names
 
 
 @pytest.fixture(autouse=True)
 def _quiet(nudged: list[str], settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread delivers beside the test, and mail stays in memory."""
-    monkeypatch.setattr(couriers._couriers, "wake", lambda: None)
+    monkeypatch.setattr(delivery_threads._couriers, "wake", lambda: None)
     settings.EMAIL_BACKEND = "django.core.mail.backends.locmem.EmailBackend"
     settings.PUBLIC_URL = "https://agents.example.com"
     mail.outbox = []

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from agentsite.notices import addresses, outbox
-from agentsite.notices.courier import deliver_due
-from agentsite.notices.models import Delivery, Endpoint
+from notifications import outbox
+from notifications.delivery import deliver_due
+from notifications.models import Delivery, Endpoint
+from notifications.transports import address_policy
 from tests.notices.conftest import Receiver
 
 DATABASE = pytest.mark.django_db(transaction=True)
@@ -65,13 +66,13 @@ def test_an_address_inside_is_refused_on_save(address: str, resolver: Any, monke
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "127.1", "0177.0.0.1"])
 def test_the_other_spellings_of_loopback_too(host: str) -> None:
-    with pytest.raises(addresses.Refused):
-        addresses.check_url(f"https://{host}/")
+    with pytest.raises(address_policy.Refused):
+        address_policy.check_url(f"https://{host}/")
 
 
 @pytest.mark.parametrize("address", [PUBLIC, "2606:2800:21f:cb07:6820:80da:af6b:8b2c", "64:ff9b::5db8:d70e"])
 def test_a_public_one_is_taken(address: str) -> None:
-    assert addresses.is_public(addresses.plain(address))
+    assert address_policy.is_public(address_policy.plain(address))
 
 
 def test_one_inside_among_public_ones_is_refused(resolver: Any) -> None:
@@ -94,8 +95,8 @@ def test_one_inside_among_public_ones_is_refused(resolver: Any) -> None:
 )
 def test_what_is_no_sound_address_is_refused(url: str, resolver: Any) -> None:
     resolver["receiver.example"] = [[PUBLIC]]
-    with pytest.raises(addresses.Refused):
-        addresses.check_url(url)
+    with pytest.raises(address_policy.Refused):
+        address_policy.check_url(url)
 
 
 def test_a_name_that_nobody_knows_is_refused(monkeypatch: Any) -> None:

@@ -7,9 +7,9 @@ from django.contrib.auth.models import User
 from django.test import Client
 from standardwebhooks import Webhook
 
-from agentsite.notices import outbox
-from agentsite.notices.courier import deliver_due
-from agentsite.notices.models import Delivery, Endpoint, Subscription
+from notifications import outbox
+from notifications.delivery import deliver_due
+from notifications.models import Delivery, Endpoint, Subscription
 from tests.conftest import grant, pages_of
 from tests.notices.conftest import Receiver, subscribed
 

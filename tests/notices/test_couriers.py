@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from agentsite.notices import courier, couriers, jobs, outbox
-from agentsite.notices.couriers import Couriers
-from agentsite.notices.models import Delivery, Endpoint
+from notifications import delivery, delivery_threads, jobs, outbox
+from notifications.delivery_threads import Couriers
+from notifications.models import Delivery, Endpoint
 from tests.notices.conftest import Receiver, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Couriers]:
     """Real ones."""
     made = Couriers()
-    monkeypatch.setattr(couriers, "_couriers", made)
+    monkeypatch.setattr(delivery_threads, "_couriers", made)
     yield made
     made.stop()
     made.wait(10)
@@ -55,7 +55,7 @@ def test_a_receiver_that_hangs_holds_up_neither_others_nor_who_wakes_them(
     outbox.send_test(endpoint)
     ask()
     started = time.monotonic()
-    couriers.deliver_notices()
+    delivery_threads.deliver_notices()
     assert time.monotonic() - started < 0.5
     while "sent" not in statuses() and time.monotonic() - started < 1.4:
         time.sleep(0.02)
@@ -68,7 +68,7 @@ def test_a_lane_rests_after_a_failure(threads: Couriers, endpoint: Endpoint, rec
     receiver.answers = [(500, {})] * 3
     for _ in range(2):
         make_due()
-        couriers.deliver_notices()
+        delivery_threads.deliver_notices()
         threads.wait(10)
     assert len(receiver.got) == 1
 
@@ -76,7 +76,7 @@ def test_a_lane_rests_after_a_failure(threads: Couriers, endpoint: Endpoint, rec
 def test_a_worker_that_stops_begins_nothing_new(threads: Couriers, endpoint: Endpoint, receiver: Receiver) -> None:
     outbox.send_test(endpoint)
     threads.stop()
-    couriers.deliver_notices()
+    delivery_threads.deliver_notices()
     assert (statuses(), receiver.got) == ({"pending": 1}, [])
 
 
@@ -86,7 +86,7 @@ def test_a_database_that_is_away_ends_the_thread_and_nothing_else(
     def away() -> list[int]:
         raise RuntimeError("the database is away")
 
-    monkeypatch.setattr(courier, "lanes", away)
+    monkeypatch.setattr(delivery, "lanes", away)
     threads.wake()
     threads.wait(10)
     assert "the database is away" in caplog.text

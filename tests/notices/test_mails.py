@@ -11,11 +11,11 @@ from django.utils.translation import get_language
 
 from agents import services as agents
 from agents.models import Interrupt
-from agents.terms import Terms, Verdict
-from agentsite.notices import outbox
-from agentsite.notices.courier import deliver_due
-from agentsite.notices.models import Delivery, Subscription
-from reviews.services import Choice, decide
+from agents.policy import Terms, Verdict
+from notifications import outbox
+from notifications.delivery import deliver_due
+from notifications.models import Delivery, Subscription
+from reviews.decisions.services import Choice, decide
 from tests.conftest import grant
 from tests.notices.conftest import make_due, subscribed
 
@@ -150,7 +150,7 @@ def test_it_has_ids_and_a_link_and_no_argument(rita: User, ask: Any) -> None:
 
 def test_it_speaks_the_readers_language(rita: User, ask: Any, monkeypatch: Any) -> None:
     Subscription.objects.update(language="zh-hans")
-    monkeypatch.setattr("agentsite.notices.mails._", lambda text: f"{get_language()} {text}")
+    monkeypatch.setattr("notifications.transports.email._", lambda text: f"{get_language()} {text}")
     ask()
     deliver_due()
     assert only().subject == "[Agentsite] zh-hans A review waits for a decision: book_hotel"

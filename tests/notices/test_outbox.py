@@ -8,12 +8,12 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
-from agents import housekeeping, sweeper
 from agents import services as agents
+from agents.maintenance import cleanup, sweeper
 from agents.models import Interrupt, Task
-from agentsite.notices import courier, couriers, outbox
-from agentsite.notices.models import Delivery, Endpoint, Subscription
-from reviews.services import Choice, decide, expire
+from notifications import delivery, delivery_threads, outbox
+from notifications.models import Delivery, Endpoint, Subscription
+from reviews.decisions.services import Choice, decide, expire
 from tests.conftest import in_threads
 from tests.notices.conftest import Receiver, events, make_due, subscribed
 
@@ -91,7 +91,7 @@ def test_an_endpoint_that_is_deleted_meanwhile_does_not_fail_the_event(
     with transaction.atomic():
         decide(review.pk, reviewer, Choice("accept"))
         Endpoint.objects.filter(pk=endpoint.pk)._raw_delete("default")  # as somebody else, who saw no delivery
-    courier.deliver_due()
+    delivery.deliver_due()
     assert Delivery.objects.get().status == "dropped"
 
 
@@ -155,7 +155,7 @@ def test_a_decided_one_is_not(endpoint: Endpoint, ask: Any, reviewer: User) -> N
 
 def test_the_sweeper_sees_to_it_and_to_what_is_due(endpoint: Endpoint, ask: Any, monkeypatch: Any) -> None:
     woken: list[bool] = []
-    monkeypatch.setattr(couriers._couriers, "wake", lambda: woken.append(True))
+    monkeypatch.setattr(delivery_threads._couriers, "wake", lambda: woken.append(True))
     ask()
     expires_in(minutes=5)
     done = sweeper.sweep()
@@ -168,7 +168,7 @@ def test_the_sweeper_sees_to_it_and_to_what_is_due(endpoint: Endpoint, ask: Any,
 def test_two_workers_at_once_deliver_once(endpoint: Endpoint, receiver: Receiver) -> None:
     for _ in range(5):
         outbox.send_test(endpoint)
-    in_threads(4, lambda number: courier.deliver_due())
+    in_threads(4, lambda number: delivery.deliver_due())
     ids = [got.headers["webhook-id"] for got in receiver.got]
     assert len(ids) == len(set(ids)) == 5
 
@@ -177,25 +177,25 @@ def test_what_a_dead_worker_had_claimed_is_delivered_when_its_lease_is_over(
     endpoint: Endpoint, receiver: Receiver
 ) -> None:
     made = outbox.send_test(endpoint)
-    assert courier.claim(made.pk) is not None
-    courier.deliver_due()
+    assert delivery.claim(made.pk) is not None
+    delivery.deliver_due()
     assert receiver.got == []
     make_due()
-    courier.deliver_due()
+    delivery.deliver_due()
     assert len(receiver.got) == 1
 
 
 def test_who_comes_after_the_end_of_his_lease_records_nothing(endpoint: Endpoint, receiver: Receiver) -> None:
     made = outbox.send_test(endpoint)
-    late = courier.claim(made.pk)
+    late = delivery.claim(made.pk)
     make_due()
-    newer = courier.claim(made.pk)
+    newer = delivery.claim(made.pk)
     assert late is not None
     assert newer is not None
     receiver.answers = [(500, {})]
-    courier.carry_out(late)
+    delivery.carry_out(late)
     assert Delivery.objects.get().last_code is None
-    courier.carry_out(newer)
+    delivery.carry_out(newer)
     assert (Delivery.objects.get().status, Delivery.objects.get().last_code) == ("sent", 204)
 
 
@@ -206,8 +206,8 @@ def test_after_a_failure_the_rest_of_the_endpoint_waits_and_others_do_not(
     for one in (endpoint, endpoint, endpoint, other):
         outbox.send_test(one)
     receiver.answers = [(500, {})]
-    courier.serve(endpoint.pk, lambda: False)
-    courier.serve(other.pk, lambda: False)
+    delivery.serve(endpoint.pk, lambda: False)
+    delivery.serve(other.pk, lambda: False)
     assert [got.path for got in receiver.got] == ["/hook", "/hook/other"]
 
 
@@ -218,9 +218,9 @@ def test_old_deliveries_go(endpoint: Endpoint, settings: Any, event: Any) -> Non
     old, new = outbox.send_test(endpoint), outbox.send_test(endpoint)
     Delivery.objects.filter(pk=old.pk).update(created_at=timezone.now() - timedelta(days=31))
     settings.NOTICE_RETENTION_DAYS = 0
-    assert not housekeeping.keep_house(event)["old_deliveries"]
+    assert not cleanup.keep_house(event)["old_deliveries"]
     settings.NOTICE_RETENTION_DAYS = 30
-    assert housekeeping.keep_house(event)["old_deliveries"] == 1
+    assert cleanup.keep_house(event)["old_deliveries"] == 1
     assert Delivery.objects.get() == new
 
 

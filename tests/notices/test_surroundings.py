@@ -10,12 +10,13 @@ from django.core.checks import run_checks
 from django.core.management import call_command
 from prometheus_client import generate_latest
 
-from agents import metrics, sweeper
-from agentsite.metrics import _registry
-from agentsite.notices import outbox
-from agentsite.notices.courier import deliver_due
-from agentsite.notices.models import Delivery, Endpoint
-from agentsite.notices.outcome import pause
+from agents.maintenance import sweeper
+from agents.observability import metrics
+from agentsite.api.metrics import _registry
+from notifications import outbox
+from notifications.delivery import deliver_due
+from notifications.delivery_results import pause
+from notifications.models import Delivery, Endpoint
 from tests.notices.conftest import Receiver, make_due, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,13 +46,13 @@ def test_an_impossible_setting_fails_the_checks_with_a_hint(settings: Any, name:
 
 @pytest.mark.parametrize("name", ["SWEEPER_DUTIES", "HOUSEKEEPING_DUTIES"])
 def test_so_does_a_duty_that_is_not_there(settings: Any, name: str) -> None:
-    setattr(settings, name, ["agentsite.notices.nothing"])
+    setattr(settings, name, ["notifications.nothing"])
     found = run_checks(tags=["agents"], include_deployment_checks=True)
     assert [one.id for one in found if name in one.msg] == ["agents.E007"]
 
 
 def test_a_duty_that_is_not_there_does_not_keep_the_sweeper_from_the_others(settings: Any) -> None:
-    settings.SWEEPER_DUTIES = ["agentsite.notices.nothing", "agentsite.notices.outbox.near_expiry"]
+    settings.SWEEPER_DUTIES = ["notifications.nothing", "notifications.outbox.near_expiry"]
     assert set(sweeper.sweep()) == {duty.__name__ for duty in sweeper.DUTIES} | {"near_expiry"}
 
 

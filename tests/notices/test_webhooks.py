@@ -12,10 +12,11 @@ from django.utils import timezone
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from agents import services as agents
-from agentsite.notices import outbox, posting
-from agentsite.notices.courier import deliver_due
-from agentsite.notices.models import Delivery, Endpoint
-from reviews.services import Choice, decide
+from notifications import outbox
+from notifications.delivery import deliver_due
+from notifications.models import Delivery, Endpoint
+from notifications.transports import http_client
+from reviews.decisions.services import Choice, decide
 from tests.notices.conftest import Receiver, events, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -238,5 +239,5 @@ def test_an_ipv6_address_is_named_in_brackets(monkeypatch: Any, settings: Any) -
     monkeypatch.setattr(stream, "write", lambda buffer, timeout=None: sent.append(buffer))
     monkeypatch.setattr(httpcore2.SyncBackend, "connect_tcp", lambda *args: stream)
     settings.WEBHOOK_ALLOW_NETWORKS = ["fd00::/8"]
-    assert posting.post("http://[fd00::1]:8080/hook", {}, b"{}", 1).status == 204
+    assert http_client.post("http://[fd00::1]:8080/hook", {}, b"{}", 1).status == 204
     assert b"host: [fd00::1]:8080" in b"".join(sent).lower()

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from agents.models import Interrupt
-from agents.terms import Terms, Verdict
-from reviews import services
+from agents.policy import Terms, Verdict
+from reviews.decisions import services
 from tests.conftest import grant
 from tests.helpers import answer_of, open_review
 

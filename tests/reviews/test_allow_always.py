@@ -8,11 +8,11 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from agents.models import Interrupt
-from agents.terms import Verdict
-from agentsite.core.errors import Invalid, NotAllowed
-from reviews import rules
+from agents.policy import Verdict
+from core.errors import Invalid, NotAllowed
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
-from reviews.services import Choice, decide
+from reviews.policy import rules
 from tests.conftest import grant
 from tests.helpers import again, open_review
 

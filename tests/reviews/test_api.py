@@ -6,9 +6,9 @@ import pytest
 from django.contrib.auth.models import Group, User
 
 from agents.models import Interrupt, Task
-from reviews import services
+from reviews.decisions import services
+from reviews.decisions.services import expire
 from reviews.models import Decision
-from reviews.services import expire
 from tests.conftest import client_of, grant
 from tests.helpers import answer_of, ids_of, open_review, resume, status_of
 

@@ -11,14 +11,16 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 from django.test import Client
 
-from agents import ledger, lifecycle
 from agents import services as agents
-from agents.graphs.passage import Passage
 from agents.models import Interrupt, ToolCall
-from agentsite.core.text import canonical
-from reviews import append_only, audit, rules, services
+from agents.runtime.gate.passage import Passage
+from agents.state import tasks, tool_calls
+from core.text import canonical
+from reviews.audit import append_only, log
+from reviews.decisions import services
+from reviews.decisions.services import Choice, decide, expire
 from reviews.models import AuditEntry, Decision, PolicyRule
-from reviews.services import Choice, decide, expire
+from reviews.policy import rules
 from tests.conftest import grant, lapse_all
 from tests.helpers import answer_of, open_review
 from tests.oracle import Crash
@@ -57,21 +59,21 @@ def test_a_decision_is_kept_with_who_what_and_which_version(
 def test_it_holds_no_text_of_users(entry: AuditEntry, booking: Interrupt) -> None:
     row = json.dumps([str(value) for value in AuditEntry.objects.values_list().get()])
     assert not [text for text in ("Ritz", "too dear", "ann") if text in row]
-    assert entry.args_digest == audit.digest(booking.args_text)
-    assert entry.text_digest == audit.digest("too dear for ann")
+    assert entry.args_digest == log.digest(booking.args_text)
+    assert entry.text_digest == log.digest("too dear for ann")
 
 
 def test_another_installation_has_other_digests(settings: Any) -> None:
-    here = audit.digest("text")
+    here = log.digest("text")
     settings.SECRET_KEY = "another"
-    assert audit.digest("text") != here
-    assert audit.digest("") == ""
+    assert log.digest("text") != here
+    assert log.digest("") == ""
 
 
 def test_an_edit_is_kept_by_what_runs(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("edit", {"hotel_name": "Savoy", "nights": 1}))
     booking.refresh_from_db()
-    assert AuditEntry.objects.get().args_digest == audit.digest(booking.answer_args_text) != ""
+    assert AuditEntry.objects.get().args_digest == log.digest(booking.answer_args_text) != ""
 
 
 def test_an_expiry_is_the_systems(booking: Interrupt) -> None:
@@ -131,15 +133,15 @@ def test_every_call_that_the_policy_denies_is_there_once(
     entries = AuditEntry.objects.filter(verb="denied", rule=made.pk, actor="system", kind="tool_call", task=task.pk)
     assert (entries.count(), AuditEntry.objects.count()) == (2, 2)
     asked = [{"hotel_name": "Ritz", "nights": 2}, {"hotel_name": "Savoy", "nights": 1}]
-    assert {one.args_digest for one in entries} == {audit.digest(canonical(args)) for args in asked}
+    assert {one.args_digest for one in entries} == {log.digest(canonical(args)) for args in asked}
 
 
 def test_a_call_that_is_denied_by_a_run_that_is_over_is_not_noted(invoke: Any) -> None:
-    attempt = lifecycle.claim(invoke("multiply 6 by 7").pk, "w")
+    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "w")
     assert attempt is not None
-    lifecycle.cancel(attempt.task)
-    with pytest.raises(lifecycle.StaleAttempt):
-        ledger.refuse(attempt, ledger.Entry("m", "c", "multiply", "{}", ""))
+    tasks.cancel(attempt.task)
+    with pytest.raises(tasks.StaleAttempt):
+        tool_calls.refuse(attempt, tool_calls.Entry("m", "c", "multiply", "{}", ""))
     assert not AuditEntry.objects.exists()
 
 

@@ -8,9 +8,9 @@ from django.contrib.messages import get_messages
 from django.test import Client
 
 from agents.models import Interrupt
-from reviews import bulk
+from reviews.decisions import bulk
+from reviews.decisions.services import Choice, decide
 from reviews.models import Review
-from reviews.services import Choice, decide
 from tests.conftest import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from reviews import conditions
-from reviews.conditions import Condition
+from reviews.policy import conditions
+from reviews.policy.conditions import Condition
 
 YES, UNSURE, NO = "yes", "unsure", "no"
 

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from agents.models import Interrupt
-from agentsite.core.errors import Invalid
-from agentsite.core.text import canonical
-from reviews import arguments, formats
-from reviews.schema_form import ArgumentsForm
+from core.errors import Invalid
+from core.text import canonical
+from reviews.argument_form import formats
+from reviews.argument_form.form import ArgumentsForm
+from reviews.decisions import edits
 from tests.conftest import client_of
 
 GOOD = {
@@ -117,7 +118,7 @@ def over_rest(schema: Any, asked: Any, given_: Any) -> Any:
     """What `POST /reviews/{id}/decide` makes of an edit; the names of the fields in error where it refuses."""
     review = Interrupt(args_schema=schema, args_text=canonical(asked))
     try:
-        return arguments.edited(review, given_)
+        return edits.edited(review, given_)
     except Invalid as error:
         return sorted(error.extra["errors"])
 

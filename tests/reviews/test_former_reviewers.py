@@ -7,9 +7,9 @@ from django.contrib.auth.models import Group, User
 
 from agents import checks
 from agents.models import Interrupt, Task, ToolCall
-from agents.terms import Call, Terms, Verdict
+from agents.policy import Call, Terms, Verdict
+from reviews.decisions.services import Choice, decide
 from reviews.models import Decision
-from reviews.services import Choice, decide
 from tests.conftest import grant, lapse_all
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls

@@ -11,11 +11,13 @@ from django.core import cache as caches
 from django.utils import timezone
 
 from agents.models import Interrupt, Session, Task, ToolCall
-from agents.terms import Terms, Verdict
-from agentsite import dashboard
-from agentsite.core.principals import may_act_for
-from reviews import bulk, page, rights, trial
+from agents.policy import Terms, Verdict
+from agentsite.console import dashboard
+from core.auth.principals import may_act_for
+from reviews.console import page
+from reviews.decisions import bulk, permissions
 from reviews.models import Decision, PolicyRule, Review
+from reviews.policy import dry_run
 from tests.conftest import client_of, grant, pages_of
 
 pytestmark = pytest.mark.django_db
@@ -97,7 +99,7 @@ def clerks(people: dict[str, User]) -> list[User]:
 def may_see(user: User, row: Review) -> bool:
     """The definition in Python: an owner's, who acts for the owner, staff with the permission, who may decide it."""
     everything = user.is_staff and user.has_perm("reviews.view_review")
-    return everything or may_act_for(user, row.task.session.user_id) or rights.may_decide(user, row)
+    return everything or may_act_for(user, row.task.session.user_id) or permissions.may_decide(user, row)
 
 
 def seen_by(user: User, rows: list[Review], status: str = "") -> set[Any]:
@@ -118,10 +120,10 @@ def listed(user: User, query: str = "") -> set[Any]:
 
 def test_the_database_and_python_mean_the_same(people: dict[str, User], world: list[Review]) -> None:
     for reader in readers(people):
-        assert set(rights.visible(reader).values_list("pk", flat=True)) == seen_by(reader, world)
-        decidable = {row.pk for row in world if rights.may_decide(reader, row)}
-        assert set(rights.decidable(reader).values_list("pk", flat=True)) == decidable
-        assert {row.pk for row in world if rights.may_see(reader, row)} == seen_by(reader, world)
+        assert set(permissions.visible(reader).values_list("pk", flat=True)) == seen_by(reader, world)
+        decidable = {row.pk for row in world if permissions.may_decide(reader, row)}
+        assert set(permissions.decidable(reader).values_list("pk", flat=True)) == decidable
+        assert {row.pk for row in world if permissions.may_see(reader, row)} == seen_by(reader, world)
 
 
 def test_the_readers_differ(people: dict[str, User], world: list[Review]) -> None:
@@ -190,7 +192,7 @@ def test_the_next_one_is_one_to_decide(people: dict[str, User], world: list[Revi
     Interrupt.objects.filter(task__session__user_id="carl").delete()  # each step is a request of its own
     left = list(Review.objects.filter(status="pending").select_related("task__session"))
     for name in ("viewer", "submitter", "financier"):
-        to_decide = {str(row.pk) for row in left if rights.may_decide(people[name], row)}
+        to_decide = {str(row.pk) for row in left if permissions.may_decide(people[name], row)}
         met = list(chain(people[name]))
         assert (set(met), len(met)) == (to_decide, len(to_decide))
 
@@ -205,7 +207,7 @@ def test_bulk_lists_and_tells_of_nothing_else(people: dict[str, User], world: li
 
 def test_a_trial_holds_a_rule_against_nothing_else(people: dict[str, User], world: list[Review]) -> None:
     for reader in readers(people):
-        tried = {one.past.task for one in trial.tried(PolicyRule(name="x", effect="deny"), reader, last=1000)}
+        tried = {one.past.task for one in dry_run.tried(PolicyRule(name="x", effect="deny"), reader, last=1000)}
         assert tried == {str(row.task_id) for row in world if row.pk in seen_by(reader, world)}
 
 
@@ -248,5 +250,5 @@ def test_who_gets_to_no_review_sees_none_on_the_page_of_a_task(people: dict[str,
 
 def test_a_stored_verdict_that_says_nothing_is_nobodys_to_decide(people: dict[str, User], world: list[Review]) -> None:
     Interrupt.objects.update(verdict_text="{}")
-    assert not rights.decidable(people["financier"]).exists()
-    assert rights.visible(people["ann"]).count() == 32
+    assert not permissions.decidable(people["financier"]).exists()
+    assert permissions.visible(people["ann"]).count() == 32

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agentsite.core.text import canonical
-from reviews.schema_form import ArgumentsForm, Group, Items
+from core.text import canonical
+from reviews.argument_form.form import ArgumentsForm, Group, Items
 
 NESTED = {
     "type": "object",

@@ -8,7 +8,7 @@ from django.test import Client
 
 from agents import services as agents
 from agents.models import Interrupt, Task
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.helpers import open_review
 from tests.oracle import calls
 

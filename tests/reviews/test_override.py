@@ -6,11 +6,12 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from agents.terms import REVIEWERS, Call, Terms, Verdict
-from agentsite.core.errors import Invalid, NotAllowed
-from reviews import audit, rights
+from agents.policy import REVIEWERS, Call, Terms, Verdict
+from core.errors import Invalid, NotAllowed
+from reviews.audit import log
+from reviews.decisions import permissions
+from reviews.decisions.services import Choice, allowed_for, decide
 from reviews.models import AuditEntry, Decision
-from reviews.services import Choice, allowed_for, decide
 from tests.conftest import client_of
 from tests.helpers import ids_of, open_review
 
@@ -23,14 +24,14 @@ def test_without_a_reason_a_superuser_is_barred(own: Interrupt, root: User) -> N
     for reason in ("", "  "):
         with pytest.raises(NotAllowed):
             decide(own.pk, root, Choice("accept", override_reason=reason))
-    assert (allowed_for(root, own), rights.may_override(root, own)) == ([], True)
+    assert (allowed_for(root, own), permissions.may_override(root, own)) == ([], True)
 
 
 def test_with_a_reason_it_counts_and_is_recorded(own: Interrupt, root: User) -> None:
     assert decide(own.pk, root, Choice("accept", override_reason=f" {REASON}")).status == "approved"
     assert Decision.objects.get().override_reason == REASON
     entry = AuditEntry.objects.get(verb="overridden")
-    assert (entry.actor, entry.object_id, entry.text_digest) == ("root", str(own.pk), audit.digest(REASON))
+    assert (entry.actor, entry.object_id, entry.text_digest) == ("root", str(own.pk), log.digest(REASON))
 
 
 def test_a_reason_that_is_not_needed_is_no_override(own: Interrupt, reviewer: User) -> None:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from agents.models import Pause
-from agentsite import personal_data
+from agentsite import privacy
 from reviews import pauses
 from reviews.models import AuditEntry
 from tests.conftest import grant, pages_of
@@ -185,5 +185,5 @@ def test_the_audit_log_leads_to_it(admin_client: Client) -> None:
 def test_an_erasure_takes_the_users_name_out_of_the_admins_log(operator: Client) -> None:
     operator.post(ADD, {"scope": "user", "value": "ann", "reason": "spam"})
     assert [entry.object_repr for entry in LogEntry.objects.all()] == ["User ann"]
-    personal_data.erase("ann")
+    privacy.erase("ann")
     assert [entry.object_repr for entry in LogEntry.objects.all()] == ["erased"]

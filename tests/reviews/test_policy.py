@@ -8,12 +8,12 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError
 from django.utils import timezone
 
-from agents import ledger
 from agents.models import Interrupt, ToolCall
-from agents.terms import DAY, REQUESTER, REVIEWERS, Call, Terms, Verdict
-from reviews import conditions, policy, rules
+from agents.policy import DAY, REQUESTER, REVIEWERS, Call, Terms, Verdict
+from agents.state import tool_calls
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
-from reviews.services import Choice, decide
+from reviews.policy import conditions, engine, rules
 from tests.conftest import in_threads
 from tests.helpers import again, messages_of, open_review, resume
 from tests.oracle import calls
@@ -34,17 +34,17 @@ def asked(tool: str = "pay", declared: Terms | None = HIGH, user: str = "ann", s
 
 
 def action(call: Call) -> str:
-    return policy.assess(call).action
+    return engine.assess(call).action
 
 
 def test_without_rules_the_tool_speaks_for_itself() -> None:
-    assert policy.assess(asked(declared=None)) == Verdict("allow", "declared free", Terms(), None)
-    assert policy.assess(asked()) == Verdict("review", "declared by the tool", HIGH, HIGH)
+    assert engine.assess(asked(declared=None)) == Verdict("allow", "declared free", Terms(), None)
+    assert engine.assess(asked()) == Verdict("review", "declared by the tool", HIGH, HIGH)
 
 
 def test_a_rule_goes_before_the_tool_and_the_verdict_names_it() -> None:
     made = rule("allow", "amount <= 100", name="Small refunds")
-    verdict = policy.assess(asked(amount=100))
+    verdict = engine.assess(asked(amount=100))
     assert (verdict.action, verdict.rule, verdict.rule_id) == ("allow", f"#{made.pk}: Small refunds", made.pk)
     assert Verdict.from_text(verdict.to_text()) == verdict
 
@@ -59,27 +59,27 @@ def test_a_rule_gives_its_terms() -> None:
         on_expiry="wait",
         allowed=["reject"],
     )
-    terms = policy.assess(asked(declared=None)).terms
+    terms = engine.assess(asked(declared=None)).terms
     assert terms == Terms("low", ("group:Finance",), True, 60, "wait", ("reject",))
 
 
 def test_the_first_rule_that_matches_counts_and_position_says_which() -> None:
     second, first = rule("review", position=2), rule("allow", position=1)
-    assert policy.assess(asked()).rule_id == first.pk
+    assert engine.assess(asked()).rule_id == first.pk
     PolicyRule.objects.filter(pk=first.pk).update(position=3)
-    assert policy.assess(asked()).rule_id == second.pk
+    assert engine.assess(asked()).rule_id == second.pk
 
 
 def test_of_equal_positions_the_older_one_is_first() -> None:
     older = rule("review")
     rule("allow")
-    assert policy.assess(asked()).rule_id == older.pk
+    assert engine.assess(asked()).rule_id == older.pk
 
 
 def test_a_deny_wins_wherever_it_stands() -> None:
     rule("allow", position=1)
     rule("deny", "amount > 1000", position=9, reason="no big payments")
-    verdict = policy.assess(asked(amount=1001))
+    verdict = engine.assess(asked(amount=1001))
     assert (verdict.action, verdict.reason) == ("deny", "no big payments")
     assert action(asked(amount=1000)) == "allow"
 
@@ -129,7 +129,7 @@ def test_the_rules_cost_one_query(django_assert_num_queries: Any) -> None:
     for number in range(5):
         rule("review", f"amount > {number}")
     with django_assert_num_queries(1):
-        policy.assess(asked(amount=0))
+        engine.assess(asked(amount=0))
 
 
 # What can't be judged.
@@ -149,7 +149,7 @@ def test_what_can_not_be_judged_is_denied_by_a_deny(args: dict[str, Any]) -> Non
 
 def test_what_can_not_be_judged_by_a_review_rule_goes_to_reviewers_on_the_stricter_terms() -> None:
     rule("review", "amount < 10", risk="low", deciders=[REQUESTER])
-    verdict = policy.assess(asked(amount="5"))
+    verdict = engine.assess(asked(amount="5"))
     assert verdict.terms == Terms("high", (REVIEWERS,), distinct=True)
     assert "unclear" in verdict.rule
 
@@ -173,7 +173,7 @@ def break_(made: PolicyRule) -> None:
 def test_a_broken_rule_sends_the_call_to_reviewers(effect: str) -> None:
     break_(rule(effect))
     rule("allow")
-    assert policy.assess(asked(declared=None)).terms.deciders == (REVIEWERS,)
+    assert engine.assess(asked(declared=None)).terms.deciders == (REVIEWERS,)
     assert action(asked(declared=None)) == "review"
 
 
@@ -190,8 +190,8 @@ def test_a_broken_rule_for_other_tools_hurts_nobody() -> None:
 
 def test_terms_that_are_broken_send_the_call_to_reviewers_on_no_weaker_terms() -> None:
     rule("review", deciders=5)
-    verdict = policy.assess(asked())
-    assert (verdict.rule, verdict.terms.distinct, verdict.terms.risk) == (policy.FAILED, True, "high")
+    verdict = engine.assess(asked())
+    assert (verdict.rule, verdict.terms.distinct, verdict.terms.risk) == (engine.FAILED, True, "high")
     assert verdict.terms.deciders == (REVIEWERS,)
 
 
@@ -235,13 +235,13 @@ def test_a_rule_that_lapses_between_the_verdict_and_the_call_lets_nothing_throug
     charging: Any, monkeypatch: Any, change: dict[str, Any]
 ) -> None:
     rule("allow", use_limit=1)
-    enter = ledger.enter
+    enter = tool_calls.enter
 
     def late(*args: Any) -> Any:
         PolicyRule.objects.update(**change)
         return enter(*args)
 
-    monkeypatch.setattr(ledger, "enter", late)
+    monkeypatch.setattr(tool_calls, "enter", late)
     assert charging(5).status == "interrupted"
     assert (calls(), ToolCall.objects.count()) == ([], 0)
 

@@ -10,9 +10,9 @@ from django.test import Client
 from langchain_core.tools import tool
 
 from agents.models import Interrupt
-from agents.terms import Declaration, declare
+from agents.policy import Declaration, declare
 from reviews import previews
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.conftest import grant
 from tests.helpers import open_review
 

@@ -9,8 +9,8 @@ from django.core.cache import cache
 from django.test import Client
 
 from agents.models import Interrupt, Task
-from agentsite.core import marks
-from reviews import page
+from core import marks
+from reviews.console import page
 from tests.conftest import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -4,10 +4,10 @@ from typing import Any
 
 import pytest
 
-from agentsite.core.text import canonical
-from reviews.schema_fields import Choice, Json, Lines, Number, Text
-from reviews.schema_form import PARTS, ArgumentsForm, Group, Items
-from reviews.schema_parts import ABSENT
+from core.text import canonical
+from reviews.argument_form.fields import Choice, Json, Lines, Number, Text
+from reviews.argument_form.form import PARTS, ArgumentsForm, Group, Items
+from reviews.argument_form.parts import ABSENT
 from tests.desk_tools import ASKED, Order
 
 SCHEMA = Order.model_json_schema()

@@ -6,11 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from reviews import conditions, trial
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
-from reviews.policy import Match
-from reviews.services import Choice, decide
-from reviews.trial import Tried
+from reviews.policy import conditions, dry_run
+from reviews.policy.dry_run import Tried
+from reviews.policy.engine import Match
 from tests.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,7 +31,7 @@ def rule(effect: str, lines: str = "", **more: Any) -> PolicyRule:
 
 def tried(made: PolicyRule, **more: Any) -> list[Tried]:
     """As somebody tries it who sees every call."""
-    return trial.tried(made, User(username="root", is_staff=True, is_superuser=True), **more)
+    return dry_run.tried(made, User(username="root", is_staff=True, is_superuser=True), **more)
 
 
 def said(results: list[Tried]) -> list[tuple[str, str, str]]:

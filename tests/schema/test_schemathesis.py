@@ -11,8 +11,8 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from agentsite.accounts import create_key
-from memory import writing
+from core.accounts import create_key
+from memory import services
 from memory.models import Memory
 from tests.conftest import grant
 from tests.helpers import open_review
@@ -32,7 +32,7 @@ def known(invoke: Any, work: Any) -> dict[str, list[str]]:
     work()
     # A tool that takes whatever an edit gives it: what the arguments of others may be is not in the API's schema.
     Interrupt.objects.update(args_schema={"type": "object"})
-    memory = writing.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
+    memory = services.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
     return {
         "user_id": ["ann"],
         "session_id": ["done", "asked"],

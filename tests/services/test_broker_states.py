@@ -10,9 +10,9 @@ import pytest
 import redis
 from django.conf import settings
 
-from agents import queue
+from agents import broker
 from agents.models import Attempt, Measure, Task
-from agentsite import readiness
+from agentsite.api import readiness
 from benchmarks.harness.servers import Redis
 from tests.helpers import again, answer_of
 from tests.services.conftest import until
@@ -49,7 +49,7 @@ ANSWERS = {
 @pytest.fixture
 def own_redis(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Redis]:
     """One of the test's own. What the test submits is not published there: the worker's sweeper does that."""
-    monkeypatch.setattr(queue, "publish", lambda task_pk: False)
+    monkeypatch.setattr(broker, "publish", lambda task_pk: False)
     server = Redis(tmp_path)
     until(lambda: answers(server.port), 20)
     yield server

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from agents import failpoints
 from agents.models import Interrupt, Task, ToolCall
-from reviews.services import Choice, decide
+from agents.observability import failpoints
+from reviews.decisions.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls
 from tests.services.conftest import ROOT, until
@@ -24,7 +24,7 @@ DECIDE = """
 import django, sys
 django.setup()
 from django.contrib.auth.models import User
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 decide(sys.argv[1], User.objects.get(username="rita"), Choice("accept"))
 """
 

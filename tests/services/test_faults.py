@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from agents import queue
+from agents import broker
 from agents.models import Attempt, Interrupt, Task, ToolCall
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
 from tests.services.conftest import until
@@ -119,7 +119,7 @@ def test_each_message_ten_times_and_two_workers_run_a_call_once(approved: Any, w
     workers.start()
     task = approved('call charge with {"amount": 3}')
     for _ in range(10):
-        queue.publish(task.pk)
+        broker.publish(task.pk)
     becomes(task, "completed")
     assert calls() == ["charge 3"]
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.models import Interrupt, Task
-from reviews.services import Choice, decide
+from reviews.decisions.services import Choice, decide
 from tests import graph_settings
 from tests.helpers import again, answer_of
 from tests.oracle import calls

@@ -13,9 +13,10 @@ from celery import Celery
 from kombu import Connection
 from kombu.transport import filesystem
 
-from agents import message_files, metrics, queue
+from agents import broker, message_files
 from agents.message_files import Channel
-from agentsite import readiness
+from agents.observability import metrics
+from agentsite.api import readiness
 from tests.conftest import client_of, grant
 from tests.helpers import again, answer_of
 from tests.services.conftest import until
@@ -167,7 +168,7 @@ def test_a_table_of_queues_that_cant_be_read_is_written_anew(garbage: bytes, app
 def test_a_worker_goes_on_and_what_was_set_aside_is_told(
     workers: Any, invoke: Any, folder: Path, settings: Any, monkeypatch: Any, ann: Any
 ) -> None:
-    monkeypatch.setattr(queue, "publish", lambda task_pk: False)  # the worker's sweeper does
+    monkeypatch.setattr(broker, "publish", lambda task_pk: False)  # the worker's sweeper does
     settings.CELERY_BROKER_TRANSPORT_OPTIONS = options(folder)
     worker = workers.start(REDIS_URL="", AGENTSITE_DATA=str(folder.parent))
     put(folder, b"{", "1_a")

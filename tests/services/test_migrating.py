@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from agentsite.accounts import create_key
+from core.accounts import create_key
 from tests.services.conftest import ROOT, Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
-from agentsite.notices.models import Delivery, Endpoint
+from notifications.models import Delivery, Endpoint
 from tests.helpers import resume
 from tests.notices.conftest import Receiver
 from tests.notices.conftest import receiver as receiver

@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from agents import pause_file, sweeper
+from agents import pause_file
+from agents.maintenance import sweeper
 from agents.models import Attempt, Pause, Task, ToolCall
 from reviews import pauses as switch
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
-from reviews.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls
 from tests.services.conftest import Workers, until

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from celery import current_app
 
-from agents import questions, queue
+from agents import broker
 from agents.models import Interrupt, Task
-from agents.terms import Terms, Verdict
+from agents.policy import Terms, Verdict
+from agents.state import interrupts
 from reviews.models import Decision
 from tests.helpers import again, answer_of
 from tests.services.conftest import ROOT, until
@@ -24,8 +25,8 @@ import django, json, sys
 django.setup()
 from django.contrib.auth.models import User
 from agents.models import Interrupt
-from agentsite.core.errors import Conflict
-from reviews.services import Choice, decide
+from core.errors import Conflict
+from reviews.decisions.services import Choice, decide
 who, kind = User.objects.get(username="rita"), sys.argv[1]
 won = []
 for pk in sorted(Interrupt.objects.values_list("pk", flat=True)):
@@ -47,7 +48,7 @@ def many(invoke: Any) -> list[Interrupt]:
 
 
 def _asked(task: Task) -> Interrupt:
-    digest = questions.digest_of(task.pk, "charge", "{}", VERDICT)
+    digest = interrupts.digest_of(task.pk, "charge", "{}", VERDICT)
     fields = {"args_text": "{}", "verdict_text": VERDICT, "args_digest": digest, "tool": "charge"}
     return Interrupt(task=task, kind="tool_call", message_id="m", tool_call_id="c", graph_id="g", **fields)
 
@@ -70,10 +71,10 @@ def test_two_processes_that_decide_the_same_reviews_have_one_winner_each(
 
 def test_a_broker_that_forgets_everything_loses_no_task(invoke: Any, workers: Any) -> None:
     tasks = [invoke("multiply 6 by 7", session=f"s{number}") for number in range(5)]
-    assert (queue.waiting() or 0) >= len(tasks)
+    assert (broker.waiting() or 0) >= len(tasks)
     with current_app.connection_for_write() as connection:
         assert connection.default_channel.queue_purge(current_app.conf.task_default_queue) >= len(tasks)
-    assert queue.waiting() == 0
+    assert broker.waiting() == 0
     workers.start()
     for task in tasks:
         until(lambda task=task: again(task).status == "completed")  # type: ignore[misc]

@@ -16,10 +16,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from agentsite.accounts import create_key
-from agentsite.core.database import limit_waits, patience
-from agentsite.core.postgresql.answers import Connection
-from agentsite.preflight import free_port
+from core.accounts import create_key
+from core.db.connections import limit_waits, patience
+from core.db.postgresql.answers import Connection
+from devserver.preflight import free_port
 from tests.helpers import again, answer_of
 from tests.services.conftest import ROOT, database_url, until
 from tests.services.proxy import Proxy
@@ -74,7 +74,7 @@ def web(network: Network, workers: Any, service: Any) -> Iterator[httpx.Client]:
     """A web server behind that network, and a client with a key."""
     port = free_port()
     command = [sys.executable, "-m", "gunicorn", "agentsite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "8"]
-    command += ["--worker-class", "agentsite.web_worker.Worker", "--no-control-socket"]
+    command += ["--worker-class", "agentsite.server.gunicorn_worker.Worker", "--no-control-socket"]
     env = {**os.environ, **network.env, "ALLOWED_HOSTS": "*", "DEBUG": "true", "RATE_PRINCIPAL": "100000/min"}
     headers = {"Authorization": f"Bearer {create_key(service, 'test')}"}
     limits = httpx.Limits(max_keepalive_connections=0)

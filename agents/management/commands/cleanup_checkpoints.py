@@ -5,7 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from agents import retention, threads
+from agents.checkpoints import tables
+from agents.maintenance import retention
 
 
 class Command(BaseCommand):
@@ -20,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         """Source: django.core.management."""
         if options["dry_run"]:
-            found = set(chain.from_iterable(threads.orphans()))
+            found = set(chain.from_iterable(tables.orphans()))
             self.stdout.write(f"{len(found)} orphaned thread(s) would be deleted.")
         else:
             count = sum(retention.delete_orphaned_checkpoints())

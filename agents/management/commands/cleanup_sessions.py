@@ -7,10 +7,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries
 from tqdm import tqdm
 
-from agents import retention
+from agents.maintenance import retention
 from agents.models import Status
-from agentsite.core.durations import duration
-from agentsite.core.identifiers import identifier
+from core.durations import duration
+from core.identifiers import identifier
 
 LARGEST_BATCH = 5_000  # sessions: SQLite has room for 32,766 parameters in a statement
 

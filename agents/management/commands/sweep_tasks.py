@@ -2,7 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from agents import metrics, sweeper
+from agents.maintenance import sweeper
+from agents.observability import metrics
 
 
 class Command(BaseCommand):

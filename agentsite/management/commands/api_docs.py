@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
-from agentsite import reference
+from agentsite.api import reference
 
 
 class Command(BaseCommand):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from agents import retention
-from agentsite.core.durations import duration
-from agentsite.core.models import ApiKey
+from agents.maintenance import retention
+from core.durations import duration
+from core.models import ApiKey
 
 
 class Command(BaseCommand):

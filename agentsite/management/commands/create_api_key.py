@@ -9,10 +9,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
 
-from agentsite.accounts import create_key, make_service
-from agentsite.core.durations import duration
-from agentsite.core.errors import AgentsiteError
-from agentsite.core.identifiers import identifier
+from core.accounts import create_key, make_service
+from core.durations import duration
+from core.errors import AgentsiteError
+from core.identifiers import identifier
 
 NAME_LENGTH = 50  # of rest_framework_api_key's column
 

@@ -8,8 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from qrcode.constants import ERROR_CORRECT_L
 from qrcode.main import QRCode
 
-from agentsite.accounts import create_second_factor
-from agentsite.core.errors import Conflict
+from core.accounts import create_second_factor
+from core.errors import Conflict
 
 
 class Command(BaseCommand):

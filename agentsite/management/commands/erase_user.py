@@ -5,8 +5,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from agentsite import personal_data
-from agentsite.core.identifiers import identifier
+from agentsite import privacy
+from core.identifiers import identifier
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
             user_id = identifier(user_id)
         except ValueError as error:
             raise CommandError(f"{user_id!r} can't be a user_id: {error}") from error
-        found = personal_data.counts(user_id)
+        found = privacy.counts(user_id)
         if not account:
             found.pop("accounts")
         told = ", ".join(f"{name} {count}" for name, count in found.items())
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             return
         if not yes:
             _confirm(f"Erase {user_id!r} for good ({told})? [yes/no] ")
-        personal_data.erase(user_id, account=account)
+        privacy.erase(user_id, account=account)
         self.stdout.write(f"{user_id!r} is erased: {told}.")
         if found["unfinished"]:
             self.stdout.write("A tool that was inside its call may still end: run this again in a minute.")

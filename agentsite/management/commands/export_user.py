@@ -8,8 +8,8 @@ from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from agentsite.core.identifiers import identifier
-from agentsite.personal_data import export
+from agentsite.privacy import export
+from core.identifiers import identifier
 
 
 class Command(BaseCommand):

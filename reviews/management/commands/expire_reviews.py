@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from reviews import services
+from reviews.decisions import services
 
 
 class Command(BaseCommand):

@@ -3,18 +3,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from reviews import audit
+from reviews.audit import log
 from reviews.models import AuditEntry
 
 
 class Command(BaseCommand):
-    """Thin: `reviews.audit` knows the formats."""
+    """Thin: `reviews.audit.log` knows the formats."""
 
     help = "Write the audit log to standard output, oldest first."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Source: django.core.management."""
-        parser.add_argument("--format", choices=audit.FORMATS, default="csv", help="CSV, or a JSON object a line")
+        parser.add_argument("--format", choices=log.FORMATS, default="csv", help="CSV, or a JSON object a line")
         parser.add_argument("--since", metavar="2026-01-31", help="only from this day or moment on (ISO 8601; UTC)")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -22,7 +22,7 @@ class Command(BaseCommand):
         entries = AuditEntry.objects.all()
         if options["since"]:
             entries = entries.filter(at__gte=_moment(options["since"]))
-        for line in audit.exported(entries, options["format"]):
+        for line in log.exported(entries, options["format"]):
             self.stdout.write(line, ending="")
 
 

@@ -8,9 +8,9 @@ from django.utils.timezone import localtime
 
 from agents import pauses as held
 from agents.models import Pause
-from agentsite.core.errors import Invalid
-from agentsite.core.identifiers import stored
-from agentsite.core.text import visible
+from core.errors import Invalid
+from core.identifiers import stored
+from core.text import visible
 from reviews import pauses
 
 Scope = Pause.Scope
@@ -80,6 +80,6 @@ class Command(BaseCommand):
 def _has_tool(name: str) -> bool:
     """Whether an agent has it; not doubted where the agents can't be built now."""
     try:
-        return bool(import_string("agents.registry.has_tool")(name))  # LangChain, only for who asks
+        return bool(import_string("agents.runtime.registry.has_tool")(name))  # LangChain, only for who asks
     except Exception:
         return True

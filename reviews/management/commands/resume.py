@@ -3,7 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from agents import pauses as held
-from agentsite.core.errors import AgentsiteError
+from core.errors import AgentsiteError
 from reviews import pauses
 from reviews.management.commands.pause import actor, add_scopes, line_of, scope_of
 

@@ -1,4 +1,4 @@
-// As agentsite/core/marks.py: whatever would take room without being seen is named.
+// As core/marks.py: whatever would take room without being seen is named.
 
 const HIDDEN =
   "(?![\\n\\t])[\\p{Cc}\\p{Cf}\\p{Zl}\\p{Zp}\\p{Co}\\p{Default_Ignorable_Code_Point}\\p{Noncharacter_Code_Point}" +

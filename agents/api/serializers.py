@@ -1,0 +1,58 @@
+"""What clients send."""
+
+from typing import Any
+
+from rest_framework import serializers
+from rest_framework.request import Request
+
+from agents.services import ENQUEUE, STRATEGIES
+from core.api.fields import TextField
+from core.identifiers import IdentifierField
+
+QUERY_LIMIT = 100_000  # characters
+KEY_HEADER = "Idempotency-Key"
+KEY_LIMIT = 255  # characters
+
+
+def idempotency_key(request: Request) -> str:
+    """The request's `Idempotency-Key`, or "". Raises ValidationError."""
+    if (key := request.headers.get(KEY_HEADER)) is None:
+        return ""
+    if not 1 <= len(key) <= KEY_LIMIT or not (key.isascii() and key.isprintable()):
+        raise serializers.ValidationError({KEY_HEADER: [f"1 to {KEY_LIMIT} printable ASCII characters."]})
+    return key
+
+
+class TaskIdsSerializer(serializers.Serializer):
+    """The three ids that name a task."""
+
+    user_id = IdentifierField(required=False)
+    session_id = IdentifierField()
+    task_id = IdentifierField()
+
+
+class OpenSessionSerializer(serializers.Serializer):
+    """The body of POST /agent/session."""
+
+    user_id = IdentifierField(required=False)
+    session_id = IdentifierField(required=False)
+    title = TextField(max_length=200, required=False, allow_blank=True, allow_null=True)
+    agent = TextField(max_length=100, required=False)
+
+
+class InvokeSerializer(serializers.Serializer):
+    """The body of POST /agent/invoke."""
+
+    user_id = IdentifierField(required=False)
+    session_id = IdentifierField(required=False)
+    task_id = IdentifierField(required=False)
+    query = TextField(max_length=QUERY_LIMIT)
+    system_message = TextField(max_length=QUERY_LIMIT, required=False, allow_blank=True, allow_null=True)
+    agent = TextField(max_length=100, required=False)
+    multitask_strategy = serializers.ChoiceField(STRATEGIES, default=ENQUEUE)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        """Source: rest_framework. Without the session, a retry would not be recognised as one."""
+        if "task_id" in attrs and "session_id" not in attrs:
+            raise serializers.ValidationError({"session_id": ["A task_id needs the session_id that it belongs to."]})
+        return attrs

@@ -1,0 +1,120 @@
+"""The REST endpoints of sessions and tasks. Those that need to know who may decide stand in `reviews.api.views`."""
+
+import uuid
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle
+
+from agents import services
+from agents.api import history, openapi, presenters
+from agents.api.serializers import InvokeSerializer, OpenSessionSerializer, TaskIdsSerializer, idempotency_key
+from agents.models import FINAL, Session, Task
+from core.api import pagination
+from core.api.viewsets import ClientIdsViewSet
+from core.auth.principals import principal_of, require_to_read, require_to_write
+from core.auth.throttling import UserRate
+
+
+class TaskViewSet(ClientIdsViewSet):
+    """Submitting, cancelling and listing of tasks."""
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        """Source: rest_framework. What is submitted also counts for its user."""
+        return [*super().get_throttles(), *([UserRate()] if self.action == "invoke" else [])]
+
+    @openapi.INVOKE
+    def invoke(self, request: Request) -> Response:
+        """Store a task and answer its ids; a worker does it."""
+        serializer = InvokeSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        body: dict[str, Any] = {name: value for name, value in serializer.validated_data.items() if value is not None}
+        body.setdefault("user_id", request.user.get_username())
+        require_to_write(request.user, body["user_id"])
+        key = idempotency_key(request)
+        task = services.submit(services.Submission(**body), principal_of(request), key)
+        return Response(presenters.ids(task), status=202)
+
+    @openapi.CANCEL
+    def cancel(self, request: Request) -> Response:
+        """Cancel a task; 200 where it had ended already."""
+        serializer = TaskIdsSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        ids = {"user_id": request.user.get_username(), **serializer.validated_data}
+        require_to_read(request.user, ids["user_id"])
+        task = services.find_task(**ids)
+        ended = task.status in FINAL
+        task = services.cancel(task)
+        return Response({**ids, "status": task.wire_status}, status=200 if ended else 202)
+
+    @openapi.DELETE_TASK
+    def destroy(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
+        """Delete a task; one that runs is stopped first."""
+        require_to_read(request.user, user_id)
+        services.delete_task(user_id, session_id, task_id)
+        return Response({"status": "success", "message": "The task and all that belongs to it are deleted."})
+
+    @openapi.LIST_TASKS
+    def list(self, request: Request, user_id: str, session_id: str) -> Response:
+        """The tasks of a session, oldest first."""
+        require_to_read(request.user, user_id)
+        tasks = Task.objects.filter(session__user_id=user_id, session__session_id=session_id)
+        rows, cursor = pagination.page(request, tasks.defer("result", "recalled"), newest_first=False)
+        shown = [
+            {
+                "task_id": row.task_id,
+                "status": row.wire_status,
+                "query": row.query,
+                "created_at": row.created_at,
+                "updated_at": row.updated_at,
+            }
+            for row in rows
+        ]
+        ids = [f"{row.task_id}:{row.wire_status}" for row in rows]
+        return Response({"task_ids": ids, "tasks": shown, "next": cursor})
+
+
+class SessionViewSet(ClientIdsViewSet):
+    """Opening, reading, listing and deleting of sessions."""
+
+    @openapi.OPEN_SESSION
+    def create(self, request: Request) -> Response:
+        """Open a session before its first task; 200 where it is there already."""
+        serializer = OpenSessionSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        data = serializer.validated_data
+        user_id = data.get("user_id", request.user.get_username())
+        require_to_write(request.user, user_id)
+        session_id = data.get("session_id") or str(uuid.uuid4())
+        session, made = services.open_session(user_id, session_id, data.get("title") or "", data.get("agent", ""))
+        return Response(presenters.session(session), status=201 if made else 200)
+
+    @openapi.READ_SESSION
+    def retrieve(self, request: Request, user_id: str, session_id: str) -> Response:
+        """A session with a page of its conversation."""
+        require_to_read(request.user, user_id)
+        session = services.find_session(user_id, session_id)
+        messages, cursor = history.page(request, session)
+        return Response({**presenters.session(session), "messages": messages, "next": cursor})
+
+    @openapi.DELETE_SESSION
+    def destroy(self, request: Request, user_id: str, session_id: str) -> Response:
+        """Delete a session; a task that runs is stopped first."""
+        require_to_read(request.user, user_id)
+        services.delete_session(user_id, session_id)
+        return Response({"status": "success", "message": "The session and all that belongs to it are deleted."})
+
+    @openapi.LIST_SESSIONS
+    def list(self, request: Request, user_id: str) -> Response:
+        """The ids of a user's sessions, newest first."""
+        require_to_read(request.user, user_id)
+        rows, cursor = pagination.page(request, Session.objects.filter(user_id=user_id))
+        return Response({"session_ids": [row.session_id for row in rows], "next": cursor})
+
+    @openapi.ACTIVE_SESSION
+    def active(self, request: Request, user_id: str) -> Response:
+        """The session whose tasks changed last, or "" where there is none."""
+        require_to_read(request.user, user_id)
+        tasks = Task.objects.filter(session__user_id=user_id).order_by("-updated_at", "-pk")
+        return Response({"active_session_id": tasks.values_list("session__session_id", flat=True).first() or ""})

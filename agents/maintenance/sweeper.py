@@ -1,0 +1,178 @@
+"""What makes up for everything that gets lost: messages, workers, wake-up calls. One worker at a time does it."""
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import timedelta
+from itertools import takewhile
+from typing import Any, TypeVar
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef, QuerySet
+from django.utils.module_loading import import_string
+
+from agents import broker, pauses
+from agents.checkpoints import tables
+from agents.maintenance import duties
+from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
+from agents.observability import metrics
+from agents.state import holds, tasks
+from core.db.clock import Now, seconds_from_now
+from core.db.connections import AWAY
+
+logger = logging.getLogger(__name__)
+
+Row = TypeVar("Row")
+
+BATCH = 500  # rows of one kind in one sweep
+SWEEP = "sweep"
+EXPIRE = "reviews.decisions.services.expire"  # plugged in by its path: reviews stand above agents
+GONE = 3600.0  # seconds after which a silent worker process is forgotten
+
+
+def sweep_if_due() -> None:
+    """Sweep, unless another worker has done so within the interval: half of it, where something was lost."""
+    Chore.objects.get_or_create(name=SWEEP)
+    due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
+    if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
+        with broker.giving_up():
+            done = _swept()
+            lost = not broker.is_taking() or done["lapse_leases"] or done["republish_lost"]
+        if lost:
+            # Who takes over may die as well, with the job in hand: where a machine goes down, many do.
+            Chore.objects.filter(name=SWEEP).update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS / 2))
+
+
+def sweep() -> Counter[str]:
+    """Do all of it now. Returns how many rows each duty mended."""
+    with broker.giving_up():
+        return _swept()
+
+
+def _swept() -> Counter[str]:
+    done: Counter[str] = Counter()
+    for name, duty in duties.all_of(DUTIES, settings.SWEEPER_DUTIES):
+        try:
+            done[name] = duty()
+            metrics.count(metrics.SWEEPER_ACTIONS, name, by=done[name])
+        except AWAY:
+            raise  # the database is away: the next sweep does it
+        except Exception:
+            metrics.count(metrics.SWEEPER_FAILURES, name)
+            logger.exception("the sweeper's duty %s failed", name)
+    if told := {name: count for name, count in done.items() if count}:
+        logger.info("sweeper: %s", ", ".join(f"{name} {count}" for name, count in told.items()))
+    return done
+
+
+def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:
+    """Mend each row by itself, so that a bad one does not keep the others waiting. Returns how many were mended."""
+    done = 0
+    for row in rows:
+        try:
+            done += bool(mend(row))
+        except AWAY:
+            raise  # the database is away: the others would fare no better
+        except Exception:
+            logger.exception("the sweeper could not mend %s", row)
+    return done
+
+
+def lapse_leases() -> int:
+    """Attempts whose worker died or stalled: their tasks become pending again."""
+    lapsed = Attempt.objects.filter(ended_at=None, lease_until__lt=Now()).select_related("task")
+    return each(lapsed[:BATCH], lambda attempt: tasks.lapse(attempt, tables.newest(attempt.task_id)))
+
+
+def end_overlong() -> int:
+    """Runs that are past their time though they never came back to look at it: a tool or a model that hangs."""
+    limit = settings.TASK_WALL_SECONDS + settings.TASK_WALL_GRACE_SECONDS
+    running = Attempt.objects.filter(ended_at=None, started_at__lt=seconds_from_now(-settings.TASK_WALL_GRACE_SECONDS))
+    rows = running.annotate(now=Now()).select_related("task")[:BATCH]
+    late = [row for row in rows if row.task.run_seconds + (row.now - row.started_at).total_seconds() > limit]
+    return each(late, tasks.overrun)
+
+
+def republish_lost() -> int:
+    """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
+
+    No more, or a long queue would fill up with copies; but each that the broker is known not to have taken. None that a
+    pause holds, as no worker would claim it.
+    """
+    # A job that was published just now is on its way to a worker. What a busy one has reserved is not waiting either.
+    reserves = not settings.CELERY_WORKER_DISABLE_PREFETCH
+    late = list(_published_before(settings.TASK_REPUBLISH_SECONDS if reserves else settings.TASK_SWEEP_SECONDS / 3))
+    if not late or not broker.is_taking():
+        return 0  # most sweeps
+    count, waiting = pauses.free(Task.objects.filter(status=Status.PENDING)).count(), broker.waiting()
+    not_taken = sum(task.published_at == tasks.LONG_AGO for task in late)  # the first ones
+    missing = max(not_taken, 0 if waiting is None else count - waiting)
+    return _republished(late[:missing])
+
+
+def republish_oldest() -> int:
+    """The task that has been pending for longest, though nothing is missing: what waits may be jobs for nothing."""
+    return _republished(_published_before(settings.TASK_REPUBLISH_SECONDS)[:1])
+
+
+def _published_before(seconds: float) -> QuerySet[Task]:
+    found = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
+    return pauses.free(found).order_by("published_at")[:BATCH]
+
+
+def _republished(found: Iterable[Task]) -> int:
+    return each(takewhile(lambda _: broker.is_taking(), found), tasks.republish)
+
+
+def wake_answered() -> int:
+    """Interrupted tasks with an answer that nobody has used."""
+    unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
+    found = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
+    return each(found[:BATCH], tasks.wake)
+
+
+def wake_held() -> int:
+    """Interrupted tasks that have stopped in front of a call, too, which was paused and is not any more."""
+    return each(holds.wakeable()[:BATCH], tasks.wake)
+
+
+def promote_queued() -> int:
+    """Queued tasks whose session is free."""
+    active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
+    waiting = Task.objects.filter(session=OuterRef("pk"), status=Status.QUEUED)
+    sessions = Session.objects.filter(Exists(waiting), ~Exists(active)).values_list("pk", flat=True)
+    return each(sessions[:BATCH], tasks.promote)
+
+
+def expire_reviews() -> int:
+    """Open questions whose time is up, closed as their terms say."""
+    expire: Callable[[], int] = import_string(EXPIRE)
+    return expire()
+
+
+def forget_checkpoints() -> int:
+    """Checkpoints of tasks that have ended."""
+    found = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
+    tables.forget(found)
+    return len(found)
+
+
+def clear_broker_folder() -> int:
+    """Messages that the filesystem broker keeps after it has delivered them, and rows of workers long gone."""
+    WorkerProcess.objects.filter(beat_at__lt=seconds_from_now(-GONE)).delete()
+    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("processed_folder")
+    return broker.clear(folder, older_than=timedelta(seconds=GONE)) if folder else 0
+
+
+DUTIES: tuple[Callable[[], int], ...] = (
+    lapse_leases,
+    end_overlong,
+    expire_reviews,
+    wake_answered,
+    wake_held,
+    promote_queued,
+    republish_lost,
+    republish_oldest,
+    forget_checkpoints,
+    clear_broker_folder,
+)

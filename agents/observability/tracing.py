@@ -1,0 +1,68 @@
+"""Spans of the run of a task, and the way from the request that submitted it to the worker.
+
+Only OpenTelemetry's API: without an SDK (`agentsite/observability/tracing.py` sets one up) all of it does nothing. A span holds ids,
+names, numbers and the class names of exceptions; never a text that a user, a model or a tool wrote.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.util.types import AttributeValue
+from structlog.contextvars import get_contextvars
+
+W3C = TraceContextTextMapPropagator()
+_tracer = trace.get_tracer("agentsite")
+
+
+@contextmanager
+def span(
+    name: str,
+    attributes: Mapping[str, AttributeValue] | None = None,
+    *,
+    parent: str = "",
+    kind: SpanKind = SpanKind.INTERNAL,
+    expected: tuple[type[Exception], ...] = (),
+) -> Iterator[Span]:
+    """A span around what happens inside; `parent` is a W3C traceparent, else the current span is the parent.
+
+    An exception marks it as failed, without its text, unless it is one of the `expected`.
+    """
+    context = W3C.extract({"traceparent": parent}) if parent else None
+    with _tracer.start_as_current_span(
+        name, context, kind, attributes, record_exception=False, set_status_on_exception=False
+    ) as made:
+        try:
+            yield made
+        except Exception as error:
+            made.set_attribute("error.type", type(error).__name__)
+            if not isinstance(error, expected):
+                made.set_status(StatusCode.ERROR)
+            raise
+
+
+@contextmanager
+def tool_call(tool: str, *, asks: type[Exception]) -> Iterator[None]:
+    """A span around the run of a tool; `asks` is raised where the tool asks a question of its own."""
+    with span("tool call", {"gen_ai.tool.name": tool}, expected=(asks,)) as made:
+        status = "failed"
+        try:
+            yield
+            status = "succeeded"
+        except asks:
+            status = "interrupted"
+            raise
+        finally:
+            made.set_attribute("agentsite.status", status)
+
+
+def origin() -> dict[str, str]:
+    """The request that this code runs in, as a task keeps it; "" where there is none."""
+    carrier: dict[str, str] = {}
+    W3C.inject(carrier)
+    return {
+        "request_id": str(get_contextvars().get("request_id", "")),
+        "traceparent": carrier.get("traceparent", ""),
+    }

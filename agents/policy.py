@@ -1,0 +1,109 @@
+"""What a policy says of a tool call, and what a tool declares of itself. Plain data, without LangChain or Django."""
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Protocol, TypeVar
+
+from core.text import canonical
+
+ResponseType = Literal["accept", "edit", "response", "reject"]
+RESPONSE_TYPES: tuple[ResponseType, ...] = ("accept", "edit", "response", "reject")
+DAY = 86_400.0  # seconds
+
+REQUESTER = "requester"  # the task's owner, and the principal that submitted it
+REVIEWERS = "reviewers"  # whoever has the permission reviews.decide_review
+GROUP = "group:"  # + a Django group's name: its members among the reviewers
+
+STAND, ASK_AGAIN = "stand", "ask_again"  # values of the setting DECISIONS_OF_FORMER_REVIEWERS
+
+
+@dataclass(frozen=True)
+class Terms:
+    """Under which a call is reviewed."""
+
+    risk: Literal["low", "medium", "high"] = "medium"
+    deciders: tuple[str, ...] = (REVIEWERS,)  # REQUESTER, REVIEWERS, "group:<name>"
+    distinct: bool = False  # requester and decider have to differ
+    seconds: float = 7 * DAY  # to decide in; an approval is good for as long
+    on_expiry: Literal["reject", "wait"] = "reject"
+    allowed: tuple[ResponseType, ...] = RESPONSE_TYPES
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What a tool says of itself, beside its function. A tool that declares nothing is reviewed by reviewers."""
+
+    review: Terms | None = field(default_factory=Terms)  # None: free, runs unreviewed unless a rule says otherwise
+    idempotent: bool = False  # running it again with the same idempotency key has no second effect
+    plain_result: bool = False  # its results hold no text from outside, so they can't plant a memory
+    preview: Callable[[dict[str, Any]], str] | None = None  # what the call would do, for the reviewer's eyes
+
+
+UNDECLARED = Declaration()
+_KEY = "agentsite"
+Tool = TypeVar("Tool")
+
+
+def declare(declaration: Declaration) -> Callable[[Tool], Tool]:
+    """A decorator that stands above LangChain's `@tool` and attaches the declaration to the tool."""
+
+    def attach(tool: Tool) -> Tool:
+        tool.metadata = {**(getattr(tool, "metadata", None) or {}), _KEY: declaration}  # type: ignore[attr-defined]
+        return tool
+
+    return attach
+
+
+def declaration_of(tool: Any) -> Declaration:
+    """The tool's declaration, or the one of a tool that declares nothing."""
+    found = (getattr(tool, "metadata", None) or {}).get(_KEY)
+    return found if isinstance(found, Declaration) else UNDECLARED
+
+
+@dataclass(frozen=True)
+class Call:
+    """A tool call as a policy sees it: arguments validated and coerced, the same that are hashed and run."""
+
+    tool: str
+    args: dict[str, Any]
+    user_id: str
+    agent: str
+    declared: Terms | None  # None: the tool declares itself free
+    session: str = ""  # our own id of the session
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a policy says of a call. Frozen on the interrupt: a later change releases nothing."""
+
+    action: Literal["allow", "deny", "review"]
+    rule: str  # what gave it, for the reviewer and the log
+    terms: Terms = field(default_factory=Terms)
+    declared: Terms | None = None
+    reason: str = ""  # of a denial; the model is told
+    rule_id: int | None = None  # of the PolicyRule that gave it; an allow by it is counted when the call is entered
+
+    def to_text(self) -> str:
+        """Canonical JSON, as it is stored and hashed."""
+        return canonical(asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> "Verdict":
+        """The verdict that `to_text` wrote."""
+        data = json.loads(text)
+        return cls(
+            **{**data, "terms": _terms(data["terms"]), "declared": data["declared"] and _terms(data["declared"])}
+        )
+
+
+def _terms(data: dict[str, Any]) -> Terms:
+    return Terms(**{**data, "deciders": tuple(data["deciders"]), "allowed": tuple(data["allowed"])})
+
+
+class Policy(Protocol):
+    """What `AGENTS[…]["POLICY"]` names."""
+
+    def __call__(self, call: Call) -> Verdict:
+        """What is to happen with this call. Anything that it raises stops the task; it never lets the call through."""
+        ...

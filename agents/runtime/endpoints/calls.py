@@ -1,0 +1,91 @@
+"""One call of a model: requests to its endpoint, each on time, repeated where the failure is a passing one."""
+
+import logging
+import random
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from langchain.agents.middleware import ModelRequest, ModelResponse
+from langgraph.errors import GraphBubbleUp
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
+from tenacity.nap import sleep_using_event
+
+from agents.runtime.endpoints import errors, http_clients
+from agents.runtime.middleware import context_length
+from agents.runtime.middleware.model_telemetry import Watch, watched
+from agents.runtime.run_context import ModelFailure, Run, RunFailure
+from agents.state.tasks import StaleAttempt
+from core.db.connections import is_away
+
+logger = logging.getLogger(__name__)
+
+FIRST_WAIT = 1.0  # seconds; also where the endpoint asks for less, or it would be asked thousands of times
+
+Handler = Callable[[ModelRequest[Run]], ModelResponse[Any]]
+
+
+class RequestFailed(Exception):
+    """One request to the endpoint came to nothing."""
+
+    def __init__(self, failure: errors.Failure) -> None:
+        super().__init__(failure.explanation)
+        self.failure = failure
+
+
+def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
+    """The model's answer; asked again where the failure is a passing one. Raises ModelFailure."""
+    http_clients.prepare(request.model)
+    with watched(request.model) as watch:
+        retrying = Retrying(
+            retry=retry_if_exception(lambda error: isinstance(error, RequestFailed) and error.failure.passing),
+            wait=_wait,
+            stop=stop_any(stop_before_delay(settings.MODEL_RETRY_SECONDS), stop_when_event_set(run.stop)),
+            sleep=sleep_using_event(run.stop),
+            before_sleep=_note_retry(run, watch),
+            reraise=True,
+        )
+        try:
+            response = retrying(_once, request, context_length.or_with_less(handler, _note_less(watch)))
+        except RequestFailed as error:
+            watch.failed(error.failure.kind)
+            cause = error.__cause__ if error.failure.kind == "no_completion" else None
+            logger.error("task %s: model call failed: %s", run.task.pk, error, exc_info=cause)
+            raise ModelFailure(error.failure.explanation) from error
+        watch.answered(response.result)
+    return response
+
+
+def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
+    """One request, on time. Raises RequestFailed; what is not about the endpoint passes through."""
+    with http_clients.exchange(settings.MODEL_TIMEOUT_SECONDS) as exchange:
+        try:
+            return handler(request)
+        except (RunFailure, StaleAttempt, GraphBubbleUp):
+            raise
+        except Exception as error:
+            if is_away(error):
+                raise
+            raise RequestFailed(errors.read(error, exchange.response)) from error
+
+
+def _wait(state: RetryCallState) -> float:
+    """Return the seconds that the endpoint asks for, else the first wait, doubling, with up to 50 % jitter."""
+    error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, RequestFailed) and error.failure.wait:
+        return max(error.failure.wait, FIRST_WAIT)
+    return FIRST_WAIT * 2.0 ** (state.attempt_number - 1) * random.uniform(1, 1.5)
+
+
+def _note_less(watch: Watch) -> Callable[[BaseException], None]:
+    return lambda error: watch.retried(errors.read(error).kind)
+
+
+def _note_retry(run: Run, watch: Watch) -> Callable[[RetryCallState], None]:
+    def note(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, RequestFailed):
+            watch.retried(error.failure.kind)
+            logger.warning("task %s: model call failed, asking again: %s", run.task.pk, error)
+
+    return note

@@ -1,0 +1,293 @@
+"""The way of one tool call: ledger, stored interrupt, policy, interrupt, digest, deny rules again, ledger entry, tool.
+
+Nothing here remembers anything between two runs of a node: LangGraph runs it again from its top after each pause and
+each crash, and every decision is read from the database. A call may be part of another one: a sub-agent runs inside the
+tool that calls it, and each of its calls has a row, an interrupt and an idempotency key of its own.
+"""
+
+import json
+import logging
+from dataclasses import replace
+from typing import NoReturn
+
+from langchain_core.messages import ToolMessage
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.types import Interrupt as GraphQuestion
+
+from agents.models import Interrupt, ToolCall
+from agents.observability import metrics
+from agents.policy import Call, Verdict
+from agents.runtime import tool_arguments
+from agents.runtime.gate import in_doubt
+from agents.runtime.gate.execution import CallRequest, Execution, InDoubt, outer_call
+from agents.runtime.gate.tool_results import Result, dumped
+from agents.runtime.middleware import bounds
+from agents.runtime.run_context import Run, RunFailure
+from agents.runtime.tool_arguments import ArgumentError, Arguments
+from agents.runtime.tool_connection import is_in_transaction, service_connection, tool_connection
+from agents.state import interrupts, tool_calls
+from core.text import storable
+
+logger = logging.getLogger(__name__)
+
+Kind = Interrupt.Kind
+Answer = Interrupt.Status
+
+MAX_ROUNDS = 5  # of asking the same call again
+IN_TRANSACTION = (
+    "{tool} was called inside an open database transaction, where its entry in the ledger could be undone. "
+    "It was not run; the operator takes the call out of the transaction."
+)
+
+
+def go_through(run: Run, request: CallRequest) -> Result:
+    """Return the result of the call, or of what a person decided about it.
+
+    Raises:
+        RunEnded: the run can't go on. A kind of exception that no tool node turns into a message for the model.
+        GraphInterrupt: the call waits for a person, or for a pause to be lifted.
+    """
+    run.require_going()
+    try:
+        if is_in_transaction():
+            raise RunFailure(IN_TRANSACTION.format(tool=request.name))
+        with run.holding(), service_connection():
+            return Passage(run, request).go()
+    except GraphBubbleUp:
+        raise
+    except Exception as error:
+        raise run.ended_by(error) from error
+    finally:
+        if outer_call() is None:  # else the connection is that of the tool around it
+            run.let_go()
+
+
+class Passage(Execution):
+    """One tool call on its way."""
+
+    def go(self) -> Result:
+        """Return the result of the call, or of what a person decided about it."""
+        row = tool_calls.find(self.run.task, self.message_id, self.call_id)
+        if row is not None:
+            return self.replay(row)
+        asked = self.asked_before(Kind.TOOL_CALL)
+        if asked is not None:
+            return self.obey(self.answered(asked))
+        try:
+            return self.judged(self.read())
+        except ArgumentError as error:
+            return self.tell(str(error), status="error")
+
+    def read(self) -> Arguments:
+        """Read the arguments as they were written. Raises ArgumentError."""
+        if self.request.malformed:
+            raise ArgumentError(self.request.malformed)
+        return tool_arguments.read(self.name, self.request.tool, self.request.args)
+
+    def judged(self, args: Arguments) -> Result:
+        """Do what the policy says of a call that nobody has been asked about.
+
+        Raises ArgumentError where it needs a review and its arguments can't be shown as what they are.
+        """
+        for _ in range(MAX_ROUNDS):
+            verdict = self.assessed(args)
+            if verdict.action == "deny":
+                return self.denied(args, verdict)
+            if verdict.action == "review":
+                break
+            try:
+                return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
+            except tool_calls.RuleLapsed:  # others have used it up since it was looked at
+                logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
+        bounds.require_unrejected(self.run.task, self.name, args.wire)
+        return self.ask(self.question(args, replace(verdict, action="review")))
+
+    def replay(self, row: ToolCall) -> Result:
+        """Answer a call that was entered before: by its stored result, or by asking what became of it."""
+        if row.status != ToolCall.Status.STARTED:
+            return self.stored(row)
+        asked = self.asked_before(Kind.IN_DOUBT)
+        if asked is None and self.declaration.idempotent and not row.doubtful:
+            return self.run_again(row)
+        if asked is None or in_doubt.is_over(asked, row):
+            metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
+            return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
+        if asked.answered_at is None:
+            return self.doubted(row, asked)
+        if asked.status == Answer.APPROVED:
+            return self.run_again(row, asked)
+        if asked.status == Answer.RESPONDED and asked.answered_by == "system":
+            tool_calls.use(asked)  # the call ended after all and closed its row
+            return self.stored(self.reread(row))
+        if inner := list(in_doubt.inner_questions(self.run, row)):
+            tool_calls.use(asked)
+            self.ask(*inner)  # what has happened is to be known of each, also where nothing runs again
+        in_doubt.settle_inner(self.run, row)
+        happened = asked.status == Answer.RESPONDED
+        text = asked.answer_message if happened else in_doubt.given_up(asked)
+        return self.settled(row, asked, text, ToolCall.Status.SUCCEEDED if happened else ToolCall.Status.FAILED)
+
+    def doubted(self, row: ToolCall, asked: Interrupt) -> NoReturn:
+        """Ask what became of the call, and of those that were under way inside it."""
+        self.ask(asked, *in_doubt.inner_questions(self.run, row))
+
+    def run_again(self, row: ToolCall, answer: Interrupt | None = None) -> Result:
+        """Run a call in doubt once more with the same key, unless a rule denies it by now."""
+        try:
+            args = self.agreed_arguments(row.args_text, edited=self.was_edited())
+            if args is None and not row.reviewed:  # nobody was shown it; a release may have added a default
+                args = tool_arguments.read(self.name, self.request.tool, row.args)
+        except ArgumentError as error:
+            if answer is None:
+                raise RunFailure(str(error)) from error
+            return self.settled(row, answer, str(error), ToolCall.Status.FAILED)
+        if args is None:
+            raise RunFailure(f"The schema of {self.name} has changed, so its call is not run again.")
+        verdict = self.assessed(args)
+        if verdict.action != "deny":
+            return self.execute(tool_calls.enter_again(self.run.attempt, row, answer), args)
+        denial = self.denied(args, verdict)
+        text = f"{denial.content} It is not known whether it has happened before."
+        return self.settled(row, answer, text, ToolCall.Status.FAILED)
+
+    def settled(self, row: ToolCall, answer: Interrupt | None, text: str, status: str) -> Result:
+        """Close a call in doubt without running it."""
+        tool_calls.settle(self.run.attempt, row, answer, status, dumped(self.tell(text)))
+        return self.stored(self.reread(row), note=False)
+
+    def obey(self, answer: Interrupt) -> Result:
+        """Do what the person decided."""
+        if answer.status in (Answer.APPROVED, Answer.EDITED):
+            return self.approved(answer)
+        tool_calls.use(answer)
+        if answer.status == Answer.RESPONDED:
+            return self.tell(f"[A person answered in place of the tool] {answer.answer_message}")
+        reason = answer.answer_message or "no reason was given"
+        who = "nobody decided it in time" if answer.status == Answer.EXPIRED else reason
+        return self.tell(f"This call was rejected and has not run: {who}", status="error")
+
+    def approved(self, answer: Interrupt) -> Result:
+        """Run exactly what was agreed to, unless a rule denies it by now; or ask again.
+
+        It is asked again where the approval is too old, and where the tool reads something else from an edit: that was
+        held against the tool's JSON schema only. An allow that is gone does not undo an approval.
+        """
+        edited = answer.status == Answer.EDITED
+        text = answer.answer_args_text if edited else answer.args_text
+        verdict_text = answer.answer_verdict_text if edited else answer.verdict_text
+        self.prove(answer, interrupts.digest_of(self.run.task.pk, self.name, text, verdict_text))
+        try:
+            agreed = self.agreed_arguments(text, edited=edited)
+            args = agreed or tool_arguments.read(self.name, self.request.tool, json.loads(text))
+        except ArgumentError as error:
+            tool_calls.use(answer)
+            return self.tell(str(error), status="error")
+        verdict = self.assessed(args)
+        if verdict.action == "deny":
+            tool_calls.use(answer)
+            return self.denied(args, verdict)
+        if agreed is not None:
+            if not interrupts.is_stale(answer):
+                return self.enter(agreed, verdict_text, answer)
+            verdict = Verdict.from_text(verdict_text)
+        if answer.round >= MAX_ROUNDS:
+            raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
+        terms = interrupts.agreed_terms(answer) if verdict.action != "review" else verdict.terms
+        again = replace(verdict, action="review", terms=terms)
+        return self.ask(self.question(args, again, round_=answer.round + 1))
+
+    def agreed_arguments(self, text: str, *, edited: bool) -> Arguments | None:
+        """The values that an agreed text stands for, or None where the tool reads another call from it.
+
+        Raises ArgumentError.
+        """
+        raw = None if edited or self.request.malformed else self.request.args
+        return tool_arguments.agreed(self.name, self.request.tool, raw, text)
+
+    def enter(
+        self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> Result:
+        """Enter the call in the ledger, and run it. Raises RuleLapsed where the rule's word does not hold any more."""
+        entry = self.entry(args, verdict_text, answer, rule_id)
+        return self.execute(tool_calls.enter(self.run.attempt, entry), args)
+
+    def entry(
+        self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
+    ) -> tool_calls.Entry:
+        """Describe the call for the ledger."""
+        args_digest = interrupts.digest_of(self.run.task.pk, self.name, args.text, verdict_text)
+        return tool_calls.Entry(
+            self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, outer_call()
+        )
+
+    def execute(self, row: ToolCall, args: Arguments) -> Result:
+        """Run the tool; ask what became of it where that is not known."""
+        try:
+            return self.perform(row, args)
+        except InDoubt:
+            return self.replay(self.reread(row))
+
+    def prove(self, answer: Interrupt, args_digest: str) -> None:
+        """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
+        asked = interrupts.digest_of(self.run.task.pk, answer.tool, answer.args_text, answer.verdict_text)
+        if asked != answer.args_digest or args_digest != answer.answer_digest or answer.tool != self.name:
+            logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
+            raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
+
+    def answered(self, asked: Interrupt) -> Interrupt:
+        """The question, where it is answered; else the run pauses here."""
+        return asked if asked.answered_at is not None else self.ask(asked)
+
+    def ask(self, *asked: Interrupt) -> NoReturn:
+        """Pause this call, as LangGraph's `interrupt()` does, but without taking an answer.
+
+        What `interrupt()` returns goes by its order in the node: an answer that is left over would be taken for that of
+        the next question, also for one that the tool itself asks.
+        """
+        self.run.asked.append(self.name)
+        raise GraphInterrupt(
+            tuple(GraphQuestion(interrupts.payload(one), id=interrupts.graph_id(one)) for one in asked),
+        )
+
+    def question(self, args: Arguments, verdict: Verdict, *, round_: int = 0) -> Interrupt:
+        """The question as it will be stored when the run has paused. Raises ArgumentError."""
+        if not tool_arguments.require_reviewable(self.name, self.request.tool, args):
+            allowed = tuple(kind for kind in verdict.terms.allowed if kind != "edit")
+            verdict = replace(verdict, terms=replace(verdict.terms, allowed=allowed or ("reject",)))
+        return Interrupt(
+            kind=Kind.TOOL_CALL,
+            message_id=self.message_id,
+            tool_call_id=self.call_id,
+            round=round_,
+            tool=self.name,
+            args_text=args.text,
+            verdict_text=verdict.to_text(),
+            args_digest=interrupts.digest_of(self.run.task.pk, self.name, args.text, verdict.to_text()),
+            args_schema=tool_arguments.schema_of(self.request.tool),
+            description=self.describe(args),
+            said=str(storable(self.request.said)),
+            risk=verdict.terms.risk,
+        )
+
+    def describe(self, args: Arguments) -> str:
+        """Say for the reviewer what would happen: in the tool's own words where it has some."""
+        if self.declaration.preview is not None:
+            try:
+                with tool_connection():
+                    return str(storable(self.declaration.preview(json.loads(args.text))))
+            except Exception:
+                logger.exception("the preview of %s failed", self.name)
+        return str(storable(self.request.tool.description)) if self.request.tool is not None else ""
+
+    def assessed(self, args: Arguments) -> Verdict:
+        """What the policy says of the call with these arguments."""
+        task, agent = self.run.task, self.run.agent
+        declared = self.declaration.review
+        return agent.policy(
+            Call(self.name, args.wire, task.session.user_id, agent.alias, declared, str(task.session_id))
+        )
+
+    def denied(self, args: Arguments, verdict: Verdict) -> ToolMessage:
+        """Tell the model, and the audit log, that the policy does not let the call through."""
+        tool_calls.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
+        return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")

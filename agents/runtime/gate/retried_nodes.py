@@ -1,0 +1,31 @@
+"""Lets a node that LangGraph retries go on with the sub-agents that it had begun.
+
+LangGraph tells them to resume, but numbers them on from the failed attempt: they would begin anew under another
+number, and what they have done would be done again. After a crash it numbers them from the first.
+"""
+
+from dataclasses import replace
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.pregel import _retry
+from langgraph.pregel._algo import LazyAtomicCounter
+
+from agents.runtime.gate.call_site import SCRATCHPAD
+
+_own = _retry._reset_interrupt_counter
+
+
+def install() -> None:
+    """Do so from now on, in this process."""
+    _retry._reset_interrupt_counter = _counted_anew
+
+
+def _counted_anew(config: RunnableConfig) -> RunnableConfig:
+    found = _own(config)
+    inside: dict[str, Any] = found.get("configurable", {})
+    scratchpad = inside.get(SCRATCHPAD)
+    if scratchpad is None:
+        return found
+    scratchpad = replace(scratchpad, subgraph_counter=LazyAtomicCounter())
+    return {**found, "configurable": {**inside, SCRATCHPAD: scratchpad}}

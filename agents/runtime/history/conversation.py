@@ -1,0 +1,93 @@
+"""What a task starts from, and what it leaves behind: messages between LangChain's form and the wire's."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+
+from agents.models import Status, Task
+from agents.runtime.endpoints import returned_fields
+from agents.runtime.history import effects, fitting
+from agents.runtime.middleware import answers
+from agents.task_results import RETURNED
+from core.text import storable
+
+WireMessage = dict[str, Any]
+
+
+def opening(task: Task) -> list[AnyMessage]:
+    """The session's earlier conversation within the token budget, then the task's own question.
+
+    Of a task that failed or was cancelled the calls that were made are part of it (`effects`).
+    """
+    budget = settings.CONVERSATION_TOKENS
+    earlier: list[AnyMessage] = []
+    least = 0
+    tasks = effects.told(Task.objects.filter(session=task.session_id, position__lt=task.position))
+    for one in tasks.order_by("-position").iterator(chunk_size=20):
+        messages = _retold(one)
+        earlier = [*messages, *earlier]
+        least += fitting.least(messages, budget)
+        if least > budget:
+            break  # what is older has no room
+    return [*fitting.fitted(earlier, budget), HumanMessage(task.query, id=str(task.pk))]
+
+
+def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
+    """This task's own messages, from its question on, as the API shows and the session keeps them."""
+    start = next((i for i, message in enumerate(messages) if message.id == str(task.pk)), 0)
+    return to_wire(messages[start:])
+
+
+def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, Any]:
+    """Return what a completed task keeps: its messages, and beside them what endpoints want to see again."""
+    own = {message["id"] for message in wire}
+    records = returned_fields.of_task([message for message in messages if message.id in own])
+    return {"messages": wire, **({RETURNED: records} if records else {})}
+
+
+def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:
+    """As the API shows messages: {type, content, id, name?, tool_calls?, tool_call_id?, cut_off?}."""
+    return [storable(_to_wire(message)) for message in messages]
+
+
+def from_wire(messages: list[WireMessage]) -> list[AnyMessage]:
+    """The messages that `to_wire` wrote."""
+    return [_from_wire(message) for message in messages]
+
+
+def _retold(task: Task) -> list[AnyMessage]:
+    """An ended task's messages for a model. How it ended becomes an answer: few endpoints take a late system one."""
+    kept = effects.messages(task)
+    if task.status != Status.COMPLETED:
+        kept = [{**one, "type": "ai"} if one["type"] == "system" else one for one in kept]
+    records = (task.result or {}).get(RETURNED, {})
+    messages = from_wire(kept)
+    for message in messages:
+        if message.id in records:
+            message.additional_kwargs[returned_fields.RETURNED] = records[message.id]
+    return answers.worded(messages)
+
+
+def _to_wire(message: BaseMessage) -> WireMessage:
+    wire: WireMessage = {"type": message.type, "content": message.content, "id": message.id}
+    if message.name:
+        wire["name"] = message.name
+    if isinstance(message, AIMessage) and message.tool_calls:
+        wire["tool_calls"] = [{"name": c["name"], "args": c["args"], "id": c["id"]} for c in message.tool_calls]
+    if cut := answers.cut_of(message):
+        wire["cut_off"] = cut
+    if isinstance(message, ToolMessage):
+        wire["tool_call_id"] = message.tool_call_id
+    return wire
+
+
+def _from_wire(wire: WireMessage) -> AnyMessage:
+    common = {"content": wire["content"], "id": wire["id"], "name": wire.get("name")}
+    if wire["type"] == "tool":
+        return ToolMessage(tool_call_id=wire["tool_call_id"], **common)
+    if wire["type"] == "ai":
+        extras = {answers.CUT_OFF: wire["cut_off"]} if "cut_off" in wire else {}
+        return AIMessage(tool_calls=wire.get("tool_calls", []), additional_kwargs=extras, **common)
+    return HumanMessage(**common)

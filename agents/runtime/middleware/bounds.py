@@ -1,0 +1,134 @@
+"""Bounds on what a model may ask for: calls in one answer, and repeats of a call that was refused."""
+
+import json
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from django.conf import settings
+from langchain.agents.middleware import ModelRequest, ModelResponse
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+
+from agents.models import Interrupt, Task, ToolCall
+from agents.runtime.run_context import ModelFailure, Run, RunFailure
+from agents.state import tool_calls
+from core.text import same, shortened
+
+logger = logging.getLogger(__name__)
+
+Ask = Callable[[ModelRequest[Run]], ModelResponse[Any]]
+Asked = tuple[str, str]  # a tool and its arguments, as canonical text
+
+REFUSED = (
+    "The agent asked for {tool} again, with the same arguments, after the call had been refused {times} times, so the "
+    "task was ended. Ask for something else, or have the arguments or the policy changed."
+)
+TOO_MANY = (
+    "Those were {count} tool calls in one answer. At most {limit} are run, so none of them was. Ask for fewer at a "
+    "time, and for the rest when you have the results."
+)
+MAX_NAME = 100  # characters
+
+
+def within(ask: Ask, request: ModelRequest[Run]) -> ModelResponse[Any]:
+    """The model's answer, which asks for no more calls than are run at once.
+
+    A longer one is told and asked again; none of its calls runs. Raises ModelFailure where that does not help.
+    """
+    response = ask(request)
+    count = _calls_in(response)
+    if count <= settings.ANSWER_MAX_CALLS:
+        return response
+    run = request.runtime.context
+    logger.warning("task %s: the model asked for %d calls in one answer, none was run", run.task.pk, count)
+    response = ask(request.override(messages=[*request.messages, *_told(count)]))
+    again = _calls_in(response)
+    if again > settings.ANSWER_MAX_CALLS:
+        raise ModelFailure(
+            f"The model asked for {again} tool calls in one answer, also after it was told that at most "
+            f"{settings.ANSWER_MAX_CALLS} are run. None of them has run. Trying again may help."
+        )
+    return response
+
+
+def excess(message: AIMessage | None) -> str:
+    """Tell the model that its answer asks for too many calls; empty where it does not.
+
+    For the calls themselves: a graph may have no middleware of ours.
+    """
+    count = len(message.tool_calls) if message is not None else 0
+    return TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS) if count > settings.ANSWER_MAX_CALLS else ""
+
+
+def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[BaseMessage]) -> None:
+    """Require that the answer asks for no call that this task has been refused as often as it may ask.
+
+    Refused by a person, by the policy or by the tool's own schema; a call that ran and failed may be tried again.
+
+    Args:
+        messages: of the task so far: they are in its checkpoint, so pauses and attempts don't reset the count.
+
+    Raises:
+        RunFailure: it has.
+    """
+    asked = {_key(call) for message in answers if isinstance(message, AIMessage) for call in message.tool_calls}
+    own = _own(run.task, messages)
+    errors = {m.tool_call_id for m in own if isinstance(m, ToolMessage) and m.status == "error"}
+    repeated = [
+        (message.id or "", call)
+        for message in own
+        if isinstance(message, AIMessage)
+        for call in message.tool_calls
+        if call["id"] in errors and _key(call) in asked
+    ]
+    if len(repeated) < settings.TASK_MAX_REFUSALS:
+        return
+    ran = set(ToolCall.objects.filter(task=run.task).values_list("message_id", "tool_call_id"))
+    ran |= {("", call_id) for message_id, call_id in ran if message_id.startswith(tool_calls.NODE)}
+    run.let_go()
+    refused = Counter(
+        _key(call) for message_id, call in repeated if not ran & {(message_id, call["id"]), ("", call["id"])}
+    )
+    for (tool, _), times in refused.items():
+        _require_fewer(tool, times)
+
+
+def require_unrejected(task: Task, tool: str, args: dict[str, Any]) -> None:
+    """Require that people have not rejected this call in this task as often as it may ask. Raises RunFailure.
+
+    For the place where the question arises: a graph may have no middleware of ours, and a sub-agent's messages are gone
+    when it is called again.
+    """
+    statuses = (Interrupt.Status.REJECTED, Interrupt.Status.EXPIRED)
+    rows = Interrupt.objects.filter(task=task, tool=tool, kind=Interrupt.Kind.TOOL_CALL, status__in=statuses)
+    texts = rows.values_list("args_text", flat=True)
+    _require_fewer(tool, sum(same(json.loads(text), args) for text in texts))
+
+
+def _require_fewer(tool: str, times: int) -> None:
+    if times >= settings.TASK_MAX_REFUSALS:
+        raise RunFailure(REFUSED.format(tool=shortened(tool, MAX_NAME), times=times))
+
+
+def _calls_in(response: ModelResponse[Any]) -> int:
+    answers = [message for message in response.result if isinstance(message, AIMessage)]
+    return sum(len(message.tool_calls) + len(message.invalid_tool_calls) for message in answers)
+
+
+def _told(count: int) -> list[AnyMessage]:
+    """Tell the model of its answer, in turns that every endpoint takes."""
+    return [
+        AIMessage(f"[I asked for {count} tool calls at once.]"),
+        HumanMessage(TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS)),
+    ]
+
+
+def _own(task: Task, messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
+    """The messages from the task's own question on; all of them where it is not among them, as in a sub-agent."""
+    start = next((place for place, message in enumerate(messages) if message.id == str(task.pk)), 0)
+    return messages[start:]
+
+
+def _key(call: Any) -> Asked:
+    return call["name"], json.dumps(call["args"], sort_keys=True, default=str)

@@ -1,0 +1,200 @@
+"""Advances a task: drives its graph until it finishes or pauses. Writes no status; `jobs` records the outcome."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
+from langgraph.errors import GraphRecursionError
+from langgraph.types import Command, StateSnapshot
+
+from agents import pauses
+from agents.checkpoints import fenced_saver
+from agents.models import Attempt, Interrupt, Task
+from agents.runtime import registry, system_prompt
+from agents.runtime.endpoints import errors
+from agents.runtime.history import conversation
+from agents.runtime.middleware import answers
+from agents.runtime.run_context import HOLD, Run, RunEnded, RunFailure
+from agents.state import interrupts
+from agents.state.tasks import StaleAttempt
+from core.db.connections import is_away
+
+logger = logging.getLogger(__name__)
+
+SWALLOWED = (
+    "The call of {tool} waits for a person, but the graph went on without it, so nobody was asked and it was not run. "
+    "The operator looks for code that catches LangGraph's GraphInterrupt, or for sub-agents with their own thread."
+)
+NO_CHECKPOINTER = (
+    "A sub-agent of this graph was compiled with checkpointer=False, so it can't pause for a review. The operator "
+    "leaves the checkpointer out: it is inherited then."
+)
+RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py holds it to that
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The graph gave its final answer."""
+
+    result: dict[str, Any]
+    message: str = ""  # what the client should know of it
+
+
+@dataclass(frozen=True)
+class Paused:
+    """The graph asked these questions; none is stored yet."""
+
+    asked: list[Interrupt] = field(default_factory=list)
+    held_tool: str = ""  # a call beside them that is paused
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The graph failed for good."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The worker drains, or the task was paused under it: it is to be handed over."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A pause stopped the run in front of a call of this tool; "": of a call of the model."""
+
+    tool: str
+
+
+Outcome = Finished | Paused | Failed | Stopped | Held
+Started = Callable[[Run], None]
+
+
+def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
+    """Run the task's graph from where its newest checkpoint stands.
+
+    Raises:
+        StaleAttempt: the attempt is over; there is nothing to record.
+        OperationalError, InterfaceError, InternalError: the database is away; the lease is to be given up.
+    """
+    try:
+        task = Task.objects.select_related("session").get(pk=attempt.task_id)
+        agent = registry.agent(task.agent)
+        run = Run(task, attempt, agent, system_prompt.for_task(task, agent), stop)
+        with fenced_saver.saver_of(attempt) as saver:
+            graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
+            return _until_over(graph, run)
+    except StaleAttempt:
+        raise
+    except Task.DoesNotExist as error:
+        raise StaleAttempt from error
+    except pauses.OnHold as hold:  # in a graph that lets the exception through
+        return Held(hold.tool)
+    except (RunFailure, registry.Misconfigured) as error:
+        if stop.is_set():
+            return Stopped()
+        return Failed(str(error))
+    except GraphRecursionError:
+        return Failed(f"The agent took {settings.GRAPH_RECURSION_LIMIT} steps without coming to an answer.")
+    except Exception as error:
+        if is_away(error):
+            raise
+        if isinstance(error, AttributeError) and "_put_checkpoint_fut" in str(error):  # LangGraph's way to say so
+            return Failed(NO_CHECKPOINTER)
+        logger.exception("task %s: the agent failed", attempt.task_id)
+        if errors.is_endpoints(error):  # of a graph that asks its model without our middleware
+            return Failed(errors.read(error).explanation)
+        return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
+
+
+def _until_over(graph: Any, run: Run) -> Outcome:
+    """Drive the graph; raise what has ended the run, however deep that was, and also where a node has swallowed it."""
+    try:
+        with run.active():
+            outcome = _driven(graph, run)
+    except RunEnded as end:
+        raise end.error from end.error.__cause__  # its own cause: by the driver's error `is_away` knows what it is
+    if run.failure is not None:
+        raise run.failure
+    return outcome
+
+
+def _driven(graph: Any, run: Run) -> Outcome:
+    config: RunnableConfig = {"configurable": {"thread_id": str(run.task.pk)}}
+    before: StateSnapshot = graph.get_state(config)
+    if not before.created_at:
+        given: Any = {"messages": conversation.opening(run.task)}
+    elif not before.next:
+        return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
+    else:
+        given = _wake_up(before, graph.checkpointer.get_tuple(config), run.task)
+    config["recursion_limit"] = _steps_left(before)
+    run.let_go()
+    stream = graph.stream(given, config, context=run, stream_mode="updates", durability="sync")
+    for _ in stream:
+        if run.stop.is_set():
+            stream.close()
+            return Stopped()
+    outcome = _outcome(graph.get_state(config), run)
+    if isinstance(outcome, Finished) and run.asked:
+        raise RunFailure(SWALLOWED.format(tool=run.asked[0]))
+    return outcome
+
+
+def _steps_left(before: StateSnapshot) -> int:
+    """Steps that the task may still take, whatever number of stretches it takes them in. Raises GraphRecursionError.
+
+    LangGraph counts each stretch by itself, from the step after the one that it continues, and gives it one at least:
+    at the very limit a task that has paused may get a step more than one that has not.
+    """
+    if not before.created_at:
+        return int(settings.GRAPH_RECURSION_LIMIT)
+    used: int = (before.metadata or {}).get("step", 0)
+    if used >= settings.GRAPH_RECURSION_LIMIT:
+        raise GraphRecursionError
+    return max(settings.GRAPH_RECURSION_LIMIT - used - 2, 1)
+
+
+def _wake_up(state: StateSnapshot, saved: CheckpointTuple, task: Task) -> Command[Any] | None:
+    """The answers to the graph's own questions, by LangGraph's ids; a plain one would answer the next, unseen one.
+
+    The gate reads its answers from the database: None makes its calls run again. An answer that LangGraph has kept
+    already (the last attempt died after it) is not sent once more, or it would answer the node's next question too.
+    """
+    kept = {node_id: len(values) for node_id, channel, values in saved.pending_writes or () if channel == RESUME}
+    answers: dict[str, str] = {}
+    for node in state.tasks:
+        asked = Interrupt.objects.filter(task=task, kind=Interrupt.Kind.QUESTION, message_id=node.id)
+        open_ = [question.id for question in node.interrupts]
+        row = asked.filter(graph_id__in=open_, answered_at__isnull=False).first()
+        if row is not None and kept.get(node.id, 0) < asked.count():
+            answers[row.graph_id] = row.answer_message
+    return Command(resume=answers) if answers else None
+
+
+def _outcome(state: StateSnapshot, run: Run) -> Outcome:
+    asking = [(node.id, question) for node in state.tasks for question in node.interrupts if question.value != HOLD]
+    if asking:
+        asked = [interrupts.from_payload(run.task, node_id, one.id, one.value) for node_id, one in asking]
+        return Paused(asked, run.held_tool or "")
+    if state.next and run.held_tool is not None:
+        return Held(run.held_tool)
+    if state.next:
+        return Failed("The graph stopped before its end without asking anything. The operator checks its breakpoints.")
+    return _ended(state.values.get("messages", []), run.task)
+
+
+def _ended(messages: list[Any], task: Task) -> Outcome:
+    """The outcome of a graph that has come to its end. Graphs of an extender's own may take any answer for one."""
+    last = messages[-1] if messages else None
+    if last is not None and (problem := answers.problem_of(last)) is not None:
+        return Failed(problem.text)
+    cut = answers.cut_of(last)
+    result = conversation.to_result(messages, conversation.closing(task, messages))
+    return Finished(result, answers.cut_text(cut) if cut else "")

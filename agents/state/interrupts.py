@@ -1,0 +1,127 @@
+"""The questions that stop a task: how they are made, found again and proved unchanged."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+from agents.models import Interrupt, Task
+from agents.policy import REQUESTER, REVIEWERS, STAND, Terms, Verdict
+from core.db.clock import Now, seconds_from_now
+from core.text import canonical, digest, storable
+
+logger = logging.getLogger(__name__)
+
+MAY_STILL_DECIDE = (
+    "reviews.decisions.permissions.may_still_decide"  # plugged in by its path: reviews stand above agents
+)
+MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
+OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
+OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
+CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
+
+
+def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str:
+    """SHA-256 (hex) over everything that a person agrees to."""
+    return digest(str(task_pk), tool, args_text, verdict_text)
+
+
+def payload(interrupt: Interrupt) -> dict[str, Any]:
+    """What the gate hands to LangGraph: all that `from_payload` needs, and JSON only."""
+    names = ("kind", "message_id", "tool_call_id", "round", "tool", "args_text", "verdict_text", "args_digest")
+    return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "said", "risk")}}
+
+
+def graph_id(interrupt: Interrupt) -> str:
+    """The gate's own id for LangGraph. It is no slot of LangGraph's for an answer: ours are read from the database."""
+    return digest(interrupt.message_id, interrupt.tool_call_id, interrupt.kind, str(interrupt.round))[:32]
+
+
+def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interrupt:
+    """An unsaved interrupt of the task from LangGraph's payload; one that is not ours is the graph's own question.
+
+    Args:
+        node_id: LangGraph's id of the node's run that asks; its own questions are answered in their order.
+    """
+    if isinstance(value, dict) and MARK in value:
+        fields = value[MARK]
+    else:
+        args_text = _text_of(value)
+        verdict_text = Verdict("review", OWN, OWN_TERMS).to_text()
+        fields = {
+            "kind": Interrupt.Kind.QUESTION,
+            "message_id": node_id,
+            "tool_call_id": graph_id,
+            "args_text": args_text,
+            "verdict_text": verdict_text,
+            "args_digest": digest_of(task.pk, "", args_text, verdict_text),
+            "description": storable(value) if isinstance(value, str) else "",
+            "risk": OWN_TERMS.risk,
+        }
+    terms = Verdict.from_text(fields["verdict_text"]).terms
+    expires_at = seconds_from_now(terms.seconds)
+    return Interrupt(task=task, graph_id=graph_id, expires_at=expires_at, on_expiry=terms.on_expiry, **fields)
+
+
+def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> Interrupt | None:
+    """The newest round of this question, where it has been asked."""
+    rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id, kind=kind)
+    return rows.order_by("-round").first()
+
+
+def was_edited(task: Task, message_id: str, tool_call_id: str) -> bool:
+    """Whether a person has changed the arguments of this call, in whatever round."""
+    rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id)
+    return rows.filter(kind=Interrupt.Kind.TOOL_CALL, status=Interrupt.Status.EDITED).exists()
+
+
+def agreed_terms(approval: Interrupt) -> Terms:
+    """The terms of what was agreed to: an edit's own, where they call for a review, else those of the question."""
+    asked = Verdict.from_text(approval.verdict_text)
+    edited = Verdict.from_text(approval.answer_verdict_text) if approval.answer_verdict_text else asked
+    return edited.terms if edited.action == "review" else asked.terms
+
+
+def is_stale(approval: Interrupt) -> bool:
+    """Whether the call has to be asked again: the approval is older than its terms allow, or has lost its decider."""
+    limit = seconds_from_now(-agreed_terms(approval).seconds)
+    return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists() or has_lost_decider(approval)
+
+
+def has_lost_decider(approval: Interrupt) -> bool:
+    """Whether who approved it may not decide it any more, where the settings have such a call asked again."""
+    if settings.DECISIONS_OF_FORMER_REVIEWERS == STAND:
+        return False
+    may_still: Callable[[uuid.UUID], bool] = import_string(MAY_STILL_DECIDE)
+    if may_still(approval.pk):
+        return False
+    by = approval.answered_by
+    logger.warning("task %s: %s, who approved %s, may not decide it any more", approval.task_id, by, approval.tool)
+    return True
+
+
+def closed_by_itself() -> dict[str, Any]:
+    """The columns of a question in doubt that answered itself: the call that was thought lost has ended."""
+    return {
+        "status": Interrupt.Status.RESPONDED,
+        "answer_type": "response",
+        "answer_message": CLOSED_BY_ITSELF,
+        "answered_by": "system",
+        "answered_at": Now(),
+    }
+
+
+def overdue() -> Any:
+    """The open questions whose time is up and whose terms say reject."""
+    return Interrupt.objects.filter(status=Interrupt.Status.PENDING, on_expiry="reject", expires_at__lt=Now())
+
+
+def _text_of(value: Any) -> str:
+    """The graph's own payload as JSON, whatever it is."""
+    try:
+        return canonical(storable(value))
+    except TypeError:
+        return canonical(storable(str(value)))

@@ -1,0 +1,194 @@
+"""At-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.utils.module_loading import import_string
+
+from agents import pauses
+from agents.models import Attempt, Interrupt, Task, ToolCall
+from agents.observability import failpoints, metrics
+from agents.state import interrupts, tasks
+from core.db.clock import Now
+
+logger = logging.getLogger(__name__)
+
+ADMIT = "reviews.policy.rules.admit"  # plugged in by their paths: reviews stand above agents
+GIVE_BACK = "reviews.policy.rules.give_back"
+DENIED = "reviews.audit.log.denied"
+NODE = "node:"  # begins what stands for the message's id of a call that no message of ours asks for
+
+
+class RuleLapsed(Exception):
+    """The rule that allowed the call does not any more: it is used up, over or switched off."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What is to be entered: which call, with which arguments, on whose word."""
+
+    message_id: str
+    tool_call_id: str
+    tool: str
+    args_text: str
+    args_digest: str
+    approved_by: Interrupt | None = None  # None: the policy let it through
+    rule_id: int | None = None  # the rule by which it did, or denied it, where it was one
+    outer: uuid.UUID | None = None  # the call inside which it is made, as a sub-agent's is
+
+
+def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
+    """The row's id and the call's idempotency key: the same whenever this call is entered, also after `take_back`."""
+    return uuid.uuid5(task_pk, f"{message_id}/{tool_call_id}")
+
+
+def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
+    """The call's row, where it has been entered before."""
+    return ToolCall.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id).first()
+
+
+def enter(attempt: Attempt, entry: Entry) -> ToolCall:
+    """Enter the call as started, right before it runs; in the same transaction its rule's use is counted.
+
+    Raises StaleAttempt, RuleLapsed, and OnHold where it is paused: then nothing was entered and no answer used.
+    """
+    failpoints.here("before-entry")
+    with transaction.atomic():
+        pauses.require_none(attempt.task, entry.tool)
+        if entry.approved_by is not None:
+            use(entry.approved_by)
+        tasks.require_open(attempt)
+        row = ToolCall.objects.create(
+            id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
+            task_id=attempt.task_id,
+            attempt=attempt,
+            message_id=entry.message_id,
+            tool_call_id=entry.tool_call_id,
+            tool=entry.tool,
+            args_text=entry.args_text,
+            args_digest=entry.args_digest,
+            reviewed=entry.approved_by is not None,
+            outer=entry.outer,
+        )
+        if entry.rule_id is not None:
+            admit: Callable[[ToolCall, int], bool] = import_string(ADMIT)
+            if not admit(row, entry.rule_id):
+                raise RuleLapsed
+    failpoints.here("after-entry")
+    return row
+
+
+def refuse(attempt: Attempt, entry: Entry) -> None:
+    """Have it noted that the policy denied this call, which is never entered. Raises StaleAttempt."""
+    with transaction.atomic():
+        tasks.require_open(attempt)
+        denied: Callable[[uuid.UUID, uuid.UUID, Entry], bool] = import_string(DENIED)
+        is_new = denied(attempt.task_id, key_of(attempt.task_id, entry.message_id, entry.tool_call_id), entry)
+    metrics.count(metrics.TOOL_CALLS, entry.tool, "denied", by=is_new)
+
+
+def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:
+    """Start a call in doubt once more, with the same idempotency key: it is idempotent, or a person said so.
+
+    Raises StaleAttempt, and OnHold where it is paused.
+    """
+    with transaction.atomic():
+        pauses.require_none(attempt.task, row.tool)
+        if answer is not None:
+            use(answer)
+        tasks.require_open(attempt)
+        rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED, runs=row.runs)
+        if not rows.update(attempt=attempt, runs=F("runs") + 1, doubtful=False):
+            raise tasks.StaleAttempt
+    return ToolCall.objects.get(pk=row.pk)
+
+
+def close(row: ToolCall, status: str, result_text: str) -> bool:
+    """Write what became of the call; False where somebody has settled it before.
+
+    Also a stale attempt may: it alone knows; and that settles its in-doubt review.
+    """
+    failpoints.here("before-result")
+    if not (_closed(row, status, result_text) or _closed_late(row, status, result_text)):
+        logger.warning("tool call %s: its result came too late, somebody has settled it", row.pk)
+        return False
+    failpoints.here("after-result")
+    metrics.count(metrics.TOOL_CALLS, row.tool, status)
+    return True
+
+
+def _closed(row: ToolCall, status: str, result_text: str) -> bool:
+    """Close it as the attempt that still holds the task: nobody can have asked about the call."""
+    with transaction.atomic():
+        try:
+            tasks.require_open(Attempt(pk=row.attempt_id))
+        except tasks.StaleAttempt:
+            return False
+        return bool(_started(row).update(status=status, result_text=result_text, finished_at=Now()))
+
+
+def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
+    """Close it as an attempt that is over. Its question, which stands or is just being stored, is answered by that."""
+    with transaction.atomic():
+        task = Task.objects.select_for_update(no_key=True).filter(pk=row.task_id).first()
+        closing = {"status": status, "result_text": result_text, "doubtful": False, "finished_at": Now()}
+        if task is None or not _started(row).update(**closing):
+            return False
+        open_doubts = Interrupt.objects.filter(
+            task=task,
+            message_id=row.message_id,
+            tool_call_id=row.tool_call_id,
+            kind=Interrupt.Kind.IN_DOUBT,
+            status=Interrupt.Status.PENDING,
+        )
+        if open_doubts.update(version=F("version") + 1, **interrupts.closed_by_itself()):
+            tasks.wake(task)
+        return True
+
+
+def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: str, result_text: str) -> None:
+    """Close a call in doubt without running it: by a person's word, or because it may not run again.
+
+    Raises StaleAttempt.
+    """
+    with transaction.atomic():
+        if answer is not None:
+            use(answer)
+        tasks.require_open(attempt)
+        rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
+        settled = rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
+    metrics.count(metrics.TOOL_CALLS, row.tool, status, by=settled)
+
+
+def mark_doubtful(row: ToolCall) -> None:
+    """The tool raised an error that does not say whether the call happened."""
+    _started(row).update(doubtful=True)
+
+
+def take_back(row: ToolCall) -> None:
+    """The tool asked a question of its own before it did anything: this run of it has not happened.
+
+    An earlier one, after which a person said "run it again", may have: then the row stays.
+    """
+    if row.runs == 1:
+        with transaction.atomic():
+            taken_back, _ = _started(row).delete()
+            if taken_back and not row.reviewed:
+                give_back: Callable[[ToolCall], None] = import_string(GIVE_BACK)
+                give_back(row)
+    else:
+        _started(row).update(runs=F("runs") - 1)
+
+
+def use(answer: Interrupt) -> None:
+    """Note that the run acts on this answer, so that nobody wakes the task for it again."""
+    Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())
+
+
+def _started(row: ToolCall) -> QuerySet[ToolCall]:
+    """The row, while it is still open and still this run of the call."""
+    return ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)

@@ -1,0 +1,214 @@
+"""The threads of a worker process: one renews the leases of the attempts that run here, the others do the chores.
+
+Each has its own, because a chore may wait for a lock or take minutes, and no lease may run out meanwhile.
+"""
+
+import logging
+import mmap
+import os
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, connections
+from django.db.models.expressions import Combinable
+
+from agents import pause_file, pauses
+from agents.maintenance import cleanup, sweeper
+from agents.models import Attempt, Task, WorkerProcess
+from agents.observability import metrics
+from agents.worker import listening
+from core.db.clock import Now, seconds_from_now
+from core.db.connections import patience
+
+logger = logging.getLogger(__name__)
+
+TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
+WATCH = 1.0  # seconds between two looks at what is paused
+# Seconds for which a statement waits for PostgreSQL's answer (core/db/postgresql/answers.py).
+SOON = 5.0  # a heartbeat, or longer where heartbeats are rare
+SWEEP = 60.0
+CHORE = 3600.0  # of the daily ones, which delete a lot
+RETRY = 0.25  # of the time between two heartbeats, after one that failed
+_drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
+
+
+class Heart:
+    """The attempts of this process and the threads that keep them alive."""
+
+    def __init__(self) -> None:
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self.draining = False
+        self._running: dict[uuid.UUID, threading.Event] = {}
+        self._dropped: set[uuid.UUID] = set()  # attempts that are over here, though no row says so
+        self._due = 0.0  # when to beat again, by the monotonic clock
+        self._lock = threading.Lock()
+        self._quit = threading.Event()
+        self._away = False  # the database was, when last asked
+        self._threads: dict[str, threading.Thread] = {}
+
+    def start(self) -> None:
+        """Start the threads, each once, and again where one has died."""
+        with self._lock:
+            loops = (self._beat_for_ever, self._watch_for_ever, self._sweep_for_ever, self._keep_house_for_ever)
+            for name, loop in zip(("heartbeat", "watcher", "sweeper", "housekeeper"), loops, strict=True):
+                thread = self._threads.get(name)
+                if thread is None or not thread.is_alive():
+                    self._threads[name] = threading.Thread(target=loop, name=name, daemon=True)
+                    self._threads[name].start()
+
+    def stop(self) -> None:
+        """End the threads and wait for them."""
+        self._quit.set()
+        for thread in self._threads.values():
+            thread.join(timeout=10)
+
+    def drain(self) -> None:
+        """Let every run here, and in children of this process, stop at its next step boundary, and start no more."""
+        _drained[0] = 1
+        with self._lock:
+            self.draining = True
+            for stop in self._running.values():
+                stop.set()
+
+    @contextmanager
+    def keeping(self, attempt: Attempt) -> Iterator[threading.Event]:
+        """Renew this attempt's lease meanwhile. The event is set when the run has to stop."""
+        self.start()
+        stop = threading.Event()
+        with self._lock:
+            self._running[attempt.pk] = stop
+            if self.draining:
+                stop.set()
+        try:
+            yield stop
+        finally:
+            with self._lock:
+                self._running.pop(attempt.pk, None)
+
+    def drop(self, attempt: Attempt) -> None:
+        """Give the lease up as soon as the database lets us: the run has ended without being able to say so."""
+        with self._lock:
+            self._dropped.add(attempt.pk)
+        self._due = 0.0
+
+    def beat(self) -> None:
+        """Renew the leases, give up those that were dropped, and stop the runs whose attempt is over."""
+        with patience(max(SOON, settings.TASK_HEARTBEAT_SECONDS)):
+            self._renew()
+
+    def _renew(self) -> None:
+        with self._lock:
+            running, dropped = dict(self._running), set(self._dropped)
+        defaults = {"beat_at": Now(), "listened_at": _listened_at(busy=bool(running))}
+        WorkerProcess.objects.update_or_create(name=self.name, defaults=defaults)
+        if dropped:
+            Attempt.objects.filter(pk__in=dropped, ended_at=None).update(lease_until=seconds_from_now(-1))
+            with self._lock:
+                self._dropped -= dropped
+        if not running:
+            return
+        rows = Attempt.objects.filter(pk__in=running, ended_at=None)
+        rows.update(lease_until=seconds_from_now(settings.TASK_LEASE_SECONDS))
+        for pk in running.keys() - set(rows.values_list("pk", flat=True)):
+            running[pk].set()
+
+    def _beat_for_ever(self) -> None:
+        while not self._quit.wait(min(TICK, max(0.0, self._due - time.monotonic()))):
+            if _drained[0] and not self.draining:
+                self.drain()
+            if (now := time.monotonic()) >= self._due:
+                self._due = now + settings.TASK_HEARTBEAT_SECONDS  # before the beat: who drops one meanwhile is heard
+                if not _done(self.beat):
+                    self._due = now + settings.TASK_HEARTBEAT_SECONDS * RETRY
+
+    def _watch_for_ever(self) -> None:
+        while not self._quit.wait(WATCH):
+            _done(self.heed_pauses)
+
+    def heed_pauses(self) -> None:
+        """Take notice of the pause file, and stop the runs here that are paused at their next step.
+
+        Those in front of a paused tool stop by themselves: others of their tools may run.
+        """
+        pause_file.heed()
+        with self._lock:
+            running = dict(self._running)
+        if not running:
+            return
+        paused = pauses.held(Task.objects.all())
+        for pk in Attempt.objects.filter(pk__in=running, task__in=paused).values_list("pk", flat=True):
+            running[pk].set()
+
+    def _sweep_for_ever(self) -> None:
+        # For all that we know: who starts together with the database would come before the others' heartbeats.
+        self._away = True
+        pause = 0.0
+        while not self._quit.wait(pause):
+            pause = self.sweep()
+
+    def sweep(self) -> float:
+        """Do the chores that are due and add up what was counted. Returns for how many seconds to pause.
+
+        After an outage the living renew their leases before anybody takes their tasks away: the database has to be back
+        for as long as two of their tries.
+        """
+        retry = settings.TASK_HEARTBEAT_SECONDS * RETRY
+        if self._away:
+            self._away = not _done(connection.ensure_connection)
+            return retry if self._away else 2 * retry
+        with patience(SWEEP):
+            self._away = not _done(sweeper.sweep_if_due)
+        _done(metrics.count_ended)
+        _done(metrics.flush)
+        return retry if self._away else settings.TASK_SWEEP_SECONDS / 2
+
+    def _keep_house_for_ever(self) -> None:
+        while not self._quit.wait(settings.TASK_SWEEP_SECONDS):
+            _done(self.keep_house_if_due)
+
+    def keep_house_if_due(self) -> None:
+        """Keep house, unless another worker has it or did it today."""
+        with patience(CHORE):
+            if cleanup.claim():
+                cleanup.run(self._quit)
+
+
+def _listened_at(*, busy: bool) -> Combinable | None:
+    """When this worker last listened to the broker, by the database's clock. One that does a job meanwhile may not."""
+    if busy and settings.CELERY_WORKER_POOL == "solo":
+        return seconds_from_now(0)
+    silent = listening.seconds_since()
+    return None if silent is None else seconds_from_now(-silent)
+
+
+def _done(duty: Callable[[], Any]) -> bool:
+    """Whether it went well. Nothing that it raises ends the thread: the database may be away, and come back."""
+    try:
+        try:
+            duty()
+        finally:
+            # A connection is not held while we sleep, nor one that broke used again.
+            connections.close_all()
+    except Exception as error:
+        logger.warning("%s: %s", duty.__name__, error)
+        return False
+    return True
+
+
+_heart: Heart | None = None
+_made = threading.Lock()
+
+
+def heart() -> Heart:
+    """This process's heart; a forked child gets its own."""
+    global _heart
+    with _made:
+        if _heart is None or not _heart.name.endswith(f":{os.getpid()}"):
+            _heart = Heart()
+        return _heart

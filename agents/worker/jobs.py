@@ -1,0 +1,144 @@
+"""Celery's entry points. A job only wakes a worker up: what it finds to do stands in the task's row."""
+
+import logging
+from typing import Any
+
+from celery import shared_task
+from celery.signals import (
+    worker_init,
+    worker_process_init,
+    worker_process_shutdown,
+    worker_ready,
+    worker_shutdown,
+    worker_shutting_down,
+)
+from django.conf import settings
+from django.db import DataError, IntegrityError, close_old_connections, connection
+from opentelemetry.trace import SpanKind
+from structlog.contextvars import bound_contextvars
+
+from agents import broker, pause_file
+from agents.checkpoints import tables
+from agents.models import Attempt
+from agents.observability import metrics, tracing
+from agents.runtime import registry
+from agents.runtime.runner import Failed, Finished, Held, Outcome, Paused, advance
+from agents.state import tasks
+from agents.worker.heartbeat import heart
+from core.db.connections import is_away, limit_waits
+
+logger = logging.getLogger(__name__)
+
+UNSTORABLE = (
+    "The agent's outcome holds something that can't be stored. Trying again may help; the worker's log has the details."
+)
+
+
+@shared_task(name=broker.RUN)
+def run(task_pk: str) -> None:
+    """Claim the task, advance it, record what came of it. A second delivery of the same job finds nothing to claim."""
+    if heart().draining:
+        return  # still pending: another worker gets it from the sweeper
+    with bound_contextvars(task=task_pk):
+        pause_file.heed()
+        attempt = tasks.claim(task_pk, heart().name)
+        if attempt is not None:
+            _carry_out(attempt)
+
+
+def _carry_out(attempt: Attempt) -> None:
+    task = attempt.task
+    about = {"agentsite.task": str(task.pk), "agentsite.attempt": str(attempt.token), "agentsite.agent": task.agent}
+    with (
+        bound_contextvars(request_id=task.request_id),
+        tracing.span("task run", about, parent=task.traceparent, kind=SpanKind.CONSUMER) as span,
+    ):
+        try:
+            with heart().keeping(attempt) as stop:
+                outcome = advance(attempt, stop)
+                record(attempt, outcome)
+            span.set_attribute("agentsite.outcome", type(outcome).__name__.lower())
+        except tasks.StaleAttempt:
+            span.set_attribute("agentsite.outcome", "stale")
+            logger.warning("task %s: attempt %s is over, nothing recorded", attempt.task_id, attempt.token)
+        except Exception as error:
+            if is_away(error):
+                heart().drop(attempt)
+            raise
+        finally:
+            close_old_connections()
+
+
+def record(attempt: Attempt, outcome: Outcome) -> None:
+    """Write the outcome as the task's new status. Raises StaleAttempt."""
+    try:
+        ended = _recorded(attempt, outcome)
+    except (DataError, IntegrityError):
+        # What no database takes would fail each time, and look like a task that kills its workers.
+        logger.exception("task %s: its outcome can't be stored", attempt.task_id)
+        tasks.fail(attempt, UNSTORABLE)
+        ended = True
+    if ended:
+        tables.forget([attempt.task_id])
+
+
+def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
+    """Whether the task has ended."""
+    match outcome:
+        case Paused(asking, held_tool):
+            tasks.pause(attempt, asking, held_tool)
+            return False
+        case Held(tool):
+            tasks.release(attempt, tool)
+            return False
+        case Finished(result, message):
+            tasks.finish(attempt, result, message)
+        case Failed(message):
+            tasks.fail(attempt, message)
+        case _:
+            tasks.release(attempt)
+            return False
+    return True
+
+
+@worker_init.connect
+def _prepare(**kwargs: Any) -> None:
+    # Before prefork forks: each child would spend 3.5 s of CPU on it otherwise.
+    for alias in settings.AGENTS:
+        registry.graph(alias)
+    if settings.DATABASE_ANSWER_SECONDS:
+        limit_waits(max(settings.DATABASE_ANSWER_SECONDS, settings.TASK_LEASE_SECONDS))
+    if _forks():
+        # A child that is forked for one that died would inherit a pool's sockets and locks, but not its threads; and
+        # Celery closes the pool after each job, under the hands of the heart.
+        connection.settings_dict["OPTIONS"].pop("pool", None)
+
+
+@worker_ready.connect
+def _start_heart_here(**kwargs: Any) -> None:
+    if not _forks():  # else in each child; the parent has no runs, and no thread of it should hold a lock at a fork
+        heart().start()
+
+
+@worker_process_init.connect
+def _start_heart_of_child(**kwargs: Any) -> None:
+    heart().start()
+
+
+def _forks() -> bool:
+    return bool(settings.CELERY_WORKER_POOL == "prefork")
+
+
+@worker_shutdown.connect
+@worker_process_shutdown.connect
+def _flush(**kwargs: Any) -> None:
+    try:
+        metrics.flush()
+    except Exception as error:  # the database may be away; this process counts no more
+        logger.warning("what was counted since the last heartbeat is lost: %s", error)
+
+
+@worker_shutting_down.connect
+def _drain(**kwargs: Any) -> None:
+    logger.info("draining: runs stop at their next step and are handed over")
+    heart().drain()

@@ -1,0 +1,194 @@
+"""One map from exceptions to HTTP answers: `{detail, code, errors?}`, or a page where people read it."""
+
+import logging
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import BadRequest, PermissionDenied, RequestDataTooBig, SuspiciousOperation
+from django.db import DataError
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy as _
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import set_rollback
+
+from agentsite.middleware import readers
+from core.auth import throttling
+from core.closed_lookups import is_sound
+from core.db.connections import is_away
+from core.errors import AgentsiteError, Conflict, Invalid, NotAllowed, NotFound, RateLimited, TooMany
+from core.text import is_storable
+
+logger = logging.getLogger(__name__)
+
+STATUS: dict[type[AgentsiteError], int] = {Invalid: 400, NotAllowed: 403, NotFound: 404, Conflict: 409, TooMany: 429}
+NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
+CSRF = "csrf"
+PAGES: dict[str, tuple[Any, Any]] = {
+    Invalid.code: (_("This request is not valid"), _("Nothing was changed. Go back and try it once more.")),
+    "too_large": (_("This is too large"), _("Nothing was changed. Go back and send less at once.")),
+    NotAllowed.code: (
+        _("You are not allowed to do this"),
+        _("Nothing was changed. An administrator can give you the right."),
+    ),
+    CSRF: (
+        _("This page was too old"),
+        _("Nothing was changed. You have logged in anew since it was loaded. Go back, load it again, then send it."),
+    ),
+    NotFound.code: (_("Page not found"), _("What it was about may have been deleted, or the address is wrong.")),
+    "unavailable": (
+        _("The service is not available right now"),
+        _("Its database can't be reached. Try again in a moment; what you have just sent may have been carried out."),
+    ),
+    "server_error": (_("An error on our side"), _("It has been logged. Try it again in a moment.")),
+}
+UNAVAILABLE = {
+    "detail": "The database is not reachable. Try again: the same request has no second effect.",
+    "code": "unavailable",
+}
+
+
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """DRF's hook (setting EXCEPTION_HANDLER): the answer to an exception; None lets Django make a 500 of it."""
+    set_rollback()
+    if isinstance(error, exceptions.Throttled):
+        error = RateLimited(retry_after=getattr(error, "wait", None) or 1)
+    elif isinstance(error, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        wait = throttling.count_failure(context["request"])
+        error = error if wait is None else RateLimited(retry_after=wait)
+    if isinstance(error, AgentsiteError):
+        status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+        headers = {"Retry-After": str(error.retry_after)} if isinstance(error, TooMany) else None
+        return Response({"detail": error.detail, "code": error.code, **error.extra}, status=status, headers=headers)
+    if is_away(error):
+        logger.error("database away: %s", error)
+        return Response(UNAVAILABLE, status=503, headers={"Retry-After": "5"})
+    if isinstance(error, RequestDataTooBig):
+        return Response({"detail": "The body is larger than 1 MiB.", "code": "too_large"}, status=413)
+    if isinstance(error, Http404):
+        error = exceptions.NotFound()
+    elif isinstance(error, PermissionDenied):
+        error = exceptions.PermissionDenied()
+    if isinstance(error, exceptions.APIException):
+        return _from_drf(error)
+    return None
+
+
+def _from_drf(error: exceptions.APIException) -> Response:
+    headers = {}
+    if challenge := getattr(error, "auth_header", None):
+        headers["WWW-Authenticate"] = challenge
+    if isinstance(error, exceptions.ValidationError):
+        body: dict[str, Any] = {"detail": Invalid().detail, "code": Invalid.code, "errors": by_field(error.detail)}
+    else:
+        body = {"detail": str(error.detail), "code": error.get_codes()}
+    return Response(body, status=error.status_code, headers=headers)
+
+
+def by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
+    """DRF's nested errors as one list of texts a field; a field inside of others is `decisions.0.args`."""
+    if isinstance(detail, dict):
+        items = [(f"{path}.{name}" if path else str(name), value) for name, value in detail.items()]
+    elif any(isinstance(value, dict | list) for value in detail):
+        items = [(f"{path}.{index}", value) for index, value in enumerate(detail)]
+    else:
+        return {path or NON_FIELD: [str(text) for text in detail]} if detail else {}
+    return {name: texts for inner, value in items for name, texts in by_field(value, inner).items()}
+
+
+def _plain(request: HttpRequest, status: int, detail: str, code: str) -> HttpResponse:
+    if readers.is_for_people(request):
+        return _page(status, *PAGES[code])
+    return JsonResponse({"detail": detail, "code": code}, status=status)
+
+
+def _page(status: int, title: str, text: str) -> HttpResponse:
+    # Without the request: who reads it would have to be asked of the database, which may be what is broken.
+    site = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
+    return HttpResponse(render_to_string("agentsite/error.html", {**site, "title": title, "text": text}), status=status)
+
+
+def _unavailable(request: HttpRequest) -> HttpResponse:
+    if readers.is_for_people(request):
+        response = _page(503, *PAGES[UNAVAILABLE["code"]])
+    else:
+        response = JsonResponse(UNAVAILABLE, status=503)
+    response["Retry-After"] = "5"
+    return response
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler400: what is refused before a view is found."""
+    if isinstance(exception, RequestDataTooBig):
+        return _plain(request, 413, "The body is larger than 1 MiB.", "too_large")
+    return _plain(request, 400, "The request is not valid.", Invalid.code)
+
+
+def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler403."""
+    return _plain(request, 403, NotAllowed().detail, NotAllowed.code)
+
+
+def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's handler404."""
+    return _plain(request, 404, NotFound().detail, NotFound.code)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """Django's view for a form without a valid token (setting CSRF_FAILURE_VIEW)."""
+    if readers.is_for_people(request):
+        return _page(403, *PAGES[CSRF])
+    return permission_denied(request, PermissionDenied())
+
+
+def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """The outermost middleware: an error is JSON outside of the admin, also where DEBUG makes Django write a page."""
+    pages = {400: bad_request, 403: permission_denied, 404: not_found}
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        try:
+            response = get_response(request)
+        except SuspiciousOperation as error:  # Django's page about it looks at the query that it is about
+            return bad_request(request, error)
+        is_page = not response.streaming and response.get("Content-Type", "").startswith("text/")
+        if response.status_code < 400 or not is_page or readers.is_for_people(request):
+            return response
+        page = pages.get(response.status_code)
+        body = page(request, Exception()) if page else server_error(request)
+        response.content, response["Content-Type"] = body.content, body["Content-Type"]
+        response["Content-Length"] = str(len(response.content))
+        return response
+
+    return answer
+
+
+class AdminAddresses:
+    """Middleware: an address of the admin that holds what no database can, or asks for it, is a 400 and no 500."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        """Refuse characters that can't be stored, in the path and in the query string."""
+        if readers.is_for_people(request) and not (is_storable(request.path_info) and is_sound(request.GET)):
+            return bad_request(request, BadRequest())
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """Source: Django's middleware; also of what a page finds out while it is written."""
+        if not readers.is_for_people(request) or not isinstance(exception, DataError | OverflowError):
+            return None
+        logger.warning("a value that the database can't hold: %s", exception, exc_info=exception)
+        return bad_request(request, exception)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    """Django's handler500: says nothing of the inside; the log does. It is called while the exception is handled."""
+    error = sys.exc_info()[1]
+    if error is not None and is_away(error):
+        return _unavailable(request)
+    return _plain(request, 500, "An error on our side. It has been logged.", "server_error")

@@ -1,0 +1,179 @@
+"""GET /metrics: the figures of the whole service for Prometheus, whichever web process answers.
+
+What the rows say is read from them when Prometheus asks, by a fixed number of queries over what is unfinished or open;
+what the workers have counted (`agents/observability/metrics.py`) is one small table. Nothing here counts finished tasks.
+"""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from django.db.models import Count, Min
+from django.http import HttpResponse
+from django.utils import timezone
+from drf_spectacular.utils import extend_schema
+from prometheus_client import CollectorRegistry
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.viewsets import ViewSet
+
+from agents import pauses
+from agents.models import ACTIVE, FINAL, Interrupt, Measure, Pause, Status, Task
+from agents.observability.metrics import COUNTERS, HISTOGRAMS, SUM, TASKS_FINISHED, Counter, Histogram
+from agentsite.api.readiness import ALIVE, SILENT, workers
+from agentsite.api.system import VERSION
+from core.auth.principals import VIEW_SYSTEM
+from core.errors import NotAllowed
+from notifications.events import NOTICES
+
+UNFINISHED = (Status.QUEUED, *ACTIVE)
+RISKS = ("low", "medium", "high")
+
+Rows = dict[str, list[tuple[tuple[str, ...], float]]]  # by the measure's name: label values and amount
+
+
+class MetricsViewSet(ViewSet):
+    """The figures, for principals who may see the system."""
+
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
+        """Source: rest_framework. Whatever the client accepts: the figures have their own format, errors are JSON."""
+        return JSONRenderer(), JSONRenderer.media_type
+
+    @extend_schema(exclude=True)  # not JSON, and not for clients of the API
+    def retrieve(self, request: Request) -> HttpResponse:
+        """All figures, in Prometheus' text format or in OpenMetrics where the client asks for it."""
+        if not request.user.has_perm(VIEW_SYSTEM):
+            raise NotAllowed
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return HttpResponse(encode(_registry), content_type=content_type)
+
+
+class Figures(Collector):
+    """Reads all figures anew at each scrape."""
+
+    def collect(self) -> Iterable[Metric]:
+        """Source: prometheus_client."""
+        yield InfoMetricFamily("agentsite", "The running version.", {"version": VERSION})
+        yield from _tasks()
+        yield from _reviews()
+        yield from _paused()
+        yield from _workers()
+        yield from _counted()
+
+
+def _workers() -> Iterator[Metric]:
+    found = workers()
+    yield GaugeMetricFamily(
+        "agentsite_workers_alive", f"Worker processes heard of in {ALIVE:g} s.", found["workers_alive"]
+    )
+    yield GaugeMetricFamily(
+        "agentsite_workers_listening",
+        f"Of those alive, worker processes that have listened to the broker in {SILENT:g} s.",
+        found["workers_listening"],
+    )
+
+
+def _tasks() -> Iterator[Metric]:
+    """Of the unfinished tasks: `counted` leads to the index that holds only them and the few that have just ended."""
+    unfinished = Task.objects.filter(counted=False, status__in=UNFINISHED).order_by().values("status")
+    found = {row["status"]: row for row in unfinished.annotate(count=Count("pk"), oldest=Min("updated_at"))}
+    tasks = GaugeMetricFamily("agentsite_tasks", "Unfinished tasks by status.", labels=["status"])
+    oldest = GaugeMetricFamily(
+        "agentsite_tasks_oldest_seconds", "Since when the longest one has been in this status.", labels=["status"]
+    )
+    for status in UNFINISHED:
+        row = found.get(status)
+        tasks.add_metric([status], row["count"] if row else 0)
+        oldest.add_metric([status], _age(row["oldest"] if row else None))
+    yield from (tasks, oldest)
+
+
+def _reviews() -> Iterator[Metric]:
+    pending = Interrupt.objects.filter(status=Interrupt.Status.PENDING).order_by().values("risk", "kind", "tool")
+    by_risk: dict[str, int] = dict.fromkeys(RISKS, 0)
+    in_doubt: dict[str, int] = defaultdict(int)
+    oldest: datetime | None = None
+    for row in pending.annotate(count=Count("pk"), oldest=Min("created_at")):
+        risk = row["risk"] or "none"
+        by_risk[risk] = by_risk.get(risk, 0) + row["count"]
+        oldest = min(oldest or row["oldest"], row["oldest"])
+        if row["kind"] == Interrupt.Kind.IN_DOUBT:
+            in_doubt[row["tool"]] += row["count"]
+    reviews = GaugeMetricFamily("agentsite_reviews_pending", "Open reviews by risk.", labels=["risk"])
+    for risk, count in by_risk.items():
+        reviews.add_metric([risk], count)
+    doubtful = GaugeMetricFamily(
+        "agentsite_tool_calls_in_doubt", "Tool calls that may have happened; a person is asked.", labels=["tool"]
+    )
+    for tool, count in in_doubt.items():
+        doubtful.add_metric([tool], count)
+    yield from (reviews, doubtful)
+    yield GaugeMetricFamily("agentsite_reviews_oldest_seconds", "Age of the oldest open review.", _age(oldest))
+
+
+def _paused() -> Iterator[Metric]:
+    active = list(pauses.active())
+    family = GaugeMetricFamily("agentsite_pauses", "Pauses that are in force, by what they pause.", labels=["scope"])
+    for scope in Pause.Scope.values:
+        family.add_metric([scope], sum(pause.scope == scope for pause in active))
+    waiting = Task.objects.filter(counted=False, status=Status.PENDING)
+    held = pauses.held_by(active, waiting).count() if active else 0
+    yield from (family, GaugeMetricFamily("agentsite_tasks_paused", "Pending tasks that a pause holds up.", held))
+
+
+def _counted() -> Iterator[Metric]:
+    rows: Rows = defaultdict(list)
+    for name, labels, value in Measure.objects.order_by("name", "labels").values_list("name", "labels", "value"):
+        rows[name].append((tuple(json.loads(labels)), value))
+    for counter in (*COUNTERS, NOTICES):
+        yield _counter(counter, dict(rows[counter.name]))
+    for histogram in HISTOGRAMS:
+        yield _histogram(histogram, rows[histogram.name])
+
+
+def _counter(counter: Counter, values: dict[tuple[str, ...], float]) -> Metric:
+    if counter is TASKS_FINISHED:  # all statuses from the start, so that the first error is an increase
+        values = {(status,): values.get((status,), 0.0) for status in FINAL}
+    family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
+    for labels, value in values.items():
+        family.add_metric(labels, value)
+    return family
+
+
+def _histogram(histogram: Histogram, rows: list[tuple[tuple[str, ...], float]]) -> Metric:
+    """Its buckets as Prometheus wants them: each holds the smaller ones too."""
+    family = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
+    by_labels: dict[tuple[str, ...], list[tuple[str, float]]] = {} if histogram.labels else {(): []}
+    for labels, value in rows:
+        by_labels.setdefault(labels[:-1], []).append((labels[-1], value))
+    for labels, parts in by_labels.items():
+        seconds = sum(value for part, value in parts if part == SUM)
+        counts = [(float(part), value) for part, value in parts if part != SUM]
+        bounds = [*histogram.bounds, math.inf]
+        buckets = [(_bound(upper), sum(value for bound, value in counts if bound <= upper)) for upper in bounds]
+        family.add_metric(labels, buckets, seconds)
+    return family
+
+
+def _bound(upper: float) -> str:
+    return "+Inf" if upper == math.inf else str(float(upper))
+
+
+def _age(since: datetime | None) -> float:
+    """Seconds until now; 0 where there is nothing."""
+    return max((timezone.now() - since).total_seconds(), 0.0) if since else 0.0
+
+
+_registry = CollectorRegistry()
+_registry.register(Figures())

@@ -1,0 +1,140 @@
+"""The endpoints about the system as a whole."""
+
+from collections import Counter
+from typing import Any
+
+from django.core.cache import cache
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.urls import reverse
+from django.utils import timezone
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.viewsets import ViewSet
+
+from agents import pauses
+from agents.api import presenters
+from agents.models import Interrupt, Pause, Session, Status, Task
+from agentsite.api import openapi, readiness
+from agentsite.version import VERSION
+from core.api.pagination import limit_of
+from core.auth.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
+
+CACHED = 10  # seconds
+
+
+class OpenViewSet(ViewSet):
+    """What anybody may ask; it looks at no credential and asks no database."""
+
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+
+    @openapi.INDEX
+    def index(self, request: Request) -> Response:
+        """Name, version and links."""
+        links = {"docs": reverse("docs"), "schema": reverse("schema"), "admin": reverse("admin:index")}
+        return Response({"name": "Agentsite", "version": VERSION, **links, "health": reverse("health")})
+
+    @openapi.HEALTH
+    def health(self, request: Request) -> Response:
+        """That the process answers; it asks nothing else."""
+        return Response({"status": "healthy", "message": "The service answers."})
+
+
+class ReadinessViewSet(ViewSet):
+    """Whether requests can be served: only the database counts, as work is accepted without broker and workers."""
+
+    permission_classes = (AllowAny,)
+
+    @openapi.READY
+    def retrieve(self, request: Request) -> Response:
+        """200, or 503 where the database is away or migrations are missing; with `view_system` also the rest."""
+        missing = readiness.missing_migrations()
+        body: dict[str, Any] = {"status": "ready", "message": "The service accepts work."}
+        if missing:
+            detail = f"Migrations are missing: {', '.join(missing[:10])}. Run `manage.py migrate`."
+            body = {"status": "unavailable", "message": detail, "detail": detail, "code": "migrations_missing"}
+        elif request.user.has_perm(VIEW_SYSTEM):
+            body |= readiness.surroundings()
+        return Response(body, status=503 if missing else 200)
+
+
+class SystemInfoViewSet(ViewSet):
+    """Counts of sessions, tasks and reviews: of the principal's own, or of all for those who may see the system."""
+
+    @openapi.INFO
+    def retrieve(self, request: Request) -> Response:
+        """The figures, up to 10 s old."""
+        sees_all = request.user.has_perm(VIEW_SYSTEM) or request.user.has_perm(ACT_FOR_ANY_USER)
+        owner = None if sees_all else request.user.get_username()
+        limit = limit_of(request)
+        key = f"system-info:{limit}:{'all' if owner is None else request.user.pk}"
+        info = cache.get(key)
+        if info is None:
+            info = figures(owner, limit)
+            cache.set(key, info, CACHED)
+        return Response(info)
+
+
+def figures(owner: str | None, limit: int) -> dict[str, Any]:
+    """The figures of one owner, or of all (None); users are the `limit` most recently active ones."""
+    sessions, tasks, reviews = Session.objects.all(), Task.objects.all(), Interrupt.objects.filter(status="pending")
+    if owner is not None:
+        sessions = sessions.filter(user_id=owner)
+        tasks = tasks.filter(session__user_id=owner)
+        reviews = reviews.filter(task__session__user_id=owner)
+    users = _users(sessions, limit)
+    oldest = reviews.aggregate(count=Count("pk"), oldest=Min("created_at"))
+    return {
+        "sessions_count": sessions.count(),
+        "active_users": _sessions_of(sessions, list(users)),
+        "tasks": _by_status(tasks),
+        "users": users,
+        "reviews": {
+            "pending": oldest["count"],
+            "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
+        },
+        "paused": [presenters.pause(row) for row in _pauses(owner)],
+        "workers": readiness.workers()["workers_alive"],
+        "as_of": timezone.now(),
+    }
+
+
+def _pauses(owner: str | None) -> QuerySet[Pause]:
+    """What is in force; for an owner without the other users' names."""
+    found = pauses.active()
+    return found if owner is None else found.exclude(~Q(value=owner), scope=Pause.Scope.USER)
+
+
+def _by_status(tasks: QuerySet[Task]) -> Counter[str]:
+    """How many, by the words of the wire, which has none for a queued one of its own."""
+    counts: Counter[str] = Counter()
+    for status, count in tasks.order_by().values_list("status").annotate(count=Count("pk")):
+        counts[Status.PENDING.value if status == Status.QUEUED else status] += count
+    return counts
+
+
+def _users(sessions: QuerySet[Session], limit: int) -> dict[str, dict[str, Any]]:
+    rows = sessions.values("user_id").annotate(
+        sessions=Count("pk", distinct=True),
+        task_count=Count("tasks"),
+        interrupted=Count("tasks", filter=Q(tasks__status=Status.INTERRUPTED)),
+        last_active=Max("tasks__updated_at", default=Max("created_at")),
+    )
+    return {
+        row["user_id"]: {
+            "sessions": row["sessions"],
+            "tasks": row["task_count"],
+            "interrupted": row["interrupted"],
+            "last_active": row["last_active"],
+        }
+        for row in rows.order_by("-last_active")[:limit]
+    }
+
+
+def _sessions_of(sessions: QuerySet[Session], users: list[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {user: [] for user in users}
+    rows = sessions.filter(user_id__in=users).order_by("-created_at").values_list("user_id", "session_id")
+    for user_id, session_id in rows:
+        found[user_id].append(session_id)
+    return found

@@ -1,0 +1,90 @@
+"""Small charts as SVG, drawn on the server: no script, no inline style. Colours come from classes in dashboard.css."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from core.text import shortened, visible
+
+WIDTH, HEIGHT = 420, 150  # of a chart of columns, in its own units
+FLOOR = 22  # room below the columns for their names
+ROW = 30  # height of one bar
+NAME = 138  # width of a bar's name
+FIGURE = 96  # width of what stands behind a bar
+LETTERS = 16  # of a name
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One row: its parts, each with the class that colours it, and what stands behind it."""
+
+    name: str
+    parts: Sequence[tuple[str, int]]
+    figure: str
+
+    @property
+    def total(self) -> int:
+        """Of all of its parts."""
+        return sum(value for _, value in self.parts)
+
+
+def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
+    """One column a value: its name below, its full name and number on pointing; a screen reader says the title."""
+    top = max((value for _, _, value in values), default=0) or 1
+    step = WIDTH / max(len(values), 1)
+    room = HEIGHT - FLOOR - 16
+    drawn = []
+    for number, (name, full, value) in enumerate(values):
+        height = round(room * value / top, 1)
+        left, middle = round(number * step + step * 0.15, 1), round((number + 0.5) * step, 1)
+        y = round(HEIGHT - FLOOR - height, 1)
+        drawn.append((left, y, round(step * 0.7, 1), height, full, value, middle, y - 4, value or "", middle, name))
+    shapes = format_html_join(
+        "",
+        '<rect class="column" x="{}" y="{}" width="{}" height="{}" rx="3"><title>{}: {}</title></rect>'
+        '<text class="value" x="{}" y="{}" text-anchor="middle">{}</text>'
+        f'<text class="name" x="{{}}" y="{HEIGHT - 6}" text-anchor="middle">{{}}</text>',
+        drawn,
+    )
+    y = HEIGHT - FLOOR
+    floor = format_html('<line class="floor" x1="0" y1="{}" x2="{}" y2="{}"/>', y, WIDTH, y)
+    return _svg(title, HEIGHT, format_html("{}{}", floor, shapes))
+
+
+def bars(title: str, rows: Sequence[Bar]) -> SafeString:
+    """One horizontal bar a row, made of parts; all on one scale."""
+    top = max((row.total for row in rows), default=0) or 1
+    room = WIDTH - NAME - FIGURE
+    drawn = [_bar(number * ROW, row, room / top) for number, row in enumerate(rows)]
+    return _svg(title, max(len(rows), 1) * ROW, format_html_join("", "{}", ((one,) for one in drawn)))
+
+
+def _bar(y: int, row: Bar, scale: float) -> SafeString:
+    left = float(NAME)
+    parts = []
+    for kind, value in row.parts:
+        if value:
+            parts.append((kind, round(left, 1), y + 7, max(round(value * scale, 1), 2), value))
+            left += value * scale
+    shapes = format_html_join(
+        "", '<rect class="part {}" x="{}" y="{}" width="{}" height="16"><title>{}</title></rect>', parts
+    )
+    name = visible(row.name)
+    return format_html(
+        '<text class="name" x="0" y="{0}">{1}<title>{2}</title></text>{3}'
+        '<text class="value" x="{4}" y="{0}">{5}</text>',
+        y + 20,
+        shortened(name, LETTERS),
+        name,
+        shapes,
+        round(left + 8, 1),
+        row.figure,
+    )
+
+
+def _svg(title: str, height: int, shapes: SafeString) -> SafeString:
+    return format_html(
+        '<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>', WIDTH, height, title, shapes
+    )

@@ -1,0 +1,116 @@
+"""The figures on the admin's first page: a fixed number of queries, whatever there is."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from django.db.models import Count, Q
+from django.db.models.functions import TruncDate
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from agents.models import Interrupt, Status, Task
+from agentsite.console.charts import Bar, bars, columns
+from core.db.clock import seconds_from_now
+from reviews.decisions import permissions
+from reviews.models import Decision
+
+DAYS = 14  # of decisions
+TOOL_DAYS = 30  # of decisions by tool
+TOOLS = 8
+ERRORS = 5
+HOUR, DAY = 3600, 86_400  # seconds
+TYPES = ("accept", "edit", "response", "reject")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One part of the dashboard."""
+
+    title: str
+    chart: SafeString
+    note: str = ""
+    legend: tuple[tuple[str, Any], ...] = ()
+
+
+def panels(principal: Any) -> list[Panel]:
+    """What the principal may see of the figures."""
+    found = []
+    if principal.has_perm(permissions.VIEW) or principal.has_perm(permissions.DECIDE):
+        found += [_pending(principal), _decisions(principal), _tools(principal)]
+    if principal.has_perm("agents.view_task"):
+        found.append(_tasks())
+    return found
+
+
+def errors(principal: Any) -> Iterable[Task]:
+    """The tasks that failed last."""
+    if not principal.has_perm("agents.view_task"):
+        return []
+    return Task.objects.filter(status=Status.ERROR).select_related("session").order_by("-updated_at")[:ERRORS]
+
+
+def _pending(principal: Any) -> Panel:
+    hour, day, week = (seconds_from_now(-seconds) for seconds in (HOUR, DAY, 7 * DAY))
+    ages: dict[str, Any] = {
+        "hour": Q(created_at__gt=hour),
+        "day": Q(created_at__lte=hour, created_at__gt=day),
+        "week": Q(created_at__lte=day, created_at__gt=week),
+        "older": Q(created_at__lte=week),
+    }
+    rows = permissions.visible(principal).filter(status=Interrupt.Status.PENDING)
+    found = rows.aggregate(
+        total=Count("pk"),
+        late=Count("pk", filter=Q(expires_at__lt=seconds_from_now(0))),
+        **{name: Count("pk", filter=where) for name, where in ages.items()},
+    )
+    names = {"hour": _("under an hour"), "day": _("under a day"), "week": _("under a week"), "older": _("older")}
+    drawn = [
+        Bar(label, [("bad" if name == "older" else "calm", found[name])], str(found[name]))
+        for name, label in names.items()
+    ]
+    note = _("%(total)s pending, %(late)s of them overdue") % {"total": found["total"], "late": found["late"]}
+    return Panel(_("Pending by age"), bars(_("Pending reviews by age"), drawn), note)
+
+
+def _decisions(principal: Any) -> Panel:
+    today = timezone.localdate()
+    first = today - timedelta(days=DAYS - 1)
+    rows = permissions.limited(
+        principal, Decision.objects.filter(created_at__gt=seconds_from_now(-(DAYS + 1) * DAY)), "review"
+    )
+    counted: dict[date, int] = dict(
+        rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("pk"))
+    )
+    days = [first + timedelta(days=number) for number in range(DAYS)]
+    values = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT"), counted.get(day, 0)) for day in days]
+    note = _("%(today)s today, %(total)s in 14 days") % {
+        "today": counted.get(today, 0),
+        "total": sum(value for *_names, value in values),
+    }
+    return Panel(_("Decisions a day"), columns(_("Decisions a day, for 14 days"), values), note)
+
+
+def _tools(principal: Any) -> Panel:
+    rows = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY)).exclude(review__tool="")
+    rows = permissions.limited(principal, rows, "review")
+    totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
+    found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
+    drawn = []
+    for row in found:
+        approved, edited = (round(100 * part / row["total"]) for part in (row["accept"] + row["edit"], row["edit"]))
+        drawn.append(Bar(row["review__tool"], [(kind, row[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
+    legend = (("accept", _("approved")), ("edit", _("edited")), ("response", _("answered")), ("reject", _("rejected")))
+    title, note = _("Approval and edit rate by tool"), _("30 days; approved in all / of these with changes")
+    return Panel(title, bars(title, drawn), note if drawn else _("No decisions in 30 days"), legend if drawn else ())
+
+
+def _tasks() -> Panel:
+    counted = dict(Task.objects.order_by().values_list("status").annotate(count=Count("pk")))
+    shown = [(status, counted.get(status.value, 0)) for status in Status]
+    colours = {Status.ERROR: "bad", Status.COMPLETED: "good", Status.INTERRUPTED: "warn"}
+    drawn = [Bar(str(status.label), [(colours.get(status, "calm"), count)], str(count)) for status, count in shown]
+    return Panel(_("Tasks by status"), bars(_("Tasks by status"), drawn))

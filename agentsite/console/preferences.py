@@ -1,0 +1,44 @@
+"""What somebody who uses the admin chooses for themself."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext_lazy as _
+
+from core import timezones
+from core.models import Preferences
+
+
+def _zones() -> list[tuple[str, Any]]:
+    return [("", _("That of the service")), *((name, name) for name in timezones.names())]
+
+
+class PreferencesForm(forms.ModelForm):
+    """All of it."""
+
+    time_zone = forms.ChoiceField(
+        choices=_zones,
+        required=False,
+        label=_("Time zone"),
+        help_text=_("All times of the admin are shown in it, and read in it where you write one."),
+    )
+
+    class Meta:
+        model = Preferences
+        fields = ("time_zone",)
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """The page "My preferences" of the admin."""
+    reader = request.user.pk
+    kept = Preferences.objects.filter(user=reader).first() or Preferences(user_id=reader)  # type: ignore[misc]
+    form = PreferencesForm(request.POST if request.method == "POST" else None, instance=kept)
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("Your preferences are kept."))
+        return HttpResponseRedirect(request.path)
+    context = {**admin.site.each_context(request), "title": _("My preferences"), "form": form}
+    return TemplateResponse(request, "agentsite/preferences.html", context)

@@ -1,0 +1,46 @@
+"""Those who read the admin: their language and their time zone. What programs read is English, and in UTC."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.locale import LocaleMiddleware
+from django.urls import reverse
+from django.utils import timezone, translation
+
+from core import timezones
+
+
+def is_for_people(request: HttpRequest) -> bool:
+    """Whether the request is for a page of the admin."""
+    return request.path_info.startswith(reverse("admin:index"))
+
+
+class LanguageMiddleware(LocaleMiddleware):
+    """The reader's language (their cookie, else what the browser says) for the admin; English for everything else."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        """Source: LocaleMiddleware."""
+        if is_for_people(request):
+            super().process_request(request)
+        else:
+            translation.activate(settings.LANGUAGE_CODE)  # the thread's last request may have been for a page
+
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        """Source: LocaleMiddleware, which says that the answer depends on the language."""
+        return super().process_response(request, response) if is_for_people(request) else response
+
+
+def time_zone(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
+    """Middleware: the pages of the admin in the zone that their reader has chosen."""
+
+    def answer(request: HttpRequest) -> Any:
+        if not is_for_people(request):
+            return get_response(request)
+        chosen = getattr(request.user, "preferences", None)
+        with timezone.override(timezones.zone(chosen.time_zone) if chosen else None):
+            return get_response(request)
+
+    return answer

@@ -1,0 +1,185 @@
+"""gunicorn's threaded worker, which a few slow clients do not block, and whose own refusals are JSON.
+
+gunicorn gives a connection to a thread as soon as its first byte has come, and the thread waits for the rest and for
+the client to read the answer. Here the worker's loop collects a request, and delivers what a client is slow to read; a
+thread has only whole requests. Time-outs alone would not do: eight clients that begin anew at each hold eight threads.
+"""
+
+import http
+import json
+import math
+import selectors
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from gunicorn.workers.gthread import TConn, ThreadWorker
+
+from agentsite.server.slow_clients import CHUNK, Arrival, ClientSocket
+
+SERVER_ERROR = 500
+ARRIVING = 60.0  # seconds for a request to come in whole, of which nginx's own limits allow less
+FIRST = 15.0  # seconds for its first byte
+LEAVING = 60.0  # seconds for the client to read the rest of an answer
+LINGER = 2.0  # seconds for the client to hang up after its last answer
+HELD = 64 * 1024 * 1024  # bytes of requests and answers that the loop keeps; above it the newest clients are refused
+
+
+class Worker(ThreadWorker):
+    """For `gunicorn --worker-class agentsite.server.gunicorn_worker.Worker`. TLS ends before it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.cfg.set("sendfile", False)  # it would wait for the reader
+        self._waiting: dict[TConn, float] = {}  # connections that the loop looks after, and until when
+        self._stops_at = math.inf  # no more requests after it, by the monotonic clock
+
+    def enqueue_req(self, conn: TConn) -> None:
+        """Source: gunicorn's ThreadWorker: a new connection, or one on which a next request begins."""
+        if not isinstance(conn.sock, ClientSocket):
+            conn.sock = ClientSocket(conn.sock)
+        conn.init()
+        conn.data_ready = True
+        arrival = Arrival(settings.DATA_UPLOAD_MAX_MEMORY_SIZE)
+        self._arrived(conn, arrival, conn.parser.unreader.take_buffered())
+        if not arrival.ready:
+            self._wait(conn, selectors.EVENT_READ, FIRST, partial(self._read, conn, arrival))
+            if conn in self._waiting:
+                self._read(conn, arrival, conn.sock)
+
+    def _read(self, conn: TConn, arrival: Arrival, _: Any) -> None:
+        data = conn.sock.read()
+        if data is None:
+            return
+        if not data:
+            self._drop(conn)
+        elif len(arrival.data) > CHUNK and self._held() > HELD:
+            self._refuse(conn, http.HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            if not arrival.data:
+                self._waiting[conn] = time.monotonic() + ARRIVING
+            self._arrived(conn, arrival, data)
+
+    def _arrived(self, conn: TConn, arrival: Arrival, data: bytes) -> None:
+        """Take a part of a request; give the request to a thread where it is whole."""
+        if not data:
+            return
+        conn.arrival = arrival
+        if answer := arrival.add(data):
+            with suppress(OSError):  # it is gone, as the next read will find
+                conn.sock.sendall(answer)
+        if arrival.ready:
+            self._forget(conn)
+            conn.sock.is_read = not arrival.whole  # it is refused for what has come
+            conn.parser.unreader.unread(bytes(arrival.data))
+            arrival.data.clear()
+            super().enqueue_req(conn)
+
+    def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
+        """Source: gunicorn's ThreadWorker, which reads what the application did not: never from a slow client."""
+        return bool(conn.arrival.whole and super()._keepalive_after(conn, keepalive))
+
+    def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
+        """Source: gunicorn's ThreadWorker, called in the loop when the thread is done."""
+        try:
+            keep = bool(fs.result()) if not fs.cancelled() else False
+        except Exception:
+            keep = False
+        if conn.sock.unsent:
+            self._wait(conn, selectors.EVENT_WRITE, LEAVING, partial(self._send, conn, fs))
+        elif keep:
+            super().finish_request(conn, fs)
+        else:
+            self._hang_up(conn)
+
+    def _send(self, conn: TConn, fs: "Future[Any]", _: Any) -> None:
+        try:
+            conn.sock.flush()
+        except OSError:
+            self._drop(conn)
+            return
+        if not conn.sock.unsent:
+            self._forget(conn)
+            self.finish_request(conn, fs)
+
+    def _hang_up(self, conn: TConn) -> None:
+        conn.sock.hang_up()
+        self._wait(conn, selectors.EVENT_READ, LINGER, partial(self._linger, conn))
+
+    def _linger(self, conn: TConn, _: Any) -> None:
+        if conn.sock.read() == b"":
+            self._drop(conn)
+
+    def _wait(self, conn: TConn, event: int, seconds: float, call: Callable[[Any], None]) -> None:
+        self._waiting[conn] = time.monotonic() + seconds
+        try:
+            self.poller.register(conn.sock.fileno(), event, call)
+        except (OSError, KeyError, ValueError):  # closed by the thread
+            self._drop(conn)
+
+    def _forget(self, conn: TConn) -> None:
+        if self._waiting.pop(conn, None) is not None:
+            with suppress(OSError, KeyError, ValueError):
+                self.poller.unregister(conn.sock.fileno())
+
+    def _drop(self, conn: TConn) -> None:
+        self._forget(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    def _refuse(self, conn: TConn, status: int) -> None:
+        with suppress(OSError):
+            conn.sock.sendall(refusal(status))
+        self._forget(conn)
+        self._hang_up(conn)
+
+    def _held(self) -> int:
+        return sum(len(conn.sock.unsent) + len(conn.arrival.data) for conn in self._waiting if hasattr(conn, "arrival"))
+
+    def murder_pending(self) -> None:
+        """Source: gunicorn's ThreadWorker, called once a second."""
+        super().murder_pending()
+        now = time.monotonic()
+        self._stops_at = min(self._stops_at, math.inf if self.alive else now + LINGER)
+        for conn, until in list(self._waiting.items()):
+            arrival = getattr(conn, "arrival", None)
+            if now <= (until if conn.sock.unsent else min(until, self._stops_at)):
+                continue
+            if arrival is not None and arrival.data and not conn.sock.unsent:
+                arrival.data.clear()
+                self._refuse(conn, http.HTTPStatus.REQUEST_TIMEOUT)
+            else:
+                self._drop(conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
+        """Source: gunicorn.workers.base. What can't be read as HTTP never reaches Django, which would answer it."""
+        super().handle_error(req, _JsonRefusal(client), addr, exc)
+
+
+class _JsonRefusal:
+    """The client's socket for one answer: of what gunicorn writes it keeps the status, and sends JSON for the page."""
+
+    def __init__(self, client: socket.socket) -> None:
+        self._client = client
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+    def sendall(self, page: bytes) -> None:
+        """Source: socket.socket."""
+        self._client.sendall(refusal(int(page.split(b" ", 2)[1])))
+
+
+def refusal(status: int) -> bytes:
+    """The whole answer. Says nothing of what was sent: it may be anything, and gunicorn's log has it."""
+    phrase = http.HTTPStatus(status).phrase
+    known = status < SERVER_ERROR
+    detail = f"This is not a request that the server takes: {phrase}." if known else "The server can't do that."
+    body = json.dumps({"detail": detail, "code": "invalid" if known else "server_error"}).encode()
+    head = f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+    return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body

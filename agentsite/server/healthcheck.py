@@ -1,0 +1,63 @@
+"""Whether the web server or a worker of this container lives; the exit status says it.
+
+Run as a plain file (`python -P agentsite/server/healthcheck.py web`), without Django: Docker starts it every half minute, and
+as a command of Django it would take a second of CPU each time. It needs neither curl nor a shell.
+"""
+
+import http.client
+import os
+import socket
+import sys
+from collections.abc import Mapping
+
+import psycopg
+
+TIMEOUT = 4  # seconds
+ALIVE = 60  # seconds since the worker's last heartbeat; as in agentsite/api/readiness.py
+BEATS = "SELECT 1 FROM agents_workerprocess WHERE starts_with(name, %s) AND beat_at > now() - make_interval(secs => %s)"
+
+
+class Unhealthy(Exception):
+    """It does not live; the text is for the container's health log."""
+
+
+def host_of(environ: Mapping[str, str]) -> str:
+    """A name under which the site answers: the first of ALLOWED_HOSTS, as any other is a 400."""
+    name = environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().removeprefix(".")
+    return "localhost" if name in ("", "*") else name
+
+
+def web(environ: Mapping[str, str]) -> None:
+    """Ask /health. Raises Unhealthy, OSError or HTTPException where the answer is not 200."""
+    connection = http.client.HTTPConnection("127.0.0.1", int(environ.get("PORT") or 8000), timeout=TIMEOUT)
+    connection.request("GET", "/health", headers={"Host": host_of(environ)})
+    status = connection.getresponse().status
+    if status != 200:
+        raise Unhealthy(f"/health answers {status}.")
+
+
+def worker(environ: Mapping[str, str]) -> None:
+    """Look for the heartbeat of a worker process of this host. Raises Unhealthy or psycopg.Error."""
+    with psycopg.connect(environ.get("DATABASE_URL", ""), connect_timeout=TIMEOUT) as database:
+        if database.execute(BEATS, (f"{socket.gethostname()}:", ALIVE)).fetchone() is None:
+            raise Unhealthy(f"No worker process here has given a sign of life for {ALIVE} s.")
+
+
+CHECKS = {"web": web, "worker": worker}
+
+
+def main(argv: list[str]) -> int:
+    """0 where the part named on the command line lives, 1 where it does not, 2 where it is none."""
+    if len(argv) != 1 or argv[0] not in CHECKS:
+        print(f"Name one of: {', '.join(CHECKS)}.")
+        return 2
+    try:
+        CHECKS[argv[0]](os.environ)
+    except (Unhealthy, OSError, http.client.HTTPException, psycopg.Error) as error:
+        print(f"{argv[0]}: {str(error).strip() or type(error).__name__}")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,26 @@
+"""Django REST framework's settings."""
+
+from typing import Any
+
+import environ
+
+
+def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
+    """The dictionary REST_FRAMEWORK, where `PROXY_COUNT` says how many proxies stand in front."""
+    return {
+        "DEFAULT_AUTHENTICATION_CLASSES": [
+            "core.auth.authentication.ApiKeyAuthentication",
+            "core.auth.authentication.AdminSessionAuthentication",
+        ],
+        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+        "DEFAULT_THROTTLE_CLASSES": ["core.auth.throttling.PrincipalRate"],
+        "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if behind_proxy else 0,
+        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+        "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
+        "EXCEPTION_HANDLER": "agentsite.api.errors.exception_handler",
+        "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+        "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+        "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.negotiation.StrictContentNegotiation",
+        "URL_FORMAT_OVERRIDE": None,
+        "TEST_REQUEST_DEFAULT_FORMAT": "json",
+    }

@@ -1,0 +1,168 @@
+"""What the OpenAPI schema says alike of every endpoint; each room's `openapi.py` describes its own with it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
+from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
+from rest_framework import serializers
+
+from core import identifiers
+from core.api import pagination
+
+Schema = dict[str, Any]
+Answers = Mapping[int, tuple[Any, str]]  # status: (the body's serializer, when it is answered)
+
+# The same as `identifiers.identifier` takes, in the words of ECMA 262. ASCII is named for tools that read patterns
+# without the flag `u`, such as the Swagger UI: `\p{L}` is not a letter to them.
+ID: Schema = {
+    "type": "string",
+    "minLength": 1,
+    "maxLength": identifiers.MAX_LENGTH,
+    "pattern": r"^(?!\.{1,2}$)[0-9A-Za-z\p{L}\p{N}._@:+|-]+$",
+}
+# Not only what Python strips. A pattern of what there has to be instead would be ten times slower to test.
+NOT_BLANK: Schema = {"minLength": 1, "not": {"pattern": r"^[\s\u001c-\u001f\u0085]*$"}}
+
+ALWAYS = (401, 406, 429, 503)  # of whatever needs a credential
+WITH_BODY = (400, 413, 415)
+FAILURES = {
+    400: "The input is not valid; `errors` says what is wrong with which field.",
+    401: "No credential, or one that is unknown, revoked or expired.",
+    403: "You may not do this for this owner.",
+    404: "It does not exist, or it is another owner's.",
+    406: "The answer is JSON, which the `Accept` header does not allow.",
+    413: "The body is larger than 1 MiB.",
+    415: "The body is not sent as `application/json`.",
+    429: "Too many requests; `Retry-After` says when to come again.",
+    503: "The database is away; nothing was changed.",
+}
+
+
+class ErrorSerializer(serializers.Serializer):
+    """What is answered where a request could not be carried out. Clients go by `code`; `detail` is English."""
+
+    detail = serializers.CharField()
+    code = serializers.CharField()
+    errors = serializers.DictField(  # type: ignore[assignment] # DRF's own property of this name is not for reading here
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="What is wrong, by field."
+    )
+
+
+class DoneSerializer(serializers.Serializer):
+    """Something has been done that leaves nothing to show."""
+
+    status = serializers.ChoiceField(["success"])
+    message = serializers.CharField()
+
+
+def _path(name: str, schema: Schema, description: str) -> OpenApiParameter:
+    return OpenApiParameter(name, schema, OpenApiParameter.PATH, description=description)
+
+
+USER_ID = _path("user_id", ID, "The owner, as the client knows it.")
+SESSION_ID = _path("session_id", ID, "The session, as the client named it.")
+TASK_ID = _path("task_id", ID, "The task, as the client named it.")
+LIMIT = OpenApiParameter(
+    "limit",
+    {"type": "integer", "minimum": 1, "maximum": pagination.MAX_LIMIT, "default": pagination.DEFAULT_LIMIT},
+    description="At most so many.",
+)
+
+
+def cursor(kind: str) -> OpenApiParameter:
+    """Where a page begins; lists of one kind take one another's cursors."""
+    schema: Schema = {"type": "string", "format": kind}
+    return OpenApiParameter("cursor", schema, description="`next` of the page before; opaque.")
+
+
+PAGE = (LIMIT, cursor("cursor"))
+RETRY_AFTER = OpenApiParameter(
+    "Retry-After", {"type": "integer"}, OpenApiParameter.HEADER, description="Seconds.", required=True, response=[429]
+)
+
+
+def uuid_parameter(name: str, description: str) -> OpenApiParameter:
+    """An id that the service made, in the path."""
+    return _path(name, {"type": "string", "format": "uuid"}, description)
+
+
+def operation(
+    name: str,
+    summary: str,
+    *,
+    tag: str,
+    answers: Answers,
+    fails: Sequence[int] = (),
+    bodies: Answers | None = None,
+    request: Any = None,
+    parameters: Sequence[OpenApiParameter] = (),
+    public: bool = False,
+) -> Callable[[Any], Any]:
+    """A decorator that describes one operation.
+
+    Args:
+        name: its operationId.
+        answers: what it answers when all went well.
+        fails: statuses that it fails with, beside those that every operation of its kind has.
+        bodies: failures whose body or description is of its own.
+        request: the serializer of its body; None where it has none.
+        public: it needs no credential.
+    """
+    standard = {*fails, *(() if public else ALWAYS), *(WITH_BODY if request else ())}
+    found = {status: (ErrorSerializer, FAILURES[status]) for status in standard}
+    responses = {**answers, **dict(sorted((found | dict(bodies or {})).items()))}
+    headers = (RETRY_AFTER,) if 429 in responses else ()
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        tags=[tag],
+        request=request,
+        parameters=[*parameters, *headers],
+        responses={status: OpenApiResponse(body, description) for status, (body, description) in responses.items()},
+        auth=[] if public else None,
+    )
+
+
+class BearerScheme(OpenApiAuthenticationExtension):
+    """`Authorization: Bearer <key>`."""
+
+    target_class = "core.auth.authentication.ApiKeyAuthentication"
+    name = "bearer"
+
+    def get_security_definition(self, auto_schema: Any) -> Schema:
+        """Source: drf_spectacular."""
+        return {"type": "http", "scheme": "bearer", "description": "An API key, made in the admin or by a command."}
+
+
+class IdentifierSchema(OpenApiSerializerFieldExtension):
+    """A client's id in a body."""
+
+    target_class = "core.identifiers.IdentifierField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Source: drf_spectacular."""
+        return dict(ID)
+
+
+class TextSchema(OpenApiSerializerFieldExtension):
+    """A text in a body: not only blanks, unless it may be blank."""
+
+    target_class = "core.api.fields.TextField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
+        """Source: drf_spectacular."""
+        text: Schema = {"type": "string", "maxLength": self.target.max_length}
+        return text if self.target.allow_blank else text | NOT_BLANK
+
+
+def without_enum_ids(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
+    """A hook that takes out drf-spectacular's own marks: enumerations stand where they are used."""
+
+    def clean(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: clean(item) for key, item in value.items() if key != "x-spec-enum-id"}
+        return [clean(item) for item in value] if isinstance(value, list) else value
+
+    cleaned: Schema = clean(result)
+    return cleaned

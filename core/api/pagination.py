@@ -1,0 +1,74 @@
+"""Lists in pages by `limit` and `cursor`, stable while rows are added."""
+
+import base64
+import json
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from django.core.exceptions import ValidationError
+from django.db.models import Model, Q, QuerySet
+from rest_framework.request import Request
+
+from core.errors import Invalid
+
+DEFAULT_LIMIT = 100
+MAX_LIMIT = 1000
+
+Row = TypeVar("Row", bound=Model)
+
+
+def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
+    """The request's `limit`, 1 to 1000. Raises Invalid."""
+    text = request.query_params.get("limit", str(default))
+    if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
+        raise Invalid(errors={"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+    return int(text)
+
+
+def page(request: Request, rows: QuerySet[Row], *, newest_first: bool = True) -> tuple[list[Row], str | None]:
+    """One page of the rows by (created_at, id), and the cursor of the next one or None. Raises Invalid."""
+    limit = limit_of(request)
+    if cursor := request.query_params.get("cursor"):
+        created_at, pk = _decode(cursor, rows.model)
+        side = "lt" if newest_first else "gt"
+        rows = rows.filter(
+            Q(**{f"created_at__{side}": created_at}) | Q(**{"created_at": created_at, f"pk__{side}": pk})
+        )
+    order = "-" if newest_first else ""
+    found = list(rows.order_by(f"{order}created_at", f"{order}pk")[: limit + 1])
+    if len(found) <= limit:
+        return found, None
+    last: Any = found[limit - 1]
+    return found[:limit], encode(last.created_at.isoformat(), str(last.pk))
+
+
+def encode(*values: str | int) -> str:
+    """A cursor: where the next page begins, in a form that clients hand back as it is."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
+
+
+def decode(cursor: str, *kinds: type) -> list[Any]:
+    """The values of a cursor, which have to be of these kinds. Raises Invalid."""
+    try:
+        values = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
+        if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
+            raise ValueError("not a cursor of ours")
+    except (ValueError, RecursionError) as error:
+        raise _foreign() from error
+    return values
+
+
+def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
+    created_at, pk = decode(cursor, str, str)
+    try:
+        moment = datetime.fromisoformat(created_at)
+        if moment.tzinfo is None:
+            raise ValueError("not a cursor of ours")
+        # In UTC, or the database would meet a moment before the first or after the last that there is.
+        return moment.astimezone(UTC), model._meta.pk.to_python(pk)
+    except (ValueError, OverflowError, ValidationError) as error:
+        raise _foreign() from error
+
+
+def _foreign() -> Invalid:
+    return Invalid(errors={"cursor": ["Not a cursor that this service gave out."]})

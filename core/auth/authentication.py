@@ -1,0 +1,58 @@
+"""Who calls: the Django user who holds the key of `Authorization: Bearer <key>`, or who is logged in to the admin."""
+
+from typing import Any, cast
+
+from django.contrib.auth.models import AbstractBaseUser
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from core.auth import second_factor, throttling
+from core.models import ApiKey
+
+KEYWORD = "Bearer"
+
+
+class ApiKeyAuthentication(BaseAuthentication):
+    """Maps a valid key of an active user to that user."""
+
+    def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
+        """Source: rest_framework. None without a Bearer header, so that the session cookie is tried next.
+
+        Raises:
+            AuthenticationFailed: the key is unknown, revoked or expired, or its user is not active.
+            Throttled: too many wrong ones of this kind have come from this address.
+        """
+        scheme, _, credential = get_authorization_header(request).partition(b" ")
+        if scheme.lower() != KEYWORD.lower().encode():
+            return None
+        throttling.require_unguessed(request)
+        try:
+            text = credential.strip().decode("ascii")
+            if not text.isprintable():  # PostgreSQL refuses to look for a NUL
+                raise AuthenticationFailed
+            key = cast(ApiKey, ApiKey.objects.get_from_key(text))
+        except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
+            raise AuthenticationFailed from error
+        if key.has_expired or not key.user.is_active:
+            raise AuthenticationFailed
+        return key.user, key
+
+    def authenticate_header(self, request: Request) -> str:
+        """Source: rest_framework. Makes a missing credential a 401 instead of a 403."""
+        return KEYWORD
+
+
+class AdminSessionAuthentication(SessionAuthentication):
+    """The admin's own session, with CSRF."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Any] | None:
+        """Source: rest_framework.
+
+        Raises:
+            AuthenticationFailed: a second factor is required, and this session has shown none.
+        """
+        found = super().authenticate(request)
+        if found and second_factor.is_missing(found[0]):
+            raise AuthenticationFailed("Log in to the admin with your second factor.", "second_factor_required")
+        return found

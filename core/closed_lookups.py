@@ -1,0 +1,123 @@
+"""What every page of the admin refuses, also those of other packages: look-ups that are not offered, impossible values.
+
+Django's admin filters by any column of a model, shown or not: who may open a list could read a hidden column letter by
+letter with `?secret__startswith=`. Here a list takes the look-ups that its own filters make, and no others.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from django.contrib import messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.utils import get_fields_from_path
+from django.core.exceptions import BadRequest, ValidationError
+from django.core.paginator import Paginator
+from django.db import DataError
+from django.db.models import DateField, Model
+from django.http import Http404, HttpRequest, QueryDict
+from django.utils.translation import gettext as _
+
+from core.text import is_storable
+
+WORDS = 20  # of a search: each one is a condition on each searched column
+LETTERS = 500  # of a search
+IMPOSSIBLE = (IncorrectLookupParameters, ValidationError, ValueError, OverflowError, DataError)
+
+
+def is_sound(params: QueryDict) -> bool:
+    """Whether a database can hold each name and value of a query string."""
+    return all(is_storable(text) for name, values in params.lists() for text in (name, *values))
+
+
+class ClippingPaginator(Paginator):
+    """Pages of a list that may have become shorter since its address was made: beyond the end is the last one."""
+
+    def validate_number(self, number: Any) -> int:
+        """Source: django.core.paginator."""
+        return min(max(int(number), 1), self.num_pages)
+
+
+class ClosedAdmin:
+    """A ModelAdmin whose look-ups are an allow-list and whose addresses never break it.
+
+    Goes before the ModelAdmin in the order of bases: the admin site does it for everything that is registered. A
+    ModelAdmin names in `extra_lookups` what links of our own use beside the list's filters.
+    """
+
+    paginator = ClippingPaginator
+    model: type[Model]
+    opts: Any
+    date_hierarchy: str | None
+    get_list_filter: Any
+
+    def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
+        """Source: django.contrib.admin. Only what the page itself offers."""
+        if lookup in getattr(self, "extra_lookups", ()):
+            return True
+        is_offered = lookup in set(self._offered(request))
+        return is_offered and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[misc]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        """Source: django.contrib.admin. Raises BadRequest for a value that no column can hold."""
+        if not is_sound(request.GET):
+            raise BadRequest("The address holds characters that nothing can be searched for.")
+        try:
+            return super().get_changelist_instance(request)  # type: ignore[misc]
+        except IMPOSSIBLE as error:
+            raise BadRequest("The filter of this list is not valid.") from error
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """Source: django.contrib.admin, which decodes `_00` in a path to a NUL and takes `?_to_field=` for a column."""
+        if not is_storable(object_id):
+            return None
+        return super().get_object(request, object_id, from_field or None)  # type: ignore[misc]
+
+    def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
+        """Source: django.contrib.admin. A search that would make too large a query finds nothing, and says so."""
+        if len(search_term) > LETTERS or len(search_term.split()) > WORDS:
+            limits = {"words": WORDS, "letters": LETTERS}
+            messages.warning(request, _("Search for at most %(words)s words and %(letters)s characters.") % limits)
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
+
+    def response_action(self, request: HttpRequest, queryset: Any) -> Any:
+        """Source: django.contrib.admin, which filters by whatever ids a request has ticked. Raises BadRequest."""
+        for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
+            try:
+                self.opts.pk.to_python(key)
+            except IMPOSSIBLE as error:
+                raise BadRequest("A selected row has an impossible id.") from error
+            if not is_storable(key):
+                raise BadRequest("A selected row has an impossible id.")
+        return super().response_action(request, queryset)  # type: ignore[misc]
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
+        """Source: django.contrib.admin, which leads to the first page as if nothing was wrong with the address."""
+        raise Http404
+
+    def _offered(self, request: HttpRequest) -> Iterator[str]:
+        """The look-ups that the filters of this list make."""
+        for one in self.get_list_filter(request):
+            if isinstance(one, type):
+                yield one.parameter_name  # type: ignore[attr-defined]
+            else:
+                yield from self._of_field(one[0] if isinstance(one, list | tuple) else one)
+        if self.date_hierarchy:
+            yield from (f"{self.date_hierarchy}__{part}" for part in ("year", "month", "day"))
+
+    def _of_field(self, path: str) -> Iterator[str]:
+        field: Any = get_fields_from_path(self.model, path)[-1]
+        yield path
+        yield from (f"{path}__{name}" for name in ("exact", "isnull", "isempty"))
+        if isinstance(field, DateField):
+            yield from (f"{path}__{name}" for name in ("gte", "lt"))
+        if target := getattr(field, "target_field", None):
+            yield f"{path}__{target.name}__exact"
+
+
+def closed(admin_class: type[Any]) -> type[Any]:
+    """The class with `ClosedAdmin` before its bases, where it is not among them."""
+    if issubclass(admin_class, ClosedAdmin):
+        return admin_class
+    return type(admin_class.__name__, (ClosedAdmin, admin_class), {"__module__": admin_class.__module__})

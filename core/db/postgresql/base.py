@@ -1,0 +1,26 @@
+"""The module in which Django looks for a backend."""
+
+from functools import partial
+from typing import Any
+
+from django.db.backends.postgresql import base
+
+from core.db.postgresql.answers import Connection, Driver
+from core.db.postgresql.pools import PATIENCE, living
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    """Takes living connections only from its pool, where it has one, and waits for no answer for ever."""
+
+    Database = Driver()  # type: ignore[assignment]
+
+    def __init__(self, settings_dict: dict[str, Any], alias: str = "default") -> None:
+        super().__init__(settings_dict, alias)
+        if pool := settings_dict["OPTIONS"].get("pool"):
+            pool.setdefault("connection_class", Connection)
+            pool.setdefault("timeout", PATIENCE)
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        """Source: Django's DatabaseWrapper."""
+        take = partial(super().get_new_connection, conn_params)
+        return take() if self.pool is None else living(self.pool, take)

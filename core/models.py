@@ -1,0 +1,66 @@
+"""Credentials of principals, and what those who use the admin have chosen."""
+
+from datetime import datetime
+from typing import ClassVar
+
+from django.conf import settings
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
+
+from core import timezones
+from core.db.clock import Now
+
+
+class ApiKeyManager(APIKeyManager):
+    """Finds a key together with its user: each request would ask twice otherwise."""
+
+    def get_usable_keys(self) -> models.QuerySet:
+        """Source: rest_framework_api_key."""
+        return super().get_usable_keys().select_related("user")
+
+    def dead(self, before: datetime) -> models.QuerySet:
+        """Those that were revoked or expired before this moment."""
+        return self.filter(models.Q(revoked_at__lt=before) | models.Q(expiry_date__lt=before))
+
+    def note_revoked(self) -> int:
+        """Write down the time of revoked keys that have none yet. Returns how many."""
+        return self.filter(revoked=True, revoked_at=None).update(revoked_at=Now())
+
+
+class ApiKey(AbstractAPIKey):
+    """A key that lets its holder act as `user`. Stored hashed, shown once, can expire and be revoked."""
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys", verbose_name=_("user")
+    )
+    # As the housekeeping found it, to the day: revoking is a plain boolean that any update may set.
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
+
+    objects: ClassVar[ApiKeyManager] = ApiKeyManager()
+
+    class Meta:
+        ordering = ("-created",)
+        verbose_name = _("API key")
+        verbose_name_plural = _("API keys")
+
+
+class Preferences(models.Model):
+    """What somebody who uses the admin has chosen. Their language is in a cookie: it counts before the login too."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        primary_key=True,
+        related_name="preferences",
+        verbose_name=_("user"),
+    )
+    # "": that of the service.
+    time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[timezones.require_known])
+
+    class Meta:
+        verbose_name = _("preferences")
+        verbose_name_plural = _("preferences")
+
+    def __str__(self) -> str:
+        return self.user.get_username()

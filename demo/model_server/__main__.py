@@ -1,0 +1,35 @@
+"""`python -m demo.model_server --port 8001`"""
+
+import argparse
+import signal
+import sys
+import threading
+
+from demo.model_server.server import serve
+
+
+def main() -> int:
+    """Serve until SIGTERM or SIGINT. Returns the exit status: 1 for a port that can't be had, 2 for a wrong host."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    parser = argparse.ArgumentParser(prog="python -m demo.model_server", description="The rule model, for demos.")
+    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8001, help="0 for any free one (default: %(default)s)")
+    options = parser.parse_args()
+    try:
+        server = serve(options.port, options.host)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (OSError, OverflowError) as error:  # the latter for a port beyond 65535
+        print(f"The demo model can't listen on {options.host} port {options.port}: {error}", file=sys.stderr)
+        return 1
+    with server:
+        print(f"The demo model is ready at {server.url}", flush=True)
+        stop.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

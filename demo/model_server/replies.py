@@ -1,0 +1,140 @@
+"""What the rule model says next, and the shapes in which OpenAI's API says it."""
+
+import json
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from demo.model_server.conversation import Conversation, Result
+from demo.model_server.rules import ToolCall, help_text, plan
+
+PREFIX = "[demo model] "
+CHARACTERS_PER_TOKEN = 4  # a usual rule of thumb; nobody is billed by it
+FAILED = re.compile(r"error\b|the tool failed|the arguments|this call is denied|there is no tool", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Either a text or tool calls."""
+
+    text: str = ""
+    calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def finish_reason(self) -> str:
+        """In OpenAI's words."""
+        return "tool_calls" if self.calls else "stop"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP response, except for the headers that every one has."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def reply_to(conversation: Conversation) -> Reply:
+    """The calls of the question's next turn, or the answer when no turn is left.
+
+    A function of the conversation alone: where it stands follows from the turns that the conversation already holds.
+    """
+    steps = plan(conversation)
+    turns = [calls for turn in steps if (calls := tuple(step for step in turn if isinstance(step, ToolCall)))]
+    if conversation.turns < len(turns):
+        calls = turns[conversation.turns]
+        return Reply(text=f"{PREFIX}I would like to use {_listed([call.name for call in calls])}.", calls=calls)
+    said = [step for turn in steps for step in turn if isinstance(step, str)]
+    lines = [*map(_told, conversation.results), *said]
+    return Reply(text=PREFIX + ("\n".join(lines) or help_text()))
+
+
+def _listed(names: list[str]) -> str:
+    """The names, each once, as one says them."""
+    once = list(dict.fromkeys(names))
+    return " and ".join(filter(None, [", ".join(once[:-1]), once[-1]]))
+
+
+def _told(result: Result) -> str:
+    """The result in a sentence. OpenAI's tool messages have no status: only their words say how it went."""
+    if "rejected" in result.text.lower():
+        reason = result.text.partition(": ")[2] or result.text
+        return f"I am sorry, {result.tool} was rejected: {reason}"
+    if FAILED.match(result.text):
+        return f"I am sorry, {result.tool} did not work: {result.text}"
+    return f"{result.tool}: {result.text}"
+
+
+def completion(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
+    """The whole reply as one object."""
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
+    if reply.calls:
+        message["tool_calls"] = [_as_call(call) for call in reply.calls]
+    choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
+    return {**_head(request, "chat.completion"), "choices": [choice], "usage": usage(request, reply)}
+
+
+def chunks(request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
+    """The reply as a stream of deltas: text word by word, arguments in pieces."""
+    head = _head(request, "chat.completion.chunk")
+
+    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
+        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
+
+    yield chunk({"role": "assistant", "content": "" if reply.text else None})
+    for word in re.findall(r"\S+\s*", reply.text):
+        yield chunk({"content": word})
+    for index, call in enumerate(map(_as_call, reply.calls)):
+        arguments = call["function"]["arguments"]
+        start = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
+        yield chunk({"tool_calls": [start]})
+        for piece in re.findall(r".{1,12}", arguments, re.DOTALL):
+            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
+    yield chunk({}, reply.finish_reason)
+    if (request.get("stream_options") or {}).get("include_usage"):
+        yield {**head, "choices": [], "usage": usage(request, reply)}
+
+
+def usage(request: dict[str, Any], reply: Reply) -> dict[str, int]:
+    """Roughly counted tokens."""
+    asked = _tokens(json.dumps([request["messages"], request.get("tools")], ensure_ascii=False))
+    said = _tokens(reply.text + "".join(call.name + json.dumps(call.args) for call in reply.calls))
+    return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
+
+
+def models() -> dict[str, Any]:
+    """The list of models: any other name is served alike, except for those of `misbehaviours`."""
+    return {"object": "list", "data": [{"id": "demo", "object": "model", "created": 0, "owned_by": "agentsite"}]}
+
+
+def error(message: str, code: str | None = None, type_: str = "invalid_request_error") -> dict[str, Any]:
+    """An error in OpenAI's shape."""
+    return {"error": {"message": message, "type": type_, "param": None, "code": code}}
+
+
+def as_json(status: int, body: dict[str, Any], **headers: str) -> Answer:
+    """An answer with this body; in the headers' names "_" stands for "-"."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Answer(status, json.dumps(body).encode(), headers=named)
+
+
+def _head(request: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {"id": f"chatcmpl-{_token()}", "object": kind, "created": int(time.time()), "model": request["model"]}
+
+
+def _as_call(call: ToolCall) -> dict[str, Any]:
+    arguments = json.dumps(call.args, ensure_ascii=False)
+    return {"id": f"call_{_token()}", "type": "function", "function": {"name": call.name, "arguments": arguments}}
+
+
+def _token() -> str:
+    return os.urandom(12).hex()
+
+
+def _tokens(text: str) -> int:
+    return len(text) // CHARACTERS_PER_TOKEN + 1

@@ -1,0 +1,180 @@
+"""The rule model's HTTP side."""
+
+import ipaddress
+import json
+import socket
+import socketserver
+import sys
+import threading
+from collections import deque
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+from demo.model_server import conversation, replies
+from demo.model_server.misbehaviours import Misbehaviours
+from demo.model_server.replies import Answer, as_json
+
+POLL_SECONDS = 0.1  # how soon the server notices that it is to stop
+REMEMBERED = 20  # requests
+METHODS = {"/v1/chat/completions": "POST", "/v1/models": "GET"}
+
+
+def serve(port: int = 0, host: str = "127.0.0.1") -> "RuleModel":
+    """A rule model that already answers, in a thread of its own; port 0 takes any free port.
+
+    Stop it with `stop()` or use it as a context manager: `with serve() as server: … server.url …`.
+    Raises ValueError unless the host is a loopback address, OSError if the port can't be had.
+    """
+    server = RuleModel(host, port)
+    server.start()
+    return server
+
+
+class RuleModel(ThreadingHTTPServer):
+    """The server. Made by `serve`."""
+
+    request_queue_size = 128  # connections not yet accepted; the default of 5 refuses bursts
+
+    def __init__(self, host: str, port: int) -> None:
+        host = _loopback(host)
+        if ":" in host:
+            self.address_family = socket.AF_INET6
+        self.stopping = threading.Event()
+        self.misbehaviours = Misbehaviours(self.stopping)
+        self.received: deque[Any] = deque(maxlen=REMEMBERED)  # requests for completions, for tests
+        self._connections: set[Any] = set()
+        self._thread = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), daemon=True)
+        super().__init__((host, port), Handler)
+        self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}/v1"
+
+    def start(self) -> None:
+        """Answer from now on."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Answer what is under way and nothing more, also on connections that clients keep open."""
+        self.stopping.set()
+        self.shutdown()
+        self.server_close()
+        for connection in list(self._connections):
+            with suppress(OSError):  # the client was faster
+                connection.shutdown(socket.SHUT_RD)
+        self._thread.join()
+
+    def __enter__(self) -> "RuleModel":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def server_bind(self) -> None:
+        """Without HTTPServer's look-up of the host's name, which can take seconds where DNS is broken."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Source: socketserver. Notes the connection for `stop`."""
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        """Source: socketserver."""
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Source: socketserver. A client that goes away is no error."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
+class Handler(BaseHTTPRequestHandler):
+    """One per connection."""
+
+    server: RuleModel
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # else a kept connection waits 40 ms for the other side's acknowledgement
+    wbufsize = -1  # buffered; flushed after each answer and each chunk
+
+    def answer(self) -> None:
+        """Any request. The body is read in any case, so that the next request on the connection is found."""
+        length = self.headers.get("Content-Length", "0")
+        if "Transfer-Encoding" in self.headers or not length.isascii() or not length.isdigit():
+            self.close_connection = True
+            return self._send(as_json(411, replies.error("The request needs a Content-Length.")))
+        body = self.rfile.read(int(length))
+        if self.server.stopping.is_set():  # Linux hands over what arrives even after `stop` has shut the reading side
+            self.close_connection = True
+            return None
+        path = self.path.partition("?")[0]
+        method = METHODS.get(path)
+        if method is None:
+            return self._send(as_json(404, replies.error(f"Unknown URL: {self.command} {path}", "unknown_url")))
+        if self.command != method:
+            text = f"Not allowed to {self.command} on {path} (only {method})."
+            return self._send(as_json(405, replies.error(text, "method_not_supported"), Allow=method))
+        if method == "GET":
+            return self._send(as_json(200, replies.models()))
+        return self._complete(body)
+
+    do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+    def log_message(self, *_: object) -> None:
+        """Source: http.server. No access log: the demo's terminal belongs to the service."""
+
+    def _complete(self, body: bytes) -> None:
+        try:
+            request = json.loads(body)
+            self.server.received.append(request)
+            asked = conversation.read(request)
+        except conversation.BadRequest as error:
+            return self._send(as_json(400, replies.error(str(error))))
+        except (ValueError, RecursionError):
+            return self._send(as_json(400, replies.error("We could not parse the JSON body of your request.")))
+        wrong = self.server.misbehaviours.of(request)
+        if wrong is not None:
+            return self._send(wrong)
+        reply = replies.reply_to(asked)
+        if request.get("stream"):
+            return self._stream(request, reply)
+        completion = replies.completion(request, reply)
+        return self._send(self.server.misbehaviours.change(request, completion) or as_json(200, completion))
+
+    def _send(self, answer: Answer) -> None:
+        self.send_response(answer.status)
+        self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Length", str(len(answer.body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(answer.body)
+
+    def _stream(self, request: dict[str, Any], reply: replies.Reply) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for chunk in replies.chunks(request, reply):
+            self._write_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+        self._write_chunk(b"data: [DONE]\n\n")
+        self._write_chunk(b"")
+
+    def _write_chunk(self, data: bytes) -> None:
+        """Source: RFC 9112, 7.1. An empty one ends the response."""
+        self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+        self.wfile.flush()
+
+
+def _loopback(host: str) -> str:
+    """The address of this host. Raises ValueError unless it is a loopback address: the server checks no key."""
+    address = "127.0.0.1" if host == "localhost" else host
+    try:
+        if ipaddress.ip_address(address).is_loopback:
+            return address
+    except ValueError:
+        pass  # a name, or nothing at all
+    raise ValueError(f"The demo model checks no key and listens on loopback addresses only, not on {host!r}.")

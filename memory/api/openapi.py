@@ -1,0 +1,64 @@
+"""The endpoints of long-term memory as the OpenAPI schema describes them."""
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
+from rest_framework import serializers
+
+from core.api import openapi
+from core.api.openapi import USER_ID, DoneSerializer, ErrorSerializer, operation, uuid_parameter
+from memory.api.serializers import ChangeSerializer, MemorySerializer, WriteSerializer
+
+TAG = "memory"
+MEMORY_ID = uuid_parameter("memory_id", "The memory.")
+QUERY = OpenApiParameter(
+    "query", {"type": "string"}, description="The best `limit` memories for these words; one page."
+)
+
+
+class WrittenSerializer(DoneSerializer):
+    """A memory that was written."""
+
+    memory_id = serializers.UUIDField()
+
+
+@extend_schema_serializer(many=False)
+class MemoryListSerializer(serializers.Serializer):
+    """A page of memories."""
+
+    results = MemorySerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+WRITE = operation(
+    "write_memory",
+    "Write a memory",
+    tag=TAG,
+    request=WriteSerializer,
+    answers={201: (WrittenSerializer, "It is kept.")},
+    fails=(403,),
+)
+LIST = operation(
+    "list_memories",
+    "List the memories of a user",
+    tag=TAG,
+    parameters=[USER_ID, QUERY, *openapi.PAGE],
+    answers={200: (MemoryListSerializer, "Newest first, or best first where there is a query.")},
+    fails=(400, 404),
+)
+CHANGE = operation(
+    "change_memory",
+    "Replace the text of a memory",
+    tag=TAG,
+    request=ChangeSerializer,
+    parameters=[USER_ID, MEMORY_ID],
+    answers={200: (MemorySerializer, "The new memory that takes its place.")},
+    fails=(404,),
+    bodies={409: (ErrorSerializer, "`superseded`: another one has taken its place.")},
+)
+FORGET = operation(
+    "forget_memory",
+    "Forget a memory",
+    tag=TAG,
+    parameters=[USER_ID, MEMORY_ID],
+    answers={200: (DoneSerializer, "It is forgotten.")},
+    fails=(400, 404),
+)

@@ -1,0 +1,30 @@
+"""What clients send and see."""
+
+from rest_framework import serializers
+
+from core.api.fields import TextField
+from core.identifiers import IdentifierField
+from memory.models import TEXT_LIMIT, Memory
+
+
+class ChangeSerializer(serializers.Serializer):
+    """The body of PATCH /agent/longterm/{user_id}/{memory_id}."""
+
+    memory_info = TextField(max_length=TEXT_LIMIT)
+
+
+class WriteSerializer(ChangeSerializer):
+    """The body of POST /agent/write/longterm."""
+
+    user_id = IdentifierField(required=False)
+
+
+class MemorySerializer(serializers.ModelSerializer[Memory]):
+    """A memory as its owner sees it."""
+
+    memory_id = serializers.UUIDField(source="pk", read_only=True)
+
+    class Meta:
+        model = Memory
+        fields = ("memory_id", "text", "kind", "source", "status", "created_at", "updated_at")
+        read_only_fields = fields

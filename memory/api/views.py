@@ -1,0 +1,77 @@
+"""The REST endpoints of long-term memory. What a client writes is trusted: it is active at once."""
+
+import uuid
+from typing import Any
+
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core.api import pagination
+from core.api.viewsets import ClientIdsViewSet
+from core.auth.principals import require_to_read, require_to_write
+from core.errors import Invalid, NotFound
+from memory import services
+from memory.api import openapi
+from memory.api.serializers import ChangeSerializer, MemorySerializer, WriteSerializer
+from memory.models import OPEN, Memory
+from memory.search import ranked
+
+
+class MemoryViewSet(ClientIdsViewSet):
+    """The memories of one user, written and read by the client."""
+
+    @openapi.WRITE
+    def create(self, request: Request) -> Response:
+        """Remember a text; the same text again answers the memory that is there."""
+        data = _valid(WriteSerializer(data=request.data))
+        user_id = data.get("user_id", request.user.get_username())
+        require_to_write(request.user, user_id)
+        memory = services.add(user_id, data["memory_info"], source=Memory.Source.API, trusted=True)
+        body = {"status": "success", "memory_id": str(memory.pk), "message": "The memory is kept."}
+        return Response(body, status=201)
+
+    @openapi.LIST
+    def list(self, request: Request, user_id: str) -> Response:
+        """Active memories and those that wait for approval: newest first, or with `query` the `limit` best ones."""
+        require_to_read(request.user, user_id)
+        rows = Memory.objects.filter(user_id=user_id, status__in=OPEN)
+        if query := request.query_params.get("query", "").strip():
+            if "cursor" in request.query_params:
+                raise Invalid(errors={"cursor": ["A list by query has one page; `limit` makes it longer."]})
+            found, ranking = ranked(rows, query)
+            page, cursor = [found[one.candidate.id] for one in ranking[: pagination.limit_of(request)]], None
+        else:
+            page, cursor = pagination.page(request, rows)
+        return Response({"results": MemorySerializer(page, many=True).data, "next": cursor})
+
+    @openapi.CHANGE
+    def partial_update(self, request: Request, user_id: str, memory_id: str) -> Response:
+        """Replace the text. The answer is the new memory, with an id of its own; the old one stays as history."""
+        memory = _find(request, user_id, memory_id)
+        data = _valid(ChangeSerializer(data=request.data))
+        memory = services.supersede(memory, data["memory_info"], source=Memory.Source.API, trusted=True)
+        return Response(MemorySerializer(memory).data)
+
+    @openapi.FORGET
+    def destroy(self, request: Request, user_id: str, memory_id: str) -> Response:
+        """Forget a memory."""
+        services.forget(_find(request, user_id, memory_id))
+        return Response({"status": "success", "message": "The memory is forgotten."})
+
+
+def _valid(serializer: ChangeSerializer) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    return dict(serializer.validated_data)
+
+
+def _find(request: Request, user_id: str, memory_id: str) -> Memory:
+    """Raises NotFound, alike for a missing, a forgotten and another owner's memory."""
+    require_to_read(request.user, user_id)
+    try:
+        key = uuid.UUID(memory_id)
+    except ValueError as error:
+        raise NotFound from error
+    rows = Memory.objects.filter(pk=key, user_id=user_id).exclude(status=Memory.Status.FORGOTTEN)
+    if (memory := rows.first()) is None:
+        raise NotFound
+    return memory

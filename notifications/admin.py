@@ -1,0 +1,282 @@
+"""Webhook endpoints, e-mail subscriptions, and what became of each delivery."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminURLFieldWidget
+from django.db.models import BooleanField, Case, Exists, OuterRef, QuerySet, Value, When
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.translation import get_language, gettext
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin import ReadOnly, link
+from agents.models import Task
+from core.auth.principals import ACT_FOR_ANY_USER
+from core.text import visible
+from notifications import outbox
+from notifications.events import OFFERED
+from notifications.models import Delivery, Endpoint, Subscription, new_secret
+from notifications.transports.email import VIEW_TASK
+from reviews.decisions import permissions
+
+DELIVERIES = "notices_delivery_changelist"
+
+
+class EventsField(forms.MultipleChoiceField):
+    """Some of the events, or all."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(choices=OFFERED, label=_("events"), **kwargs)
+
+
+class EndpointForm(forms.ModelForm):
+    url = forms.URLField(
+        label=_("address"),
+        max_length=500,
+        assume_scheme="https",
+        widget=AdminURLFieldWidget,
+        help_text=_("https:// and a name that leads to the public Internet; other networks: WEBHOOK_ALLOW_NETWORKS."),
+    )
+    events = EventsField()
+
+    class Meta:
+        model = Endpoint
+        fields = ("name", "url", "events", "user", "active")
+        help_texts = {
+            "user": _("A pattern for the user_id of the task's owner: * is any text, ? any character."),
+        }
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(admin.ModelAdmin):
+    form = EndpointForm
+    list_display = ("name", "url", "user", "active", "note_", "deliveries")
+    list_filter = ("active",)
+    search_fields = ("name", "url")
+    ordering = ("name", "pk")
+    actions = ("send_test", "make_new_secret")
+    readonly_fields = ("secret", "note_", "deliveries", "created_at")
+
+    def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
+        """Source: django.contrib.admin. With the secret, which a receiver needs, for those who may change it."""
+        if obj is None:
+            return list(EndpointForm.Meta.fields)
+        secret = ["secret"] if self.has_change_permission(request, obj) else []
+        return [*EndpointForm.Meta.fields, *secret, "note_", "deliveries", "created_at"]
+
+    def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
+        """Source: django.contrib.admin. Switched on again, it has no note any more."""
+        obj.note = "" if obj.active else obj.note
+        super().save_model(request, obj, form, change)
+
+    @admin.action(description=_("Send a test to the selected endpoints"), permissions=["change"])
+    def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """The outcome stands with the deliveries."""
+        for endpoint in queryset:
+            outbox.send_test(endpoint)
+        messages.success(request, _("The tests are on their way; their outcome stands with the deliveries."))
+
+    @admin.action(description=_("Make a new secret for the selected endpoints"), permissions=["change"])
+    def make_new_secret(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
+        """The old one signs nothing from then on, also not what is tried again."""
+        for endpoint in queryset:
+            Endpoint.objects.filter(pk=endpoint.pk).update(secret=new_secret())
+            self.log_change(request, endpoint, [{"changed": {"fields": [gettext("secret")]}}])
+        messages.success(request, _("Give the new secrets to the receivers: they stand on the endpoints' pages."))
+
+    @admin.display(description=_("note"))
+    def note_(self, row: Endpoint) -> str:
+        """Why it was switched off by itself."""
+        return gettext(row.note) if row.note else "-"
+
+    @admin.display(description=_("deliveries"))
+    def deliveries(self, row: Endpoint) -> str:
+        """A link to them."""
+        return link(DELIVERIES, _("deliveries"), query=f"?endpoint__id__exact={row.pk}")
+
+
+class SubscriptionForm(forms.ModelForm):
+    events = EventsField(required=False)
+
+    class Meta:
+        model = Subscription
+        fields = ("user", "events", "high_risk_only", "language")
+        help_texts = {"high_risk_only": _("Of the two events that ask for a decision.")}
+
+
+@admin.register(Subscription)
+class SubscriptionAdmin(admin.ModelAdmin):
+    """Everybody who gets into the admin has one of their own here, and sees no other without the permission to."""
+
+    form = SubscriptionForm
+    list_display = ("user", "address", "high_risk_only", "language")
+    list_select_related = ("user",)
+    search_fields = ("user__username", "user__email")
+    autocomplete_fields = ("user",)
+    ordering = ("user__username",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Source: django.contrib.admin. Straight to one's own, where there is no other to see."""
+        if self._manages(request):
+            return super().changelist_view(request, extra_context)
+        return self._to_own(request) or HttpResponseRedirect(reverse("admin:notices_subscription_add"))
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Source: django.contrib.admin. Who has one already changes it."""
+        to_own = None if self._manages(request) else self._to_own(request)
+        return to_own or super().add_view(request, form_url, extra_context)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
+        """Source: django.contrib.admin."""
+        rows = super().get_queryset(request)
+        return rows if self._manages(request) else rows.filter(user=request.user.pk)
+
+    def get_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
+        """Source: django.contrib.admin. Whose it is is only asked of those who make them for others."""
+        own = ["events", "high_risk_only", "language", "address"]
+        return ["user", *own] if self._manages(request) else own
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
+        """Source: django.contrib.admin. It stays with its user."""
+        return ["address", "user"] if obj is not None else ["address"]
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Source: django.contrib.admin. In the language that its user reads the page in."""
+        return {"language": get_language(), "user": request.user.pk, **super().get_changeform_initial_data(request)}
+
+    def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
+        """Source: django.contrib.admin."""
+        if obj.user_id is None:
+            obj.user_id = request.user.pk
+        super().save_model(request, obj, form, change)
+        if not obj.user.email:
+            messages.warning(request, _("This account has no e-mail address yet: an administrator can enter one."))
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Source: django.contrib.admin."""
+        return bool(request.user.is_staff)
+
+    def has_view_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        """Source: django.contrib.admin."""
+        return _is_own(request, obj) or super().has_view_permission(request, obj)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Source: django.contrib.admin."""
+        return bool(request.user.is_staff)  # asked on every page: whether they have one is seen in `add_view`
+
+    def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        """Source: django.contrib.admin."""
+        return _is_own(request, obj) or super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
+        """Source: django.contrib.admin."""
+        return _is_own(request, obj) or super().has_delete_permission(request, obj)
+
+    @admin.display(description=_("e-mail address"), ordering="user__email")
+    def address(self, row: Subscription) -> str:
+        """Where it goes: that of the account."""
+        return visible(row.user.email) if row.user_id and row.user.email else "-"
+
+    def _manages(self, request: HttpRequest) -> bool:
+        return super().has_change_permission(request) or super().has_view_permission(request)
+
+    def _to_own(self, request: HttpRequest) -> HttpResponse | None:
+        own = Subscription.objects.filter(user=request.user.pk).first()
+        return HttpResponseRedirect(reverse("admin:notices_subscription_change", args=[own.pk])) if own else None
+
+
+def _is_own(request: HttpRequest, obj: Subscription | None) -> bool:
+    return bool(request.user.is_staff) and (obj is None or obj.user_id == request.user.pk)
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("created_at", "event", "object_", "recipient", "status", "attempts", "last_code", "error", "due_at")
+    list_filter = ("status", "event", "endpoint", "created_at")
+    list_select_related = ("endpoint", "user")
+    search_fields = ("id",)
+    search_help_text = _("The id of a delivery (webhook-id), a review or a task.")
+    ordering = ("-created_at",)
+    show_full_result_count = False
+    actions = ("send_again",)
+    fields = (
+        *("id", "event", "object_", "recipient", "status", "attempts", "last_code", "error", "due_at"),
+        *("created_at", "sent_at", "content"),
+    )
+    readonly_fields = fields
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        """Source: django.contrib.admin. With whether the reader may see the review or the task that each is about."""
+        return super().get_queryset(request).annotate(is_open=_is_open_to(request.user))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
+    ) -> tuple[QuerySet[Delivery], bool]:
+        """Source: django.contrib.admin. Exact ids, so that the indexes find them."""
+        if not search_term.strip():
+            return queryset, False
+        try:
+            key = uuid.UUID(search_term.strip())
+        except ValueError:
+            return queryset.none(), False
+        return queryset.filter(pk=key) | queryset.filter(object_id=key) | queryset.filter(task=key), False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin. That of Django, not of ReadOnly: an endpoint goes with its deliveries."""
+        return super(ReadOnly, self).has_delete_permission(request, obj)
+
+    def has_send_permission(self, request: HttpRequest) -> bool:
+        """Whether the action `send_again` is offered."""
+        return bool(request.user.has_perm("notices.change_delivery"))
+
+    @admin.action(description=_("Send the selected deliveries again"), permissions=["send"])
+    def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
+        """Under the same ids."""
+        count = outbox.again(queryset)
+        messages.success(request, _("%(count)d on their way again.") % {"count": count})
+
+    @admin.display(description=_("about"), ordering="object_id")
+    def object_(self, row: Delivery) -> str:
+        """The review or the task, as a link to it."""
+        if row.task_id is None:
+            return "-"
+        page = "reviews_review_change" if row.event.startswith("review.") else "agents_task_change"
+        return link(page, row.object_id, row.object_id)
+
+    @admin.display(description=_("recipient"))
+    def recipient(self, row: Delivery) -> str:
+        """The endpoint or the user."""
+        if row.user is not None:
+            return visible(row.user.get_username())
+        return str(row.endpoint) if row.endpoint is not None else "-"
+
+    @admin.display(description=_("last error"))
+    def error(self, row: Delivery) -> str:
+        """What the last try stumbled over."""
+        return visible(gettext(row.last_error)) if row.last_error else "-"
+
+    @admin.display(description=_("content"))
+    def content(self, row: Any) -> Any:
+        """What is sent, for those who may see what it is about: it names the user, the session and the tool."""
+        return visible(row.body) if row.is_open else _("You may not see what this is about.")
+
+
+def _is_open_to(reader: Any) -> Case:
+    """Whether the reader may see the review or the task of a delivery; a test is about neither."""
+    tasks = Task.objects.filter(pk=OuterRef("object_id"))
+    if not (reader.has_perm(VIEW_TASK) or reader.has_perm(ACT_FOR_ANY_USER)):
+        tasks = tasks.filter(user_id=reader.get_username())
+    reviews = permissions.visible(reader).filter(pk=OuterRef("object_id"))
+    return Case(
+        When(task=None, then=Value(value=True)),
+        When(event__startswith="review.", then=Exists(reviews)),
+        default=Exists(tasks),
+        output_field=BooleanField(),
+    )

@@ -1,0 +1,17 @@
+from django.apps import AppConfig
+from django.core.checks import register
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext_lazy as _
+
+from notifications import checks
+
+
+class NoticesConfig(AppConfig):
+    name = "notifications"
+    label = "notices"
+    verbose_name = _("Notices")
+
+    def ready(self) -> None:
+        """Source: django.apps. What listens needs the models, so it is named by its path."""
+        register(checks.notices)
+        import_string("notifications.outbox.connect")()

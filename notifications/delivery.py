@@ -1,0 +1,98 @@
+"""Carries deliveries out: claims one, sends it, records what came of it. At least once, and by one worker at a time."""
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.conf import settings
+from django.db import connection
+from django.db.models import F, QuerySet
+
+from agents.observability import metrics
+from core.db.clock import Now, seconds_from_now
+from core.text import shortened, storable
+from notifications.delivery_results import Outcome, pause
+from notifications.events import NOTICES
+from notifications.models import Delivery
+from notifications.transports import email, webhook
+
+logger = logging.getLogger(__name__)
+
+LEASE = 120.0  # seconds of a try, after which another worker may make it again: more than a try can take
+MAIL = 0  # the lane of all e-mails; that of a webhook is its endpoint's id
+
+Status = Delivery.Status
+
+
+def due() -> QuerySet[Delivery]:
+    """What is to be sent now."""
+    return Delivery.objects.filter(status=Status.PENDING, due_at__lte=Now())
+
+
+def lanes() -> list[int]:
+    """The lanes in which something is due. What fails in one holds nobody up in another."""
+    return [lane or MAIL for lane in due().order_by().values_list("endpoint_id", flat=True).distinct()]
+
+
+def serve(lane: int, is_over: Callable[[], bool]) -> bool:
+    """Deliver what is due in this lane. False where a try failed: the others would fare no better at this moment."""
+    waiting = due().filter(endpoint=lane or None).order_by("due_at")
+    while not is_over() and (found := waiting.values_list("pk", flat=True).first()) is not None:
+        delivery = claim(found)
+        if delivery is not None and not carry_out(delivery):
+            return False
+    return True
+
+
+def deliver_due() -> None:
+    """Deliver what is due in every lane, one after the other, in this thread."""
+    for lane in lanes():
+        serve(lane, lambda: False)
+
+
+def claim(pk: uuid.UUID) -> Delivery | None:
+    """The delivery, for this worker to make a try; None where another one does, or it is gone."""
+    rows = due().filter(pk=pk)
+    if not rows.update(due_at=seconds_from_now(LEASE), attempts=F("attempts") + 1, tries=F("tries") + 1):
+        return None
+    return Delivery.objects.select_related("endpoint", "user__notices").filter(pk=pk).first()
+
+
+def carry_out(delivery: Delivery) -> bool:
+    """Make the try that was claimed. False where it failed."""
+    send = email.send if delivery.endpoint_id is None else webhook.send
+    if not connection.in_atomic_block:
+        connection.close()  # others can have it while we wait for the receiver
+    try:
+        outcome = send(delivery)
+    except Exception as error:  # of the network, of TLS, of the mail server: whatever it is, it did not arrive
+        outcome = Outcome(Status.PENDING, error=_described(error, delivery))
+    return _record(delivery, outcome)
+
+
+def _record(delivery: Delivery, outcome: Outcome) -> bool:
+    is_last = outcome.status == Status.PENDING and delivery.tries >= settings.NOTICE_TRIES
+    status = Status.FAILED if is_last else outcome.status
+    values: dict[str, Any] = {
+        "status": status,
+        "last_code": outcome.code,
+        "last_error": shortened(storable(outcome.error), 200),
+    }
+    if status == Status.PENDING:
+        values["due_at"] = seconds_from_now(pause(delivery.tries, outcome.wait))
+    elif status == Status.SENT:
+        values["sent_at"] = Now()
+    # Whoever came after the end of our lease has the word.
+    Delivery.objects.filter(pk=delivery.pk, status=Status.PENDING, attempts=delivery.attempts).update(**values)
+    channel = "mail" if delivery.endpoint_id is None else "webhook"
+    metrics.count(NOTICES, channel, "retried" if status == Status.PENDING else status)
+    log = logger.info if outcome.status in (Status.SENT, Status.DROPPED) else logger.warning
+    log("notice %s (%s, %s): %s %s", delivery.pk, delivery.event, channel, status, outcome.error)
+    return outcome.status in (Status.SENT, Status.DROPPED)
+
+
+def _described(error: Exception, delivery: Delivery) -> str:
+    """What it was. A mail server's words may name the reader's address, so of those only the kind is kept."""
+    kind = type(error).__name__
+    return kind if delivery.endpoint_id is None else f"{kind}: {error}"

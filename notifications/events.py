@@ -1,0 +1,48 @@
+"""What there is to be told of, by its name on the wire."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from agents.observability.metrics import Counter
+
+NOTICES = Counter(
+    "agentsite_notices_total",
+    "Tries to deliver a notice, by channel and outcome: sent, retried, failed, dropped.",
+    ("channel", "outcome"),
+)
+
+
+class Event(models.TextChoices):
+    """An event that people and applications can subscribe to, or a test."""
+
+    REVIEW_NEW = "review.new", _("New review")
+    REVIEW_NEARLY_EXPIRED = "review.nearly_expired", _("Review nearly expired")  # once a review
+    REVIEW_EXPIRED = "review.expired", _("Review expired")  # closed by the system
+    REVIEW_DECIDED = "review.decided", _("Review decided")
+    TASK_COMPLETED = "task.completed", _("Task completed")
+    TASK_ERROR = "task.error", _("Task failed")
+    TASK_CANCELLED = "task.cancelled", _("Task cancelled")
+    TEST = "test", _("Test")
+
+    @property
+    def asks(self) -> bool:
+        """Whether it asks somebody to decide: there is no point in it once that is done."""
+        return self in (Event.REVIEW_NEW, Event.REVIEW_NEARLY_EXPIRED)
+
+    @property
+    def of_review(self) -> bool:
+        """Whether it is about a review."""
+        return self.value.startswith("review.")
+
+
+OFFERED = [(event.value, event.label) for event in Event if event is not Event.TEST]  # to subscribe to
+
+
+def all_events() -> list[str]:
+    """What a new endpoint is told of."""
+    return [value for value, _label in OFFERED]
+
+
+def asking_events() -> list[str]:
+    """What a new subscription by e-mail is for."""
+    return [event.value for event in Event if event.asks]

@@ -1,0 +1,122 @@
+"""Deliveries by e-mail: short, in the reader's language, and only to who may see what it is about when it is sent."""
+
+from smtplib import SMTPResponseException
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.core.mail import EmailMessage
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop, override
+
+from agents.models import Interrupt, Status, Task
+from core import timezones
+from core.auth.principals import may_act_for
+from core.text import shortened, visible
+from notifications.delivery_results import Outcome, dropped, sent
+from notifications.events import Event
+from notifications.models import Delivery
+from reviews.decisions import permissions
+from reviews.models import PolicyRule, Review
+
+LINE = 120  # characters of a word that a client or a tool has chosen
+VIEW_TASK = "agents.view_task"
+
+
+def send(delivery: Delivery) -> Outcome:
+    """Mail it once, unless there is no point in it or no right to it. Raises what the mail backend raises."""
+    user = delivery.user
+    if user is None or not user.is_active or not user.email:
+        return dropped(gettext_noop("There is nobody to mail to: no active account with an address."))
+    if getattr(user, "notices", None) is None:
+        return dropped(gettext_noop("The user has unsubscribed."))
+    event = Event(delivery.event)
+    if why := _objection(user, event, delivery):
+        return dropped(why)
+    try:
+        _message(user, event, delivery).send()
+    except SMTPResponseException as error:  # its text may name the reader's address
+        return Outcome(Delivery.Status.PENDING, error.smtp_code, type(error).__name__)
+    return sent()
+
+
+def _objection(user: User, event: Event, delivery: Delivery) -> str:
+    """Why this user is not to get it; "" where nothing is against it."""
+    if not event.of_review:
+        task = Task.objects.select_related("session").filter(pk=delivery.object_id).first()
+        return "" if task is not None and _may_see(user, task) else gettext_noop("The user may not see the task.")
+    review = Review.objects.select_related("task__session").filter(pk=delivery.object_id).first()
+    if review is None or not permissions.may_see(user, review):
+        return gettext_noop("The user may not see the review.")
+    if event.asks and review.status != Interrupt.Status.PENDING:
+        return gettext_noop("The review was closed before.")
+    if event.asks and not permissions.may_decide(user, review):
+        return gettext_noop("The user may not decide the review.")
+    if event is Event.REVIEW_DECIDED and review.answered_by == user.get_username():
+        return gettext_noop("The user decided it.")
+    return ""
+
+
+def _may_see(user: User, task: Task) -> bool:
+    """As the API and the admin show tasks."""
+    return may_act_for(user, task.session.user_id) or (user.is_staff and user.has_perm(VIEW_TASK))
+
+
+def _message(user: User, event: Event, delivery: Delivery) -> EmailMessage:
+    chosen = getattr(user, "preferences", None)
+    with override(user.notices.language), timezone.override(timezones.zone(chosen.time_zone) if chosen else None):
+        data = delivery.data
+        subject = f"[Agentsite] {': '.join(filter(None, (_first_line(event), _word(data.get('tool')))))}"
+        text = "\n".join((f"{_first_line(event)}.", "", *_lines(data), "", *_link(user, data)))
+    headers = {
+        "Message-ID": f"<{delivery.pk}@{urlsplit(settings.PUBLIC_URL).hostname}>",  # of each try the same
+        "Auto-Submitted": "auto-generated",  # no out-of-office answers
+    }
+    return EmailMessage(subject, text, to=[user.email], headers=headers)
+
+
+def _first_line(event: Event) -> str:
+    return {
+        Event.REVIEW_NEW: _("A review waits for a decision"),
+        Event.REVIEW_NEARLY_EXPIRED: _("A review expires soon"),
+        Event.REVIEW_EXPIRED: _("A review has expired"),
+        Event.REVIEW_DECIDED: _("A review was decided"),
+        Event.TASK_COMPLETED: _("A task is completed"),
+        Event.TASK_ERROR: _("A task has failed"),
+        Event.TASK_CANCELLED: _("A task was cancelled"),
+        Event.TEST: _("A test"),
+    }[event]
+
+
+def _lines(data: dict[str, Any]) -> list[str]:
+    expires = parse_datetime(data.get("expires_at") or "")
+    shown = (
+        (_("Tool"), data.get("tool")),
+        (_("Risk"), dict(PolicyRule.Risk.choices).get(data.get("risk") or "")),
+        (_("Status"), _status(data)),
+        (_("Expires"), expires and f"{timezone.localtime(expires):%Y-%m-%d %H:%M %Z}"),
+        (_("Review"), data.get("review_id")),
+        (_("Task"), data.get("task_id")),
+        (_("Session"), data.get("session_id")),
+        (_("User"), data.get("user_id")),
+    )
+    return [f"{name}: {_word(value)}" for name, value in shown if value]
+
+
+def _status(data: dict[str, Any]) -> str:
+    """As the admin says it."""
+    choices: Any = Interrupt.Status.choices if "review_id" in data else Status.choices
+    return str(dict(choices).get(data.get("status"), ""))
+
+
+def _link(user: User, data: dict[str, Any]) -> list[str]:
+    """To the admin, for those who get in."""
+    return [data["url"]] if user.is_staff else []
+
+
+def _word(value: Any) -> str:
+    """In one line: what a client or a tool has chosen must not look like more of the mail."""
+    return shortened(" ".join(visible(str(value or "")).split()), LINE)

@@ -1,0 +1,195 @@
+"""The endpoints of reviews as the OpenAPI schema describes them, with those of tasks that stand in this room."""
+
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
+from rest_framework import serializers
+
+from agents.api import openapi as agents
+from agents.api.openapi import NamedTaskSerializer, ObjectField
+from agents.models import Interrupt
+from agents.policy import RESPONSE_TYPES
+from core.api import openapi
+from core.api.openapi import FAILURES, NOT_BLANK, SESSION_ID, TASK_ID, USER_ID, ErrorSerializer, operation
+from reviews.api.serializers import AddressedSerializer, ClaimSerializer, DecideSerializer, ResumeSerializer
+from reviews.decisions.services import MESSAGE_LIMIT
+
+TAG = "reviews"
+REVIEW_ID = openapi.uuid_parameter("id", "The review.")
+STATUS = OpenApiParameter("status", {"type": "string", "enum": Interrupt.Status.values}, description="Only these.")
+
+
+class DecisionSerializer(serializers.Serializer):
+    """Who decided what, and when."""
+
+    response_type = serializers.ChoiceField(RESPONSE_TYPES)
+    args = ObjectField(allow_null=True)
+    message = serializers.CharField(allow_null=True)
+    by = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class ClaimedBySerializer(serializers.Serializer):
+    """Who looks at the review now."""
+
+    user = serializers.CharField()
+    until = serializers.DateTimeField()
+
+
+class ReviewSerializer(NamedTaskSerializer):
+    """A review; `allowed` is what this caller may decide now."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    status = serializers.ChoiceField(Interrupt.Status.values)
+    kind = serializers.ChoiceField(Interrupt.Kind.values)
+    interrupt_id = serializers.UUIDField()
+    action_request = agents.ActionRequestSerializer()
+    args_schema = ObjectField()
+    description = serializers.CharField(allow_blank=True)
+    risk = serializers.CharField(allow_blank=True)
+    allowed = serializers.ListField(child=serializers.ChoiceField(RESPONSE_TYPES))
+    claimed_by = ClaimedBySerializer(allow_null=True)
+    requested_at = serializers.DateTimeField()
+    expires_at = serializers.DateTimeField(allow_null=True)
+    decision = DecisionSerializer(allow_null=True)
+
+
+@extend_schema_serializer(many=False)
+class ReviewListSerializer(serializers.Serializer):
+    """A page of reviews, oldest first."""
+
+    results = ReviewSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class DecisionConflictSerializer(ErrorSerializer):
+    """Why nothing was decided: `decision` names the winner, `open_interrupts` what there is to choose from."""
+
+    decision = DecisionSerializer(allow_null=True, required=False)
+    status = serializers.ChoiceField(Interrupt.Status.values, required=False)
+    open_interrupts = serializers.ListField(child=serializers.UUIDField(), required=False)
+
+
+class ClaimConflictSerializer(ErrorSerializer):
+    """Why the claim was not taken or given back."""
+
+    claimed_by = ClaimedBySerializer(allow_null=True, required=False)
+
+
+ARGS = "Of an `edit`: the full arguments as an object. Of a `response`: a text in place of the tool's result."
+CHOICE_RULES: list[openapi.Schema] = [
+    {
+        "if": {"properties": {"response_type": {"const": "response"}}, "required": ["response_type"]},
+        "then": {
+            "properties": {"args": {"type": "string", "maxLength": MESSAGE_LIMIT, **NOT_BLANK}},
+            "required": ["args"],
+        },
+    },
+    {
+        "if": {"properties": {"response_type": {"const": "edit"}}, "required": ["response_type"]},
+        "then": {"properties": {"args": {"type": "object"}}, "required": ["args"]},
+    },
+]
+
+
+class DecideRules(OpenApiSerializerExtension):
+    """What `args` has to be depends on `response_type`."""
+
+    target_class: Any = DecideSerializer
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
+        """Source: drf_spectacular."""
+        body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        body["properties"]["args"] = {"description": ARGS}
+        return {**body, "allOf": CHOICE_RULES}
+
+
+class AddressedRules(DecideRules):
+    """The same of each of several decisions."""
+
+    target_class = AddressedSerializer
+
+
+class ResumeRules(DecideRules):
+    """One decision, or several by their interrupts."""
+
+    target_class = ResumeSerializer
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
+        """Source: drf_spectacular."""
+        body = super().map_serializer(auto_schema, direction)
+        body["properties"]["decisions"]["minItems"] = 1
+        return {**body, "oneOf": [{"required": ["response_type"]}, {"required": ["decisions"]}]}
+
+
+DECIDED = "`already_decided`: otherwise, or closed; `decision` names the winner."
+
+READ_STATUS = operation(
+    "read_status",
+    "Read a task",
+    tag=agents.TASKS,
+    parameters=[USER_ID, SESSION_ID, TASK_ID],
+    answers={200: (agents.TaskSerializer, "The task with its result or its open questions.")},
+    fails=(400,),
+    bodies={404: (agents.MissingTaskSerializer, FAILURES[404])},
+)
+RESUME = operation(
+    "resume",
+    "Answer the questions of a task",
+    tag=agents.TASKS,
+    request=ResumeSerializer,
+    answers={202: (NamedTaskSerializer, "It is decided; the run goes on.")},
+    fails=(403, 404),
+    bodies={
+        409: (
+            DecisionConflictSerializer,
+            f"{DECIDED} `which_interrupt`: name one of the `open_interrupts`. `not_interrupted`: it has asked nothing.",
+        )
+    },
+)
+LIST = operation(
+    "list_reviews",
+    "List reviews",
+    tag=TAG,
+    parameters=[STATUS, *openapi.PAGE],
+    answers={200: (ReviewListSerializer, "A page of the reviews that you may see.")},
+    fails=(400,),
+)
+READ = operation(
+    "read_review",
+    "Read a review",
+    tag=TAG,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review.")},
+    fails=(404,),
+)
+DECIDE = operation(
+    "decide_review",
+    "Decide a review",
+    tag=TAG,
+    request=DecideSerializer,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review with its decision; the same one again is the same answer.")},
+    fails=(403, 404),
+    bodies={409: (DecisionConflictSerializer, f"{DECIDED} `stale`: it is not the version that you have seen.")},
+)
+CLAIM = operation(
+    "claim_review",
+    "Claim a review",
+    tag=TAG,
+    request=ClaimSerializer,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review; others are shown for five minutes who looks at it.")},
+    fails=(403, 404),
+    bodies={409: (ClaimConflictSerializer, "`claimed`: by somebody else; `take_over` takes it. `not_open`: decided.")},
+)
+RELEASE = operation(
+    "release_review",
+    "Give a claim back",
+    tag=TAG,
+    parameters=[REVIEW_ID],
+    answers={200: (ReviewSerializer, "The review, which nobody claims any more.")},
+    fails=(404,),
+)

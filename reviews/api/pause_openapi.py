@@ -1,0 +1,98 @@
+"""The endpoints of the kill switch as the OpenAPI schema describes them."""
+
+from typing import Any
+
+from django.conf import settings
+from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
+from rest_framework import serializers
+
+from agents.models import Pause
+from core.api import openapi
+from core.api.openapi import ID, NOT_BLANK, ErrorSerializer, operation
+from reviews.api.serializers import PauseSerializer
+
+TAG = "pauses"
+PAUSE_ID = openapi.uuid_parameter("id", "The pause.")
+STATUS = OpenApiParameter(
+    "status",
+    {"type": "string", "enum": ["active", "lifted"], "default": "active"},
+    description="Those in force, or those that were lifted.",
+)
+VALUE = "The name of the agent or the tool, or the user_id. Of `everything` it is left out."
+REFUSED = (ErrorSerializer, "You lack the permission `agents.pause_work`.")
+
+
+class FullPauseSerializer(serializers.Serializer):
+    """A pause with who made it and why; `value` names the agent, the tool or the user."""
+
+    id = serializers.UUIDField()
+    scope = serializers.ChoiceField(Pause.Scope.values)
+    value = serializers.CharField(allow_null=True)
+    reason = serializers.CharField(allow_blank=True)
+    by = serializers.CharField(help_text="A username, or a host: `manage.py:<login>@<host>`, `system:<host>`.")
+    since = serializers.DateTimeField()
+    by_file = serializers.BooleanField(help_text="It stands in the file PAUSE of a data folder.")
+    resumed_at = serializers.DateTimeField(allow_null=True)
+    resumed_by = serializers.CharField(allow_null=True)
+
+
+@extend_schema_serializer(many=False)
+class PauseListSerializer(serializers.Serializer):
+    """A page of pauses, newest first."""
+
+    results = FullPauseSerializer(many=True)
+    next = serializers.CharField(allow_null=True)
+
+
+class PauseRules(OpenApiSerializerExtension):
+    """What `value` has to be depends on `scope`."""
+
+    target_class: Any = PauseSerializer
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
+        """Source: drf_spectacular."""
+        body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        body["properties"]["value"] |= {"description": VALUE}
+        names: dict[str, openapi.Schema] = {
+            Pause.Scope.AGENT: {"enum": sorted(settings.AGENTS)},
+            Pause.Scope.TOOL: NOT_BLANK,
+            Pause.Scope.USER: ID,
+        }
+        rules = [_rule(scope, {"properties": {"value": name}, "required": ["value"]}) for scope, name in names.items()]
+        return {**body, "allOf": [_rule(Pause.Scope.EVERYTHING, {"properties": {"value": {"maxLength": 0}}}), *rules]}
+
+
+def _rule(scope: str, then: openapi.Schema) -> openapi.Schema:
+    return {"if": {"properties": {"scope": {"const": str(scope)}}, "required": ["scope"]}, "then": then}
+
+
+LIST = operation(
+    "list_pauses",
+    "List pauses",
+    tag=TAG,
+    parameters=[STATUS, *openapi.PAGE],
+    answers={200: (PauseListSerializer, "A page of pauses.")},
+    fails=(400,),
+    bodies={403: (ErrorSerializer, "You lack the permissions `agents.pause_work`, `view_pause` and `view_system`.")},
+)
+PAUSE = operation(
+    "pause",
+    "Pause everything, an agent, a tool or a user",
+    tag=TAG,
+    request=PauseSerializer,
+    answers={
+        200: (FullPauseSerializer, "It was paused already, by this pause."),
+        201: (FullPauseSerializer, "It is paused; no call of a tool begins any more."),
+    },
+    bodies={403: REFUSED},
+)
+RESUME = operation(
+    "resume_work",
+    "Lift a pause",
+    tag=TAG,
+    parameters=[PAUSE_ID],
+    answers={200: (FullPauseSerializer, "It is lifted, also where it was before; what it held goes on.")},
+    fails=(404,),
+    bodies={403: REFUSED, 409: (ErrorSerializer, "`held_by_file`: delete the file PAUSE on the host that it names.")},
+)

@@ -1,0 +1,263 @@
+"""The parts of an arguments form that hold one value each."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from core import marks
+from core.text import canonical, readable, storable, visible
+from reviews.argument_form.parts import ABSENT, Part, Place
+from reviews.argument_form.typed_text import escaped, number, refuse, unix, unmarked
+
+NARROW = 19.0  # em of text that a field shows in a line on a page of 390 px
+INDENT = 2.0  # em that each group around it takes from a field
+NARROWER = 10.0  # em that a number's field or a list to choose from shows
+LINE = 80  # characters above which a schema's own bound makes a field a long one
+ROWS = 16  # lines of a field that grows: a text of more is shown above it, and the field scrolls
+
+
+class Field(Part):
+    """A value that is written as one text."""
+
+    is_mono = False
+
+    def __init__(self, place: Place) -> None:
+        super().__init__(place)
+        self.room = max(NARROWER / 2, NARROW - INDENT * (place.name.count("-") - 1))
+        self.original = "" if self.is_nothing else self.write(self.value)
+        self.text = self.original
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether there was no value."""
+        return self.value is ABSENT or self.value is None
+
+    @property
+    def rows(self) -> int:
+        """Lines to show where the browser does not fit the field to its text."""
+        return min(ROWS, marks.rows(self.text, NARROW))
+
+    @property
+    def whole(self) -> str:
+        """What was asked, where a field is not enough to read it: it is long or wide, or holds what is not seen."""
+        if self.is_nothing:
+            return ""
+        asked = readable(self.value, indent=2)
+        return asked if self.cuts(asked) or marks.has_marks(asked) else ""
+
+    def cuts(self, asked: str) -> bool:
+        """Whether it takes more than a glance at the field to read this text. Its width counts, not its characters."""
+        lines = self.original.split("\n")
+        return marks.rows(self.original, NARROW) > ROWS or max(map(marks.width, lines)) > marks.ONE_LINE
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part."""
+        if self.name not in data:
+            return self.value
+        self.text = unix(data[self.name])
+        if self.text == self.original:
+            return self.value
+        try:
+            return self.parse(self.text) if self.text.strip() else self.nothing()
+        except (ValueError, RecursionError) as error:
+            self.errors.append(str(error))
+            return self.value
+
+    def nothing(self) -> Any:
+        """The value of an emptied field. Raises ValueError."""
+        if self.place.nullable:
+            return None
+        if self.place.required:
+            raise ValueError(_("A value is needed here."))
+        return ABSENT
+
+    def write(self, value: Any) -> str:
+        """The value as the field shows it."""
+        raise NotImplementedError
+
+    def parse(self, text: str) -> Any:
+        """The value of what was typed. Raises ValueError."""
+        raise NotImplementedError
+
+
+class Text(Field):
+    """A string. A tick says "none at all", as an empty text is a text."""
+
+    template = "text"
+
+    def __init__(self, place: Place, schema: dict[str, Any]) -> None:
+        super().__init__(place)
+        longest = schema.get("maxLength")
+        is_short = (isinstance(longest, int) and longest <= 4 * LINE) or (longest is None and len(self.text) <= LINE)
+        self.is_one_line = is_short and "\n" not in self.text and len(self.text) <= 2 * LINE  # Enter ends no line
+        self.wraps = not self.is_one_line or marks.width(self.text) > self.room
+        self.can_be_nothing = place.nullable or not place.required
+        self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether the value can be shown and read back."""
+        return value is ABSENT or value is None or (isinstance(value, str) and unmarked(visible(value), value) == value)
+
+    def write(self, value: Any) -> str:
+        """Source: Field. With hidden characters as marks."""
+        return visible(value)
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part."""
+        if self.name not in data:
+            return self.value
+        self.text = unix(data[self.name])
+        self.is_ticked = self.can_be_nothing and f"{self.name}-none" in data
+        if self.text and self.text != self.original:
+            return unmarked(self.text, "" if self.is_nothing else self.value)
+        if self.is_ticked:
+            return self.value if self.is_nothing else self.nothing()
+        if self.text == self.original and (not self.is_nothing or not self.can_be_nothing):
+            return self.value
+        return ""
+
+    @property
+    def nothing_label(self) -> str:
+        """What the tick says."""
+        return _("no value") if self.place.nullable else _("left out")
+
+
+class Number(Field):
+    """A whole or any number."""
+
+    template = "number"
+
+    def __init__(self, place: Place, *, whole: bool) -> None:
+        self.is_whole = whole
+        super().__init__(place)
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether it is a number, or none."""
+        return value is ABSENT or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return json.dumps(value)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        return number(text, whole=self.is_whole)
+
+    def cuts(self, asked: str) -> bool:
+        """Source: Field. A field of one line does not wrap."""
+        return marks.width(asked) > min(self.room, NARROWER)
+
+
+class Choice(Field):
+    """One of several values; yes or no."""
+
+    template = "choice"
+    LABELS: dict[Any, Any] = {"true": gettext_lazy("Yes"), "false": gettext_lazy("No")}
+
+    def __init__(self, place: Place, options: list[Any]) -> None:
+        super().__init__(place)
+        texts = {canonical(one): one for one in options}
+        if not self.is_nothing:
+            texts.setdefault(self.original, self.value)
+        self.options = texts
+        self.can_be_empty = self.is_nothing or place.nullable or not place.required
+
+    @staticmethod
+    def fits(value: Any) -> bool:
+        """Whether it is a plain value, or none."""
+        return value is ABSENT or value is None or isinstance(value, str | int | float | bool)
+
+    @property
+    def choices(self) -> list[tuple[str, str]]:
+        """Each option with its label."""
+        labelled = [
+            (text, self.LABELS[text] if isinstance(one, bool) else visible(str(one)))
+            for text, one in self.options.items()
+        ]
+        return [("", "–"), *labelled] if self.can_be_empty else labelled
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return canonical(value)
+
+    def cuts(self, asked: str) -> bool:
+        """Source: Field. A list to choose from does not wrap."""
+        return marks.width(asked) > min(self.room, NARROWER)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        if text not in self.options:
+            raise ValueError(_("Choose one of these."))
+        return self.options[text]
+
+
+class Lines(Field):
+    """A list of texts or numbers, one a line."""
+
+    template = "lines"
+
+    def __init__(self, place: Place, kind: str) -> None:
+        self.kind = kind
+        super().__init__(place)
+
+    @staticmethod
+    def fits(value: Any, kind: str) -> bool:
+        """Whether the list, if there is one, can be shown with one item a line, and read back."""
+        if value is ABSENT or value is None:
+            return True
+        if not isinstance(value, list):
+            return False
+        if kind != "string":
+            return all(Number.fits(one) and one is not None for one in value)
+        if not all(isinstance(one, str) and one and "\n" not in one for one in value):
+            return False
+        joined = "\n".join(value)
+        return unmarked(visible(joined), joined) == joined
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return "\n".join(visible(one) if isinstance(one, str) else json.dumps(one) for one in value)
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        lines = [line for line in text.split("\n") if line]
+        if self.kind != "string":
+            return [number(line, whole=self.kind == "integer") for line in lines]
+        joined = "" if self.is_nothing else "\n".join(self.value)
+        return [unmarked(line, joined) for line in lines]
+
+    def nothing(self) -> Any:
+        """Source: Field. No lines are an empty list."""
+        return []
+
+
+class Json(Field):
+    """Whatever the schema leaves open, as JSON in which hidden characters are escapes."""
+
+    template = "json"
+    is_mono = True
+
+    @property
+    def is_nothing(self) -> bool:
+        """Source: Field. Null can be written here."""
+        return self.value is ABSENT
+
+    def write(self, value: Any) -> str:
+        """Source: Field."""
+        return escaped(json.dumps(value, ensure_ascii=False, indent=2))
+
+    def parse(self, text: str) -> Any:
+        """Source: Field."""
+        try:
+            value = json.loads(text, parse_constant=refuse)
+        except json.JSONDecodeError as error:
+            place = {"line": error.lineno, "column": error.colno}
+            raise ValueError(_("This is no JSON: look at line %(line)s, column %(column)s.") % place) from error
+        except RecursionError as error:
+            raise ValueError(_("This JSON is nested too deeply.")) from error
+        return storable(value)

@@ -1,0 +1,259 @@
+"""A form from a tool's JSON schema, and back: what nobody touched comes back exactly as it was.
+
+Each part of the form holds the value that was asked for. A text that still reads as it was shown, or was not sent at
+all, stands for that very value; only what differs is parsed. So numbers keep their form, texts their spaces and line
+ends, and keys that were absent stay absent.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from agents import json_schema
+from core.text import canonical, visible
+from reviews.argument_form import errors
+from reviews.argument_form.fields import Choice, Json, Lines, Number, Text
+from reviews.argument_form.parts import ABSENT, Part, Place
+from reviews.decisions import edits
+
+DEPTH = 5  # of nested groups; what lies deeper is JSON
+PARTS = 200  # fields of one form: Django takes 1,000 in a request, and nobody reads that many
+ITEMS = 20  # of a list of objects
+TEXT = 200_000  # characters of arguments that a form can carry
+FREE: dict[str, Any] = {}
+NONE_TYPE = "null"
+
+
+class Group(Part):
+    """An object with known properties."""
+
+    template = "group"
+
+    def __init__(self, place: Place, children: dict[str, Part]) -> None:
+        super().__init__(place)
+        self.children = children
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part. In the order that was asked, then in that of the schema."""
+        asked = [name for name in self.value if name in self.children]
+        order = [*asked, *(name for name in self.children if name not in self.value)]
+        found = {name: self.children[name].read(data) for name in order}
+        return {name: value for name, value in found.items() if value is not ABSENT}
+
+    def add_error(self, path: list[Any], message: str) -> None:
+        """Source: Part."""
+        if path and path[0] in self.children:
+            self.children[path[0]].add_error(path[1:], message)
+        else:
+            super().add_error(path, message)
+
+    def all_errors(self) -> list[str]:
+        """Source: Part."""
+        return [*self.errors, *(error for child in self.children.values() for error in child.all_errors())]
+
+    @property
+    def parts(self) -> list[Part]:
+        """What stands in the group, in the schema's order."""
+        return list(self.children.values())
+
+
+class Items(Part):
+    """A list of objects: each can be taken out, and one can be added."""
+
+    template = "items"
+
+    def __init__(self, place: Place, items: list[Part], spare: Part) -> None:
+        super().__init__(place)
+        self.items, self.spare = items, spare
+        self.kept = items
+        self.removed: set[str] = set()
+
+    def read(self, data: Mapping[str, str]) -> Any:
+        """Source: Part."""
+        self.removed = {item.name for item in self.items if f"{item.name}-remove" in data}
+        self.kept = [item for item in self.items if item.name not in self.removed]
+        found = [item.read(data) for item in self.kept]
+        if added := self.spare.read(data):
+            self.kept, found = [*self.kept, self.spare], [*found, added]
+        return found
+
+    def add_error(self, path: list[Any], message: str) -> None:
+        """Source: Part. The index is that in the list as it was read."""
+        if path and isinstance(path[0], int) and path[0] < len(self.kept):
+            self.kept[path[0]].add_error(path[1:], message)
+        else:
+            super().add_error(path, message)
+
+    def all_errors(self) -> list[str]:
+        """Source: Part."""
+        return [*self.errors, *(error for item in [*self.items, self.spare] for error in item.all_errors())]
+
+    @property
+    def parts(self) -> list[tuple[Part, bool]]:
+        """The items, each with whether it is to be taken out."""
+        return [(item, item.name in self.removed) for item in self.items]
+
+
+class ArgumentsForm:
+    """The arguments of one call, to read and to change."""
+
+    def __init__(self, schema: Any, args: Any, data: Mapping[str, str] | None = None) -> None:
+        self.schema, self.asked = json_schema.modern(schema), args
+        self.root = _Builder(self.schema).form(args)
+        self.args = args if data is None or self.root is None else self.root.read(data)
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether these are other arguments than were asked, to the last digit."""
+        return canonical(self.args) != canonical(self.asked)
+
+    @property
+    def errors(self) -> list[str]:
+        """What does not fit, wherever it stands."""
+        return self.root.all_errors() if self.root is not None else []
+
+    def validate(self) -> bool:
+        """Hold changed arguments against the schema, each error at its field. Returns whether they fit."""
+        if self.root is None or self.errors or not self.is_changed:
+            return not self.errors
+        try:
+            problems = edits.problems(self.schema, self.args, self.asked)
+            found = [errors.explained(error) for error in problems]
+        except Exception:  # a tool's schema, perhaps from another server, can be broken in many ways
+            found = [([], str(edits.UNREADABLE))]
+        for path, message in found:
+            self.root.add_error(path, message)
+        return not self.errors
+
+    def add_error(self, name: str, message: str) -> None:
+        """Put an error at the argument of this name, or above all of them."""
+        if self.root is not None:
+            self.root.add_error([name], visible(message))
+
+
+class _Builder:
+    """Makes the parts of one form."""
+
+    def __init__(self, schema: Any) -> None:
+        self.schema = schema if isinstance(schema, dict) else FREE
+        self.count = 0
+
+    def form(self, args: Any) -> Part | None:
+        """The whole form; raw JSON where it would be endless, None where nothing can be changed here."""
+        if not isinstance(args, dict) or len(canonical(args)) > TEXT:
+            return None
+        root = Place("arg", "", self.schema, args, required=True)
+        part = self.part(root, 0)
+        return part if self.count <= PARTS else Json(root)
+
+    def part(self, place: Place, depth: int) -> Part:
+        """The part for one value."""
+        self.count += 1
+        schema, place.nullable = self.plain(place.schema)
+        place.help = str(schema.get("description") or "") if depth else ""
+        kind = schema.get("type")
+        if kind == "object" and isinstance(place.value, dict) and depth < DEPTH and self.count <= PARTS:
+            return self.group(place, schema, depth)
+        if kind == "array":
+            return self.array(place, schema, depth)
+        return self.scalar(place, schema)
+
+    def scalar(self, place: Place, schema: dict[str, Any]) -> Part:
+        """A part without parts."""
+        kind, value = schema.get("type"), place.value
+        options = schema.get("enum", [schema["const"]] if "const" in schema else None)
+        if kind == "boolean" and options is None:
+            options = [True, False]
+        if isinstance(options, list) and None in options:
+            place.nullable, options = True, [one for one in options if one is not None]
+        if isinstance(options, list) and all(isinstance(one, str | int | float | bool) for one in options):
+            return Choice(place, options) if Choice.fits(value) else Json(place)
+        if kind == "string" and Text.fits(value):
+            return Text(place, schema)
+        if kind in ("integer", "number") and Number.fits(value):
+            return Number(place, whole=kind == "integer")
+        return Json(place)
+
+    def group(self, place: Place, schema: dict[str, Any], depth: int) -> Part:
+        """An object: its known properties, and whatever else was given."""
+        known = schema.get("properties")
+        known = known if isinstance(known, dict) else {}
+        needed = schema.get("required")
+        needed = needed if isinstance(needed, list) else []
+        # As it was asked, then what was not given: PostgreSQL does not keep the order of a schema's keys.
+        names = [*place.value, *(name for name in known if name not in place.value)]
+        if not names:
+            is_closed = "properties" in schema and schema.get("additionalProperties") is not True
+            return Group(place, {}) if is_closed else Json(place)
+        if not known:
+            return Json(place)
+        children = {}
+        for number, name in enumerate(names):
+            value = place.value.get(name, ABSENT)
+            below = Place(f"{place.name}-{number}", name, known.get(name, FREE), value, required=name in needed)
+            children[name] = self.part(below, depth + 1)
+        return Group(place, children)
+
+    def array(self, place: Place, schema: dict[str, Any], depth: int) -> Part:
+        """A list: one line an item, or one group an item, or JSON."""
+        below, nullable = self.plain(schema.get("items"))
+        kind, value = below.get("type"), place.value
+        if kind in ("string", "integer", "number") and "enum" not in below and not nullable and Lines.fits(value, kind):
+            return Lines(place, kind)
+        is_list = isinstance(value, list) and len(value) <= ITEMS and all(isinstance(one, dict) for one in value)
+        if not is_list or kind != "object" or not below.get("properties") or depth >= DEPTH - 1:
+            return Json(place)
+        items = [self.item(place, below, number, one, depth) for number, one in enumerate(value)]
+        return Items(place, items, self.item(place, below, "new", {}, depth))
+
+    def item(self, place: Place, schema: dict[str, Any], number: Any, value: Any, depth: int) -> Part:
+        """One item of a list of objects."""
+        label = str(number + 1) if isinstance(number, int) else str(_("Add one"))
+        return self.part(Place(f"{place.name}-{number}", label, schema, value, required=True), depth + 1)
+
+    def plain(self, schema: Any) -> tuple[dict[str, Any], bool]:
+        """The schema with its references and a choice between it and null resolved; whether it may be null."""
+        nullable = False
+        for _round in range(10):
+            if not isinstance(schema, dict):
+                return FREE, nullable
+            found = self._one_step(schema)
+            if found is None:
+                break
+            schema, nullable = found[0], nullable or found[1]
+        kinds = schema.get("type")
+        if isinstance(kinds, list):
+            nullable = nullable or NONE_TYPE in kinds
+            others = [kind for kind in kinds if kind != NONE_TYPE]
+            schema = {**schema, "type": others[0] if len(others) == 1 else None}
+        elif kinds is None and "properties" in schema:
+            schema = {**schema, "type": "object"}
+        return schema, nullable
+
+    def _one_step(self, schema: dict[str, Any]) -> tuple[Any, bool] | None:
+        """What a reference or a combination of schemas stands for; None where it is plain."""
+        if isinstance(reference := schema.get("$ref"), str):
+            return self._joined(schema, "$ref", self._target(reference)), False
+        for word in ("anyOf", "oneOf", "allOf"):
+            if not isinstance(branches := schema.get(word), list):
+                continue
+            real = [one for one in branches if not (isinstance(one, dict) and one.get("type") == NONE_TYPE)]
+            only = real[0] if len(real) == 1 else {}
+            return self._joined(schema, word, only), len(real) < len(branches) and word != "allOf"
+        return None
+
+    def _target(self, reference: str) -> Any:
+        for place in ("$defs", "definitions"):
+            known = self.schema.get(place)
+            if reference.startswith(f"#/{place}/") and isinstance(known, dict):
+                return known.get(reference.removeprefix(f"#/{place}/"), {})
+        return {}
+
+    @staticmethod
+    def _joined(schema: dict[str, Any], word: str, other: Any) -> dict[str, Any]:
+        """The other schema, with what stands beside the word; a free one stays free."""
+        beside = {key: value for key, value in schema.items() if key != word}
+        if not isinstance(other, dict) or not other:
+            return {"description": beside.get("description", "")}
+        return {**other, **beside}

@@ -1,0 +1,52 @@
+"""What a browser sends of a typed text, and the values that it stands for."""
+
+import json
+import math
+import re
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from core.text import storable, visible
+
+WHOLE = re.compile(r"-?\d{1,400}", re.ASCII)
+
+
+def unix(text: str) -> str:
+    """The text as it is stored, with the line ends that a browser changed, changed back."""
+    return str(storable(text)).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def unmarked(text: str, original: str) -> str:
+    """The text with marks of hidden characters turned back into those that the original has."""
+    for char in {char for char in original if visible(char) != char} if visible(original) != original else ():
+        text = text.replace(visible(char), char)
+    return text
+
+
+def escaped(text: str) -> str:
+    """JSON with every hidden character of its strings as an escape: it still says the same."""
+    if visible(text) == text:
+        return text
+    return "".join(char if visible(char) == char else json.dumps(char)[1:-1] for char in text)
+
+
+def number(text: str, *, whole: bool) -> Any:
+    """The number that was typed, in its own form. Raises ValueError."""
+    text = text.strip()
+    if WHOLE.fullmatch(text):
+        return int(text)
+    if whole:
+        raise ValueError(_("Write a whole number."))
+    try:
+        value = json.loads(text, parse_constant=refuse)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, float) or not math.isfinite(value):
+        raise ValueError(_("Write a number."))
+    return value
+
+
+def refuse(name: str) -> None:
+    """Raise ValueError for what only Python takes for JSON: NaN and the infinities."""
+    raise ValueError(_("%(name)s is no JSON.") % {"name": name})

@@ -1,0 +1,119 @@
+"""The audit log to look at, to search by id and to export."""
+
+import uuid
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import Http404, HttpRequest, StreamingHttpResponse
+from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin import ReadOnly, link
+from agents.models import Interrupt
+from core.text import shortened, visible
+from reviews.audit import log
+from reviews.models import AuditEntry
+from reviews.templatetags.told import told
+
+TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
+OUTCOMES: dict[str, Any] = dict(Interrupt.Status.choices)
+LARGEST = 2**63 - 1  # id of a rule or an entry
+SHOWN = 9  # characters of an id in the list
+PAGES: dict[str, str] = {
+    AuditEntry.Kind.REVIEW: "reviews_review_change",
+    AuditEntry.Kind.RULE: "reviews_policyrule_change",
+    AuditEntry.Kind.TOOL_CALL: "agents_toolcall_change",
+    AuditEntry.Kind.PAUSE: "agents_pause_change",
+}
+
+
+class OutcomeFilter(admin.AllValuesFieldListFilter):
+    """The outcomes that there are, in the reader's words."""
+
+    def choices(self, changelist: Any) -> Any:
+        """Source: django.contrib.admin."""
+        for choice in super().choices(changelist):
+            shown = OUTCOMES.get(str(choice["display"]), choice["display"])
+            yield {**choice, "display": shown or _("No outcome")}  # a link needs a text: most verbs have none
+
+
+@admin.register(AuditEntry)
+class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ("at", "who", "verb", "became", "tool_", "kind", "object", "of_task", "rule")
+    list_filter = ("verb", ("outcome", OutcomeFilter), "kind", "at")
+    search_fields = ("actor",)
+    search_help_text = _("The id of a review, a tool call, a task, a rule or an entry, or a username.")
+    ordering = ("-pk",)
+    list_per_page = 100
+    show_full_result_count = False
+    fields = (
+        *("id", "at", "verb", "became", "who", "actor_id", "kind", "object_id", "version", "task", "rule", "tool_"),
+        *("args_digest", "text_digest"),
+    )
+    readonly_fields = fields
+
+    def get_urls(self) -> list[URLPattern]:
+        """Source: django.contrib.admin. With the export of what the list shows."""
+        export = path("export/<str:form>", self.admin_site.admin_view(self.export), name="reviews_auditentry_export")
+        return [export, *super().get_urls()]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
+    ) -> tuple[QuerySet[AuditEntry], bool]:
+        """Source: django.contrib.admin. Exact ids, so that the indexes find them."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        found = Q(actor=term) | Q(object_id=term)
+        if key := _uuid(term):
+            found |= Q(object_id=str(key)) | Q(task=key)
+        if term.isascii() and term.isdigit() and int(term) <= LARGEST:
+            found |= Q(rule=int(term)) | Q(pk=int(term))
+        return queryset.filter(found), False
+
+    def export(self, request: HttpRequest, form: str) -> StreamingHttpResponse:
+        """The entries that the list's filters and search leave, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if form not in TYPES:
+            raise Http404
+        entries = self.get_changelist_instance(request).get_queryset(request)
+        name = {"Content-Disposition": f'attachment; filename="audit.{form}"'}
+        return StreamingHttpResponse(log.exported(entries, form), content_type=TYPES[form], headers=name)
+
+    @admin.display(description=_("who"), ordering="actor")
+    def who(self, row: AuditEntry) -> str:
+        """The actor's username."""
+        return visible(told(row.actor))
+
+    @admin.display(description=_("outcome"), ordering="outcome", empty_value="-")
+    def became(self, row: AuditEntry) -> Any:
+        """What a decided review became."""
+        return OUTCOMES.get(row.outcome, row.outcome)
+
+    @admin.display(description=_("object"), ordering="object_id")
+    def object(self, row: AuditEntry) -> SafeString | str:
+        """What it is about, as a link to its page; that may be gone."""
+        text = shortened(row.object_id, SHOWN)
+        has_page = row.kind in PAGES and row.verb != AuditEntry.Verb.DENIED  # such a call has no row
+        return link(PAGES[row.kind], text, row.object_id) if has_page else visible(text)
+
+    @admin.display(description=_("task"), ordering="task")
+    def of_task(self, row: AuditEntry) -> SafeString | str:
+        """The task, as a link to its page; that may be gone."""
+        return link("agents_task_change", shortened(str(row.task), SHOWN), row.task) if row.task else "-"
+
+    @admin.display(description=_("tool"), ordering="tool")
+    def tool_(self, row: AuditEntry) -> str:
+        """The tool's name."""
+        return visible(row.tool) or "-"
+
+
+def _uuid(text: str) -> Any:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

@@ -1,0 +1,124 @@
+"""The forms of the review page and of deciding several at once."""
+
+from typing import Any
+
+from django import forms
+from django.utils.translation import gettext_lazy as _
+
+from agents.models import Interrupt
+from agents.policy import RESPONSE_TYPES
+from reviews.argument_form.form import ArgumentsForm
+from reviews.argument_form.typed_text import unix
+from reviews.decisions.services import MESSAGE_LIMIT, Choice, allowed
+from reviews.models import Review
+from reviews.policy.rules import LONGEST, MOST_USES
+
+APPROVE = ("accept", "edit", "confirm")  # one button: whether it is an edit, the arguments say
+CHECK_AGAIN: dict[str, Any] = {
+    Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it once more."),
+    Interrupt.Kind.IN_DOUBT: _("If it happened the first time, running it again makes it happen twice."),
+}
+PREVIEW = "preview"  # decides nothing: shows the changes where no script does
+
+
+class UnstrippedText(forms.CharField):
+    """Text as it was typed: what a browser does to line ends is undone, and nothing is stripped."""
+
+    def __init__(self, rows: int, **kwargs: Any) -> None:
+        widget = forms.Textarea(attrs={"rows": rows})
+        super().__init__(strip=False, required=False, widget=widget, **kwargs)
+
+    def to_python(self, value: Any) -> str:
+        """Source: django.forms."""
+        return unix(str(super().to_python(value) or ""))
+
+
+class DecisionForm(forms.Form):
+    """One decision on one review, in the version that was shown."""
+
+    response_type = forms.ChoiceField(choices=[(kind, kind) for kind in (*RESPONSE_TYPES, "confirm", PREVIEW)])
+    version = forms.IntegerField(widget=forms.HiddenInput)
+    digest = forms.CharField(widget=forms.HiddenInput)
+    message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
+    answer = UnstrippedText(3, label=_("Answer in place of the tool"), max_length=MESSAGE_LIMIT)
+    confirmed = forms.BooleanField(required=False)
+    override_reason = UnstrippedText(2, label=_("Why you decide your own request"), max_length=MESSAGE_LIMIT)
+
+    def __init__(self, review: Review, data: Any = None, *, overrides: bool = False) -> None:
+        super().__init__(data, initial={"version": review.version, "digest": review.args_digest})
+        self.review = review
+        self.overrides = overrides  # separation of duties, which takes a reason
+        self.can_edit = "edit" in allowed(review)
+        self.arguments = ArgumentsForm(review.args_schema, review.args, data if self.can_edit else None)
+        self.asks_once_more = False  # the answer to what was sent is a question
+
+    @property
+    def needs_confirmation(self) -> bool:
+        """Whether letting it run takes a second word: of a high risk, and of what may have happened already."""
+        return self.review.risk == "high" or self.review.kind == Interrupt.Kind.IN_DOUBT
+
+    def clean(self) -> dict[str, Any]:
+        """Source: django.forms. A reject needs its reason here and an answer its text; a high risk asks once more."""
+        data = dict(super().clean() or {})
+        kind = data.get("response_type")
+        if kind in APPROVE:
+            self._clean_approval(data, is_confirmed=kind == "confirm" or bool(data.get("confirmed")))
+        elif kind == "reject" and not data.get("message", "").strip():
+            self.add_error("message", _("Say why: the agent tells its user."))
+        elif kind == "response" and not data.get("answer", "").strip():
+            self.add_error("answer", _("Write what the agent is to get in place of the tool's result."))
+        if self.overrides and kind != PREVIEW and not data.get("override_reason", "").strip():
+            self.add_error("override_reason", _("Say why: the reason is kept with the decision."))
+        return data
+
+    @property
+    def is_edited(self) -> bool:
+        """Whether the arguments are not those that were asked, or can't be read."""
+        return self.is_bound and (self.arguments.is_changed or bool(self.arguments.errors))
+
+    @property
+    def is_seen(self) -> bool:
+        """Whether what was shown is what there is."""
+        data = self.cleaned_data
+        return bool(data["digest"] == self.review.args_digest and data["version"] == self.review.version)
+
+    def choice(self) -> Choice:
+        """The validated decision."""
+        data = self.cleaned_data
+        kind = data["response_type"]
+        args = {"edit": self.arguments.args, "response": data["answer"]}.get(kind)
+        message = data["message"] if kind == "reject" else ""
+        reason = data["override_reason"] if self.overrides else ""
+        return Choice(kind, args, message, data["version"], data["digest"], reason)
+
+    def _clean_approval(self, data: dict[str, Any], *, is_confirmed: bool) -> None:
+        if not self.arguments.validate():
+            self.add_error(None, _("Some arguments do not fit the tool. Nothing was decided."))
+        elif self.needs_confirmation and not is_confirmed and not self.errors:
+            self.asks_once_more = True
+            self.add_error("confirmed", CHECK_AGAIN[self.review.kind])
+        data["response_type"] = "edit" if self.arguments.is_changed else "accept"
+
+
+class AlwaysForm(forms.Form):
+    """How far an *always allow* goes. `reviews.policy.rules` has the last word on all of it."""
+
+    scope = forms.ChoiceField(
+        label=_("Where"), choices=[("session", _("in this session")), ("user", _("in every session of this user"))]
+    )
+    days = forms.IntegerField(label=_("for how many days"), min_value=1, max_value=LONGEST.days, initial=7)
+    uses = forms.IntegerField(label=_("how often at most"), min_value=1, max_value=MOST_USES, initial=10)
+
+
+class BulkForm(forms.Form):
+    """One decision on several reviews, in the versions that were shown."""
+
+    kind = forms.ChoiceField(choices=[("accept", "accept"), ("reject", "reject")], widget=forms.HiddenInput)
+    message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
+
+    def clean(self) -> dict[str, Any]:
+        """Source: django.forms."""
+        data = dict(super().clean() or {})
+        if data.get("kind") == "reject" and not data.get("message", "").strip():
+            self.add_error("message", _("Say why: the agent tells its user."))
+        return data

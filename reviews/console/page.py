@@ -1,0 +1,171 @@
+"""What the review page shows, as plain values."""
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from agents.api import history
+from agents.models import Interrupt, ToolCall
+from agents.policy import Verdict
+from core import marks
+from core.text import readable
+from reviews.decisions import diff, outcome, permissions
+from reviews.decisions.locks import held
+from reviews.models import Decision, Review
+from reviews.policy import rules
+
+EARLIER = 5  # tasks of the session that are shown before the one that asks
+LONG = 2_000  # characters of arguments above which the page says so at its top
+PAST = 5  # decisions on the same tool
+
+
+@dataclass(frozen=True)
+class Event:
+    """One moment of a review's story."""
+
+    at: datetime | None
+    what: str
+    by: str = ""
+
+
+def claims(reviews: Iterable[Interrupt]) -> dict[Any, str]:
+    """Who looks at these reviews at the moment, by the review's key: one query for all of them."""
+    return {key: claim.by.get_username() for key, claim in held(reviews).items()}
+
+
+def claim_address(review: Interrupt) -> str:
+    """Where the open page says that somebody looks at the review; empty where nobody is to be told."""
+    open_ = review.status == Interrupt.Status.PENDING
+    return reverse("claim-review", args=[review.pk]) if open_ else ""
+
+
+def arguments(review: Interrupt) -> list[tuple[str, str]]:
+    """The arguments by name, each as the text that the tool gets."""
+    args = review.args
+    return [(name, written(value)) for name, value in args.items()] if isinstance(args, dict) else [("", written(args))]
+
+
+def line(review: Interrupt) -> str:
+    """The arguments as one text of any length, without those that are null, at any depth."""
+    args = _without_nulls(review.args)
+    if isinstance(args, dict):
+        return ", ".join(f"{name}: {readable(value)}" for name, value in args.items())
+    return readable(args)
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _without_nulls(one) for name, one in value.items() if one is not None}
+    return [_without_nulls(one) for one in value] if isinstance(value, list) else value
+
+
+def written(value: Any) -> str:
+    """A string as it is; anything else as JSON in lines."""
+    return readable(value, indent=2)
+
+
+def conversation(review: Interrupt) -> list[tuple[str, str]]:
+    """Who said what in the session: its last ended tasks, then the task that asks, up to its question."""
+    task = review.task
+    said = [(one["type"], history.text_of(one, indent=2)) for one in history.before(task, EARLIER)]
+    said.append(("human", task.query))
+    for call in ToolCall.objects.filter(task=task, started_at__lt=review.created_at).order_by("started_at"):
+        if call.tool_call_id != review.tool_call_id:
+            said += [("ai", f"{call.tool}({written(call.args)})"), ("tool", result(call))]
+    said.append(("ai", review.said))
+    return [(who, text) for who, text in said if text]
+
+
+def _is_overdue(review: Interrupt) -> bool:
+    at = review.expires_at
+    return review.status == Interrupt.Status.PENDING and at is not None and at <= timezone.now()
+
+
+def changes(review: Interrupt) -> list[diff.Difference]:
+    """What an edit changed. Empty where nothing was edited."""
+    if not review.answer_args_text:
+        return []
+    return diff.between(review.args, json.loads(review.answer_args_text))
+
+
+def past(review: Interrupt, principal: Any) -> list[Decision]:
+    """The last decisions on the same tool, as far as the principal may see them."""
+    if not review.tool:
+        return []
+    found = permissions.limited(principal, Decision.objects.filter(review__tool=review.tool), "review")
+    found = found.exclude(review=review.pk).select_related("review__task__session")
+    return list(found.order_by("-created_at")[:PAST])
+
+
+def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:
+    """Asked, claimed, decided, ran, ended: as far as it has come."""
+    events = [Event(review.created_at, _("asked by the agent"))]
+    if claimed_by:
+        events.append(Event(None, _("looked at"), claimed_by))
+    if review.answered_at:
+        events.append(Event(review.answered_at, review.get_status_display().lower(), review.answered_by))
+    if call is not None:
+        events.append(Event(call.started_at, _("ran")))
+        if call.finished_at:
+            ended = {ToolCall.Status.FAILED.value: _("failed")}.get(call.status, _("gave its result"))
+            events.append(Event(call.finished_at, ended))
+    # A call in doubt was started before anybody asked what became of it.
+    return sorted(events, key=lambda event: (event.at is None, event.at or review.created_at))
+
+
+def result(call: ToolCall | None) -> str:
+    """What the tool gave, as text."""
+    return written(call.result) if call is not None else ""
+
+
+def phrases() -> dict[str, str]:
+    """What scripts say, in the reader's language; %(n)s stands for a number."""
+    return {
+        "blanks": json.dumps(marks.phrases()),
+        "approve_one": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 1),
+        "approve_many": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 2),
+        "left_out": _("(left out)"),
+        "draft": _("What you typed before is back."),
+        "kept": _("What you typed here, which was not sent"),
+    }
+
+
+def context(review: Review, principal: Any) -> dict[str, Any]:
+    """Everything that the template needs of the review itself."""
+    verdict = Verdict.from_text(review.verdict_text)
+    call = ToolCall.objects.filter(
+        task=review.task_id, message_id=review.message_id, tool_call_id=review.tool_call_id
+    ).first()
+    holder = claims([review]).get(review.pk)
+    claimed_by = None if holder == principal.get_username() else holder
+    return {
+        "review": review,
+        "session": review.task.session,
+        "arguments": arguments(review),
+        "conversation": conversation(review),
+        "changes": changes(review),
+        "rule": verdict.rule,
+        "terms": verdict.terms,
+        "decision": Decision.objects.filter(review=review).first(),
+        "decided_by_reader": bool(review.answered_by) and review.answered_by == principal.get_username(),
+        "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
+        "claimed_by": claimed_by,
+        "is_mine": holder is not None and not claimed_by,
+        "always_rule": rules.rule_of(review) if review.status != Interrupt.Status.PENDING else None,
+        "claim_address": "" if claimed_by else claim_address(review),
+        "past": [(one, line(one.review)) for one in past(review, principal)],
+        "timeline": timeline(review, call, claimed_by),
+        "result": result(call),
+        "outcome": outcome.of(review, call),
+        "length": marks.length(review.args_text),
+        "is_long": len(review.args_text) > LONG,
+        "is_overdue": _is_overdue(review),
+        "phrases": phrases(),
+    }

@@ -1,0 +1,168 @@
+"""The kill switch in the admin: what is paused, by whom and why; a form to pause, a button to resume."""
+
+import uuid
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path, reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_POST
+
+from agents.admin import ReadOnly
+from agents.models import Pause
+from core.errors import AgentsiteError, Invalid, NotFound
+from core.text import shortened, visible
+from reviews import pauses
+
+LINE = 80  # characters of a text in a list
+
+
+class PauseForm(forms.ModelForm):
+    """What is to be paused, and why."""
+
+    class Meta:
+        model = Pause
+        fields = ("scope", "value", "reason")
+        widgets = {"reason": forms.Textarea(attrs={"rows": 3})}
+        help_texts = {
+            "value": _("The exact name of the agent or the tool, or the user_id; empty for everything."),
+            "reason": _("Whoever meets the pause reads it here. Clients of the API don't see it."),
+        }
+
+    def clean(self) -> dict[str, Any]:
+        """Source: django.forms. Raises ValidationError with what is wrong with which field."""
+        given = {name: self.cleaned_data.get(name) or "" for name in self.Meta.fields}
+        try:
+            stored = pauses.checked(**given)
+        except Invalid as error:
+            wrong: dict[str, list[str]] = error.extra["errors"]
+            raise forms.ValidationError({n: texts for n, texts in wrong.items() if n not in self.errors}) from error
+        self.cleaned_data.update(zip(self.Meta.fields, stored, strict=True))
+        return self.cleaned_data
+
+    def validate_constraints(self) -> None:
+        """Source: django.forms. What is paused already is no mistake: `save_model` says so."""
+
+
+class InForceFilter(admin.SimpleListFilter):
+    """Those in force, or those that were lifted."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Source: django.contrib.admin."""
+        return [("active", _("In force")), ("lifted", _("Resumed"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        """Source: django.contrib.admin."""
+        if self.value() not in ("active", "lifted"):
+            return queryset
+        return queryset.filter(lifted_at__isnull=self.value() == "active")
+
+
+@admin.register(Pause)
+class PauseAdmin(ReadOnly, admin.ModelAdmin):
+    form = PauseForm
+    list_display = ("what", "why", "created_at", "who", "lifted_at", "resumer")
+    list_filter = (InForceFilter, "scope")
+    ordering = ("-created_at",)
+    fields = ("what", "reason_", "created_at", "who", "from_file", "lifted_at", "resumer")
+    readonly_fields = fields
+    change_form_template = "admin/agents/pause/change_form.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Source: django.contrib.admin. With what the button posts to."""
+        view = self.admin_site.admin_view(self.resume_view)
+        return [path("<uuid:pk>/resume", view, name="agents_pause_resume"), *super().get_urls()]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Source: django.contrib.admin."""
+        return self.fields if obj else PauseForm.Meta.fields
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Source: django.contrib.admin."""
+        return self.fields if obj else ()
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin."""
+        return pauses.may_see(request.user)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        """Source: django.contrib.admin."""
+        return pauses.may_see(request.user)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin."""
+        return bool(request.user.has_perm(pauses.PAUSE_WORK))
+
+    def save_model(self, request: HttpRequest, obj: Pause, form: Any, change: bool) -> None:
+        """Source: django.contrib.admin. The row that there is takes the place of the form's."""
+        actor = pauses.Actor.of(request.user)  # type: ignore[arg-type]
+        pause, is_new = pauses.pause(obj.scope, obj.value, obj.reason, actor)
+        obj.__dict__.update(pause.__dict__)
+        if not is_new:
+            messages.warning(request, _("That was paused already; it stays as it is."))
+        if obj.scope == Pause.Scope.TOOL and not pauses.known_tool(obj.value):
+            messages.warning(request, _("No call of a tool with this name has been counted yet: check the name."))
+
+    def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
+        """Source: django.contrib.admin. To the page with the button."""
+        return redirect("admin:agents_pause_change", obj.pk)
+
+    @method_decorator(require_POST)
+    def resume_view(self, request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
+        """Lift the pause."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        try:
+            pauses.resume(pk, pauses.Actor.of(request.user))  # type: ignore[arg-type]
+        except NotFound as error:
+            raise Http404 from error
+        except AgentsiteError as error:
+            messages.error(request, str(error))
+        else:
+            messages.success(request, _("Resumed: what nothing else holds goes on."))
+        return redirect("admin:agents_pause_change", pk)
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
+        """Source: django.contrib.admin. With the address of the button, where it may be pressed."""
+        pause = context.get("original")
+        if pause is not None and pause.lifted_at is None and self.has_add_permission(request):
+            context["resume_url"] = reverse("admin:agents_pause_resume", args=[pause.pk])
+        return super().render_change_form(request, context, *args, **options)
+
+    @admin.display(description=_("paused"), ordering="scope")
+    def what(self, row: Pause) -> str:
+        """What is paused."""
+        return shortened(str(row), LINE)
+
+    @admin.display(description=_("reason"))
+    def why(self, row: Pause) -> str:
+        """The reason, in one line."""
+        return visible(shortened(" ".join(row.reason.split()), LINE)) or "-"
+
+    @admin.display(description=_("reason"))
+    def reason_(self, row: Pause) -> str:
+        """The whole reason."""
+        return visible(row.reason) or "-"
+
+    @admin.display(description=_("paused by"), ordering="by_name")
+    def who(self, row: Pause) -> str:
+        """A user, or somebody at a host."""
+        return visible(row.by_name)
+
+    @admin.display(description=_("file"))
+    def from_file(self, row: Pause) -> Any:
+        """Where it has to be deleted."""
+        return _("PAUSE in the data folder of this host: delete it there") if row.source else "-"
+
+    @admin.display(description=_("resumed by"), ordering="lifted_by_name")
+    def resumer(self, row: Pause) -> str:
+        """Who lifted it."""
+        return visible(row.lifted_by_name) or "-"

@@ -1,0 +1,88 @@
+"""The pages of sessions and tasks with what the reader may see of their reviews, which `agents` knows nothing of."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from agents.admin import ReadOnly, SessionAdmin, TaskAdmin, link
+from agents.models import Interrupt, Session, Task
+from core.text import visible
+from reviews.console import queue
+from reviews.decisions import permissions
+from reviews.models import Review
+
+admin.site.unregister(Session)
+admin.site.unregister(Task)
+
+
+class ReviewInline(ReadOnly, admin.TabularInline):
+    """The reviews of a task, for those who get to their pages."""
+
+    model = Review
+    fields = ("review", "kind", "status", "decider", "created_at", "answered_at", "expires_at")
+    readonly_fields = fields
+    verbose_name_plural = _("reviews")
+    ordering = ("created_at",)
+    extra = 0
+
+    @admin.display(description=_("review"))
+    def review(self, row: Interrupt) -> SafeString:
+        """What is asked, as a link to the review."""
+        return link("reviews_review_change", row.tool or row.get_kind_display(), row.pk)
+
+    @admin.display(description=_("decided by"))
+    def decider(self, row: Interrupt) -> Any:
+        """Who decided it; the system, where its time was up or the call ended by itself."""
+        return _("system") if row.answered_by == "system" else visible(row.answered_by) or "-"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Source: django.contrib.admin. As for the queue."""
+        return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
+        """Source: django.contrib.admin."""
+        return queue.visible_to(request).order_by(*(self.ordering or ()))
+
+
+@admin.register(Task)
+class TaskPage(TaskAdmin):
+    def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
+        """Source: django.contrib.admin."""
+        return [ReviewInline, *super().get_inlines(request, obj)]
+
+
+@admin.register(Session)
+class SessionPage(SessionAdmin):
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
+        """Source: django.contrib.admin. With the number of open reviews that the reader may see."""
+        opened = queue.visible_to(request).filter(queue.PENDING, task__session=OuterRef("pk")).order_by()
+        counted = opened.values("task__session").annotate(count=Count("pk")).values("count")
+        return super().get_queryset(request).annotate(open_=Coalesce(Subquery(counted, IntegerField()), 0))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """Source: django.contrib.admin."""
+        return [*super().get_readonly_fields(request, obj), "reviews"]
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """Source: django.contrib.admin."""
+        return self._for(request, super().get_list_display(request))
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Source: django.contrib.admin."""
+        return self._for(request, super().get_fields(request, obj))
+
+    @admin.display(description=_("open reviews"), ordering="open_")
+    def reviews(self, row: Any) -> SafeString:
+        """How many are open, as a link to the session's reviews."""
+        return link("reviews_review_changelist", row.open_, query=f"?status=all&task__session__id__exact={row.pk}")
+
+    def _for(self, request: HttpRequest, names: Any) -> list[str]:
+        """The columns or fields, with the reviews before the memories for those who see any."""
+        may_see = request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE)
+        place = names.index("memories") if "memories" in names else len(names)
+        return [*names[:place], *(["reviews"] if may_see else []), *names[place:]]

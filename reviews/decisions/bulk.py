@@ -1,0 +1,127 @@
+"""Deciding several reviews of one tool at once: which of the chosen ones can be, and what became of them."""
+
+import contextlib
+import uuid
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.utils.translation import gettext as _
+
+from agents.models import Interrupt
+from core.errors import AgentsiteError
+from reviews.console.queue import ORDER
+from reviews.decisions import permissions, services
+from reviews.models import Review
+
+LIMIT = 100  # reviews at once: each is read before it is decided, and is a transaction of its own
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What can be decided of what was chosen."""
+
+    rows: list[Review] = field(default_factory=list)
+    left_out: Counter[str] = field(default_factory=Counter)  # why, and how many
+    tools: list[str] = field(default_factory=list)
+
+    @property
+    def is_mixed(self) -> bool:
+        """Whether it holds calls of several tools."""
+        return len(self.tools) > 1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A review in the version that was listed."""
+
+    pk: str
+    version: str
+    digest: str
+
+    @classmethod
+    def parse(cls, texts: Iterable[str]) -> "list[Seen]":
+        """The reviews that a form lists; what has another shape is left out."""
+        parted = (text.split(":") for text in texts)
+        return [cls(*parts) for parts in parted if len(parts) == 3][:LIMIT]
+
+
+@dataclass
+class Outcome:
+    """What became of several decisions."""
+
+    decided: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+
+
+def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
+    """What of these reviews the principal can decide this way. Read anew: a list's filters hide what changed."""
+    found = permissions.visible(principal).filter(pk__in=_keys(pks)).order_by(*ORDER)
+    rows, left_out = [], Counter[str]()
+    for row in found:
+        if reason := why_not(principal, kind, row):
+            left_out[reason] += 1
+        else:
+            rows.append(row)
+    if len(rows) > LIMIT:
+        left_out[_("more than %(limit)s at once") % {"limit": LIMIT}] = len(rows) - LIMIT
+    return Selection(rows[:LIMIT], left_out, sorted({row.tool for row in rows}))
+
+
+def why_not(principal: Any, kind: str, review: Review) -> str:
+    """Why this review can't be decided together with others; empty where it can."""
+    if review.status != Interrupt.Status.PENDING:
+        return _("already decided")
+    if review.kind != Interrupt.Kind.TOOL_CALL:
+        return _("no plain tool call: look at it alone")
+    if review.risk == "high":
+        return _("high risk: look at it alone")
+    if kind not in services.allowed_for(principal, review):
+        return _("its terms do not let you decide it so")
+    return ""
+
+
+def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Outcome:
+    """Decide each in the version that was listed; what was decided meanwhile, or may not be, is skipped.
+
+    Args:
+        choice_of: makes the `services.Choice` for a version.
+    """
+    outcome = Outcome()
+    rows = {str(row.pk): row for row in permissions.visible(principal).filter(pk__in=_keys(seen.pk for seen in chosen))}
+    if len({row.tool for row in rows.values()}) > 1:
+        outcome.skipped[_("calls of several tools")] = len(chosen)
+        return outcome
+    for seen in chosen:
+        reason = _decide_one(principal, choice_of, kind, rows.get(seen.pk), seen)
+        if reason:
+            outcome.skipped[reason] += 1
+        else:
+            outcome.decided += 1
+    return outcome
+
+
+def _decide_one(principal: Any, choice_of: Any, kind: str, row: Review | None, seen: Seen) -> str:
+    """Decide one. Returns why it was skipped, or an empty text."""
+    if row is None:
+        return _("no longer there")
+    if reason := why_not(principal, kind, row):
+        return reason
+    if (str(row.version), row.args_digest) != (seen.version, seen.digest):
+        return _("changed since it was listed")
+    try:
+        decided = services.decide(row.pk, principal, choice_of(row.version))
+    except AgentsiteError as error:
+        return error.detail
+    # The same decision by somebody else in the meantime is no conflict to `decide`, but it is not ours either.
+    return "" if decided.answered_by == principal.get_username() else _("already decided")
+
+
+def _keys(texts: Iterable[Any]) -> list[uuid.UUID]:
+    """Those of the texts that can be a review's key."""
+    found = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found.append(uuid.UUID(str(text)))
+    return found

@@ -1,0 +1,103 @@
+"""Who looks at a review now: a lease of some minutes that others are shown. Deciding needs none, and ends it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils.translation import gettext as _
+
+from agents.models import Interrupt
+from core.db.clock import Now, seconds_from_now
+from core.errors import Conflict, NotAllowed, NotFound
+from reviews.audit import log
+from reviews.decisions import permissions
+from reviews.models import AuditEntry, Claim, Review
+
+LEASE = 300.0  # seconds; the open page renews it
+
+Verb = AuditEntry.Verb
+
+
+class Claimed(Conflict):
+    """Somebody else looks at this review. You may take it over."""
+
+    code = "claimed"
+
+
+class Closed(Conflict):
+    """This review is not open any more."""
+
+    code = "not_open"
+
+
+def held(reviews: Iterable[Interrupt]) -> dict[Any, Claim]:
+    """The claims that count now on these open reviews, by the review's id: one query for a whole list."""
+    keys = [review.pk for review in reviews if review.status == Interrupt.Status.PENDING]
+    rows = Claim.objects.filter(review__in=keys, until__gt=Now()).select_related("by") if keys else ()
+    return {row.review_id: row for row in rows}
+
+
+def shown(claim: Claim | None) -> dict[str, Any] | None:
+    """A claim as the API shows it."""
+    return None if claim is None else {"user": claim.by.get_username(), "until": claim.until}
+
+
+def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review:
+    """Claim a review, or renew one's own claim. Whoever may decide it may also take it over.
+
+    Raises:
+        NotFound, NotAllowed: as for deciding.
+        Closed: it has been decided.
+        Claimed: somebody else has it; names them, and until when.
+    """
+    with transaction.atomic():
+        review = _open(review_pk, principal)
+        other = held([review]).get(review.pk)
+        if other is not None and other.by_id == principal.pk:
+            _store(review, principal)
+            return review
+        if other is not None and not take_over:
+            raise Claimed(claimed_by=shown(other))
+        _store(review, principal)
+        log.claim(Verb.CLAIMED if other is None else Verb.TAKEN_OVER, review, principal)
+    return review
+
+
+def release(review_pk: Any, principal: User) -> Review:
+    """Give one's claim back; without one there is nothing to do. Raises NotFound."""
+    with transaction.atomic():
+        review = _locked(review_pk, principal)
+        rows = Claim.objects.filter(review=review, by=principal)
+        live = rows.filter(until__gt=Now()).exists()
+        rows.delete()
+        if live:
+            log.claim(Verb.RELEASED, review, principal)
+    return review
+
+
+def end(review: Interrupt) -> None:
+    """The review is closed: nobody has to look at it. The caller holds its lock."""
+    Claim.objects.filter(review=review.pk).delete()
+
+
+def _store(review: Review, principal: User) -> None:
+    Claim.objects.update_or_create(review_id=review.pk, defaults={"by": principal, "until": seconds_from_now(LEASE)})
+
+
+def _open(review_pk: Any, principal: User) -> Review:
+    review = _locked(review_pk, principal)
+    if not permissions.may_decide(principal, review):
+        raise NotAllowed(_("The terms of this review don't let you decide it, so there is nothing to claim."))
+    if review.status != Interrupt.Status.PENDING:
+        raise Closed(status=review.status)
+    return review
+
+
+def _locked(review_pk: Any, principal: User) -> Review:
+    """The review, locked: of two that claim it at once one is first. Raises NotFound."""
+    # Among the visible ones already: how long it takes must not tell whether there is one.
+    review = permissions.visible(principal).select_for_update(of=("self",), no_key=True).filter(pk=review_pk).first()
+    if review is None:
+        raise NotFound
+    return review

@@ -1,0 +1,139 @@
+"""Who may see a review, and who may decide it.
+
+`visible` is the one definition of "may see": every list, page, count, search, filter, trial and export asks it.
+"""
+
+import json
+import uuid
+from dataclasses import replace
+from typing import TypeVar
+
+from django.contrib.auth.models import AnonymousUser, User
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import StrIndex
+from django.db.models.lookups import GreaterThan
+
+from agents.models import Interrupt, ToolCall
+from agents.policy import GROUP, REQUESTER, REVIEWERS, Terms, Verdict
+from agents.state.interrupts import agreed_terms
+from core.auth.principals import ACT_FOR_ANY_USER, may_act_for
+from reviews.models import Decision, Review
+
+DECIDE = "reviews.decide_review"
+VIEW = "reviews.view_review"
+VIEW_CALLS = "agents.view_toolcall"
+
+Principal = User | AnonymousUser
+Row = TypeVar("Row", bound=Model)
+
+
+def terms_of(review: Interrupt) -> Terms:
+    """The terms that were frozen when it was asked."""
+    return Verdict.from_text(review.verdict_text).terms
+
+
+def is_requester(principal: Principal, review: Interrupt) -> bool:
+    """Whether the principal owns the task or submitted it."""
+    task = review.task
+    is_submitter = principal.pk is not None and principal.pk == task.submitted_by_id
+    return principal.get_username() == task.session.user_id or is_submitter
+
+
+def may_decide(principal: Principal, review: Interrupt, terms: Terms | None = None) -> bool:
+    """Whether the review's terms (or the ones given) let this principal decide it."""
+    terms = terms or terms_of(review)
+    if terms.distinct and is_requester(principal, review):
+        return False
+    return any(_is(principal, decider, review) for decider in terms.deciders)
+
+
+def may_override(principal: Principal, review: Interrupt, terms: Terms | None = None) -> bool:
+    """Whether nothing but separation of duties bars this superuser, who may set it aside with a reason."""
+    terms = terms or terms_of(review)
+    if may_decide(principal, review, terms) or not (principal.is_superuser and principal.is_active):
+        return False
+    return may_decide(principal, review, replace(terms, distinct=False))
+
+
+def may_still_decide(review_pk: uuid.UUID) -> bool:
+    """Whether who decided this review is active and has the right to decide it as it was decided."""
+    decision = Decision.objects.filter(review=review_pk).select_related("by", "review__task__session").first()
+    if decision is None or decision.by is None or not decision.by.is_active:
+        return False
+    by, review = decision.by, decision.review
+    return all(
+        may_decide(by, review, terms) or (bool(decision.override_reason) and may_override(by, review, terms))
+        for terms in (None, agreed_terms(review))
+    )
+
+
+def may_see(principal: Principal, review: Interrupt) -> bool:
+    """Whether the review is among those that are `visible` to the principal."""
+    return sees_all(principal) or visible(principal).filter(pk=review.pk).exists()
+
+
+def sees_all(principal: Principal) -> bool:
+    """Whether the principal acts for every owner, or is staff with the view permission."""
+    return principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW))
+
+
+def visible(principal: Principal) -> QuerySet[Review]:
+    """The reviews that the principal may see: those they may decide, their own, and all for whom `sees_all`."""
+    reviews = Review.objects.select_related("task__session")
+    if sees_all(principal):
+        return reviews
+    return reviews.filter(Q(task__session__user_id=principal.get_username()) | _decidable(principal))
+
+
+def decidable(principal: Principal) -> QuerySet[Review]:
+    """The reviews that `may_decide` is true of, whatever their status."""
+    return Review.objects.select_related("task__session").filter(_decidable(principal))
+
+
+def limited(principal: Principal, rows: QuerySet[Row], review: str) -> QuerySet[Row]:
+    """The rows whose review, in the column of this name, is visible to the principal."""
+    if sees_all(principal):
+        return rows
+    return rows.filter(**{f"{review}__in": visible(principal).values("pk")})
+
+
+def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
+    """The tool calls that the principal may see: their own and those of visible reviews; all with the permission."""
+    calls = ToolCall.objects.select_related("task__session")
+    if principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW_CALLS)):
+        return calls
+    reviewed = visible(principal).filter(
+        task=OuterRef("task"), message_id=OuterRef("message_id"), tool_call_id=OuterRef("tool_call_id")
+    )
+    return calls.filter(Q(task__session__user_id=principal.get_username()) | Exists(reviewed))
+
+
+def _decidable(principal: Principal) -> Q:
+    """`may_decide` as a condition: both read the same frozen terms, and a test holds them against each other."""
+    asked_for = Q(task__session__user_id=principal.get_username())
+    if principal.pk is not None:
+        asked_for |= Q(task__submitted_by=principal.pk)
+    may = _names(REQUESTER) & (Q() if principal.has_perm(ACT_FOR_ANY_USER) else asked_for)
+    if principal.has_perm(DECIDE):
+        groups = principal.groups.values_list("name", flat=True)
+        for decider in (REVIEWERS, *(f"{GROUP}{name}" for name in groups)):
+            may |= _names(decider)
+    return may & ~(Q(distinct=True) & asked_for)
+
+
+def _names(decider: str) -> Q:
+    """The reviews whose terms name this decider. By position: LIKE takes no notice of case on SQLite."""
+    text = json.dumps(decider)  # as `canonical` writes it; a quote inside of a name follows a backslash
+    return Q(GreaterThan(StrIndex("deciders", Value(f"[{text}")), 0)) | Q(
+        GreaterThan(StrIndex("deciders", Value(f",{text}")), 0)
+    )
+
+
+def _is(principal: Principal, decider: str, review: Interrupt) -> bool:
+    if decider == REQUESTER:
+        return is_requester(principal, review) or may_act_for(principal, review.task.session.user_id)
+    if not principal.has_perm(DECIDE):
+        return False
+    if decider == REVIEWERS:
+        return True
+    return decider.startswith(GROUP) and principal.groups.filter(name=decider.removeprefix(GROUP)).exists()

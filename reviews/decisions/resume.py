@@ -1,0 +1,65 @@
+"""What `/agent/resume` means: decisions on the questions of one task, all of them or none."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from agents.models import Interrupt, Task
+from agents.state.tasks import NO_TASK
+from core.errors import Conflict, Invalid, NotFound
+from reviews.decisions import services
+
+
+class WhichInterrupt(Conflict):
+    """This task has asked more than one question. Name the one you answer by its interrupt_id."""
+
+    code = "which_interrupt"
+
+
+class NotInterrupted(Conflict):
+    """This task has not asked anything."""
+
+    code = "not_interrupted"
+
+
+@dataclass(frozen=True)
+class Addressed:
+    """A choice and the interrupt that it is for; None: the only one."""
+
+    interrupt_id: str | None
+    choice: services.Choice
+
+
+def resume(task: Task, principal: User, decisions: Sequence[Addressed]) -> None:
+    """Decide these questions of the task in one transaction.
+
+    Raises:
+        NotFound: the task has been deleted meanwhile.
+        NotInterrupted, WhichInterrupt: there is no question, or the request does not say which.
+        Invalid: an id is not of this task.
+        and what `reviews.decisions.services.decide` raises.
+    """
+    with transaction.atomic():
+        if not Task.objects.select_for_update(no_key=True).filter(pk=task.pk).exists():
+            raise NotFound(NO_TASK)
+        asked = list(Interrupt.objects.filter(task=task).order_by("created_at", "pk"))
+        for decision in decisions:
+            services.decide(_meant(asked, decision.interrupt_id), principal, decision.choice)
+
+
+def _meant(asked: list[Interrupt], interrupt_id: str | None) -> Any:
+    if not asked:
+        raise NotInterrupted
+    if interrupt_id is not None:
+        found = next((row for row in asked if str(row.pk) == interrupt_id), None)
+        if found is None:
+            raise Invalid(errors={"interrupt_id": ["This task has no such interrupt."]})
+        return found.pk
+    # A repeated request must never answer a question that its sender has not seen.
+    if len(asked) > 1 or asked[0].kind == Interrupt.Kind.IN_DOUBT:
+        pending = [str(row.pk) for row in asked if row.status == Interrupt.Status.PENDING]
+        raise WhichInterrupt(open_interrupts=pending)
+    return asked[0].pk

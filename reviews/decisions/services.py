@@ -1,0 +1,280 @@
+"""The only way a review changes: `decide`, for the admin, REST and `/agent/resume` alike, and `expire`."""
+
+import json
+import logging
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser, User
+from django.db import transaction
+from django.utils.module_loading import import_string
+from django.utils.translation import gettext as _
+
+from agents import services as agents
+from agents.maintenance import sweeper
+from agents.models import Interrupt, Task
+from agents.observability import failpoints
+from agents.policy import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
+from agents.state import interrupts
+from core.errors import Conflict, Invalid, NotAllowed, NotFound
+from core.text import canonical, storable
+from reviews import signals
+from reviews.audit import log
+from reviews.decisions import edits, locks, permissions
+from reviews.models import Decision, Review
+
+logger = logging.getLogger(__name__)
+
+Status = Interrupt.Status
+Kind = Interrupt.Kind
+SYSTEM = log.SYSTEM
+SPELLINGS: dict[str, ResponseType] = {**{name: name for name in RESPONSE_TYPES}, "ignore": "reject"}
+BECOMES = {
+    "accept": Status.APPROVED,
+    "edit": Status.EDITED,
+    "response": Status.RESPONDED,
+    "reject": Status.REJECTED,
+}
+POSSIBLE: dict[str, tuple[ResponseType, ...]] = {
+    Kind.TOOL_CALL: RESPONSE_TYPES,
+    Kind.IN_DOUBT: ("accept", "response", "reject"),
+    Kind.QUESTION: ("response",),
+}
+EXPIRED = "nobody decided it in time"  # as the model is told
+MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
+
+
+class AlreadyDecided(Conflict):
+    """This review has been decided."""
+
+    code = "already_decided"
+
+
+class Stale(Conflict):
+    """The review has changed since you read it. Read it again before you decide."""
+
+    code = "stale"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person says of a review."""
+
+    response_type: str  # accept, edit, response, reject or ignore
+    args: Any = None  # the edited arguments, or the text of a response
+    message: str = ""  # the reason of a reject
+    version: int | None = None  # of the review that the person saw; None: whatever it is now
+    digest: str = ""  # of what the person saw (Review.args_digest); "": not said
+    override_reason: str = ""  # why a superuser sets separation of duties aside; of no meaning where it does not bar
+
+    def normal(self) -> "Choice":
+        """In one spelling. Raises Invalid."""
+        kind = SPELLINGS.get(self.response_type)
+        if kind is None:
+            raise Invalid(errors={"response_type": [_("One of %(names)s.") % {"names": ", ".join(SPELLINGS)}]})
+        if kind == "response" and not (isinstance(self.args, str) and self.args.strip()):
+            raise Invalid(errors={"args": [_("A response needs a text.")]})
+        message = self.args if kind == "response" else self.message
+        for name, text in (("message", message), ("override_reason", self.override_reason)):
+            if len(text) > MESSAGE_LIMIT:
+                raise Invalid(errors={name: [_("At most %(limit)s characters.") % {"limit": MESSAGE_LIMIT}]})
+        args, reason = self.args if kind == "edit" else None, storable(self.override_reason.strip())
+        return Choice(kind, args, storable(message), self.version, self.digest, reason)
+
+
+def allowed(review: Interrupt) -> list[ResponseType]:
+    """What may be decided on this review, by whoever may decide it."""
+    terms = permissions.terms_of(review)
+    return [kind for kind in POSSIBLE[review.kind] if kind in terms.allowed or review.kind != Kind.TOOL_CALL]
+
+
+def allowed_for(principal: User | AnonymousUser, review: Interrupt) -> list[ResponseType]:
+    """What this principal may decide now: nothing, where the review is closed or not theirs."""
+    if review.status != Status.PENDING or not permissions.may_decide(principal, review):
+        return []
+    return allowed(review)
+
+
+def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
+    """Decide a review. The first wins; the same again is the same answer.
+
+    Raises:
+        NotFound: there is no such review for this principal.
+        NotAllowed: the terms don't let the principal decide it; a superuser needs a reason to override `distinct`.
+        AlreadyDecided: it was decided otherwise, or closed; names who decided what, and when.
+        Stale: it is not the version that was seen.
+        Invalid: the response type or the arguments don't fit; nothing was decided.
+    """
+    choice = choice.normal()
+    _expire_if_due(review_pk)
+    with transaction.atomic():
+        review = _locked(review_pk, principal)
+        if not _entitled(principal, review, choice):
+            raise NotAllowed(_("The terms of this review don't let you decide it."))
+        _require_allowed(review, choice)
+        choice = _without_empty_edit(review, choice)
+        if review.status != Status.PENDING:
+            return _repeated(review, choice)
+        if choice.version not in (None, review.version) or choice.digest not in ("", review.args_digest):
+            raise Stale
+        answer = _answer(review, principal, choice)
+        reason = _override_reason(principal, review, answer, choice)
+        failpoints.here("before-decision")
+        Decision.objects.create(
+            review=review,
+            response_type=answer.type,
+            args_text=answer.args_text,
+            message=answer.message,
+            override_reason=reason,
+            version=review.version,
+            by=principal,
+            by_name=answer.by,
+        )
+        log.decided(review, answer, principal, reason)
+        locks.end(review)
+        agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
+        decided = Review.objects.select_related("task__session").get(pk=review.pk)  # later it may be deleted
+    failpoints.here("after-decision")
+    logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
+    return decided
+
+
+def expire() -> int:
+    """Close the reviews whose time is up and whose terms say reject. Returns how many."""
+    found = interrupts.overdue().order_by("expires_at").values_list("pk", "task_id")
+    return sweeper.each(found[: sweeper.BATCH], _expire)
+
+
+def overdue_count() -> int:
+    """How many open reviews are past their time and would be closed by `expire`."""
+    return int(interrupts.overdue().count())
+
+
+def _expire_if_due(review_pk: Any) -> None:
+    """Close it where its time is up and the sweeper has not come by yet: a minute late is too late as well."""
+    found = interrupts.overdue().filter(pk=review_pk).values_list("pk", "task_id").first()
+    if found is not None:
+        _expire(found)
+
+
+def _expire(found: tuple[Any, Any]) -> bool:
+    review_pk, task_pk = found
+    with transaction.atomic():
+        Task.objects.select_for_update(no_key=True).filter(pk=task_pk).first()
+        review = interrupts.overdue().select_related("task__session").filter(pk=review_pk).first()
+        if review is None:
+            return False
+        answer = agents.Answer("reject", Status.EXPIRED, SYSTEM, message=EXPIRED)
+        Decision.objects.create(
+            review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
+        )
+        log.decided(review, answer, None)
+        locks.end(review)
+        agents.answer(review, answer)
+        signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
+    logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)
+    return True
+
+
+def _locked(review_pk: Any, principal: User) -> Review:
+    """The review with its task and itself locked, in this order: siblings that are decided at once see each other."""
+    # Among the visible ones already: how long it takes must not tell whether there is one.
+    found = permissions.visible(principal).filter(pk=review_pk).values_list("task_id", flat=True).first()
+    if found is None:
+        raise NotFound
+    Task.objects.select_for_update(no_key=True).filter(pk=found).first()
+    reviews = Review.objects.select_for_update(of=("self",), no_key=True).select_related("task__session")
+    review = reviews.filter(pk=review_pk).first()
+    if review is None:
+        raise NotFound
+    return review
+
+
+def _require_allowed(review: Review, choice: Choice) -> None:
+    """Raises Invalid where the terms do not allow this kind of answer, also one that would change nothing."""
+    if choice.response_type not in allowed(review):
+        text = _("This review can be answered by: %(names)s.") % {"names": ", ".join(allowed(review))}
+        raise Invalid(errors={"response_type": [text]})
+
+
+def _without_empty_edit(review: Review, choice: Choice) -> Choice:
+    """The choice with its edited arguments checked; an edit that changes nothing is an accept. Raises Invalid."""
+    if choice.response_type != "edit":
+        return choice
+    args = edits.edited(review, choice.args)
+    if edits.is_unchanged(review, args):
+        return replace(choice, response_type="accept", args=None)
+    return replace(choice, args=args)
+
+
+def _repeated(review: Review, choice: Choice) -> Review:
+    """The review, where it was decided just so; a 409 that names the winner, where it was not."""
+    same = review.answer_type == choice.response_type and review.status == BECOMES[choice.response_type]
+    if same and choice.response_type == "edit":
+        same = canonical(choice.args) == review.answer_args_text
+    if same and choice.response_type in ("response", "reject"):
+        same = review.answer_message == choice.message
+    if same:
+        return review
+    raise AlreadyDecided(decision=decision_of(review), status=review.status)
+
+
+def decision_of(review: Interrupt) -> dict[str, Any] | None:
+    """The decision as the API shows it: who decided what, and when."""
+    if review.answered_at is None:
+        return None
+    return {
+        "response_type": review.answer_type,
+        "args": json.loads(review.answer_args_text) if review.answer_args_text else None,
+        "message": review.answer_message or None,
+        "by": review.answered_by,
+        "at": review.answered_at,
+    }
+
+
+def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
+    kind = SPELLINGS[choice.response_type]
+    by = principal.get_username()
+    if kind == "edit":
+        return _edit(review, principal, choice)
+    args_digest = review.args_digest if kind == "accept" else ""
+    return agents.Answer(kind, BECOMES[kind], by, digest=args_digest, message=choice.message)
+
+
+def _entitled(principal: User, review: Review, choice: Choice, terms: Terms | None = None) -> bool:
+    """Whether they may decide it, if need be by an override with a reason."""
+    if permissions.may_decide(principal, review, terms):
+        return True
+    return bool(choice.override_reason) and permissions.may_override(principal, review, terms)
+
+
+def _override_reason(principal: User, review: Review, answer: agents.Answer, choice: Choice) -> str:
+    """The reason, where one was needed: for what was asked, or for what an edit made of it."""
+    edited = Verdict.from_text(answer.verdict_text) if answer.verdict_text else None
+    terms = [None] if edited is None or edited.action != "review" else [None, edited.terms]
+    needed = any(not permissions.may_decide(principal, review, one) for one in terms)
+    return choice.override_reason if needed else ""
+
+
+def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
+    """An edit passes the policy again, as a call of its own: it may be denied, or need another decider."""
+    declared = Verdict.from_text(review.verdict_text).declared
+    task = review.task
+    call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
+    verdict: Verdict = import_string(settings.AGENTS[task.agent]["POLICY"])(call)
+    if verdict.action == "deny":
+        raise Invalid(_("The policy denies these arguments."), errors={"args": [verdict.reason or verdict.rule]})
+    if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):
+        raise NotAllowed(_("With these arguments the call needs somebody else's decision."))
+    args_text, verdict_text = canonical(choice.args), verdict.to_text()
+    return agents.Answer(
+        "edit",
+        Status.EDITED,
+        principal.get_username(),
+        args_text=args_text,
+        verdict_text=verdict_text,
+        digest=interrupts.digest_of(review.task_id, review.tool, args_text, verdict_text),
+        message=choice.message,
+    )
