@@ -25,13 +25,17 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /app
 COPY --from=packages /opt/venv /opt/venv
 COPY LICENSE manage.py ./
-COPY agentsite agentsite
+COPY core core
 COPY memory memory
 COPY agents agents
 COPY reviews reviews
+COPY notifications notifications
+COPY agentsite agentsite
+COPY demo demo
+COPY devserver devserver
 # Settings want a key and a data folder; neither stays in the image.
 RUN SECRET_KEY=for-this-line-only AGENTSITE_DATA=/tmp/data python manage.py collectstatic --noinput \
-    && python -m compileall -q agentsite memory agents reviews \
+    && python -m compileall -q core memory agents reviews notifications agentsite demo devserver \
     && rm -r /tmp/data
 USER 10001:10001
 VOLUME /data

@@ -12,7 +12,10 @@ from agents.policy import ASK_AGAIN, STAND
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
 UNGUARDED = "The graph of AGENTS[{alias!r}] runs tools that nobody reviews: {names}."
-GUARD = "Name them in TOOLS and take them from `agent.tools`, or put agents.runtime.middleware.tool_gate.Gate among the middleware."
+GUARD = (
+    "Name them in TOOLS and take them from `agent.tools`, or put agents.runtime.middleware.tool_gate.Gate among the "
+    "middleware."
+)
 LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
 SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")

@@ -23,7 +23,7 @@ from django.utils.translation.template import templatize
 from agentsite.observability.foreign import SHOWN, unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("agentsite", "memory", "agents", "reviews")
+ROOMS = ("core", "memory", "agents", "reviews", "notifications", "agentsite", "demo", "devserver")
 LOCALES = ROOT / "agentsite" / "locale"
 DJANGO = Path(django.__file__).parent
 # How many arguments of a function are messages; `pgettext` has a context before them.

@@ -1,8 +1,8 @@
 """What the workers count: kept in memory, added to the database at each sweep, summed over all machines there.
 
-`agentsite/api/metrics.py` shows it to Prometheus. Counting never waits for the database; a worker that is killed takes what
-it has counted since its last sweep with it. How tasks end is not counted here but read from their rows, so that no
-end is missed or counted twice, whoever has ended the task.
+`agentsite/api/metrics.py` shows it to Prometheus. Counting never waits for the database; a worker that is killed takes
+what it has counted since its last sweep with it. How tasks end is not counted here but read from their rows, so that
+no end is missed or counted twice, whoever has ended the task.
 """
 
 import math

@@ -1,7 +1,7 @@
 """Spans of the run of a task, and the way from the request that submitted it to the worker.
 
-Only OpenTelemetry's API: without an SDK (`agentsite/observability/tracing.py` sets one up) all of it does nothing. A span holds ids,
-names, numbers and the class names of exceptions; never a text that a user, a model or a tool wrote.
+Only OpenTelemetry's API: without an SDK (`agentsite/observability/tracing.py` sets one up) all of it does nothing. A
+span holds ids, names, numbers and the class names of exceptions; never a text that a user, a model or a tool wrote.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,7 +1,8 @@
 """GET /metrics: the figures of the whole service for Prometheus, whichever web process answers.
 
 What the rows say is read from them when Prometheus asks, by a fixed number of queries over what is unfinished or open;
-what the workers have counted (`agents/observability/metrics.py`) is one small table. Nothing here counts finished tasks.
+what the workers have counted (`agents/observability/metrics.py`) is one small table. Nothing here counts finished
+tasks.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""Sends spans to an OpenTelemetry collector. `agentsite.observability.tracing` loads it where requirements-otel.txt is installed.
+"""Sends spans to an OpenTelemetry collector. `tracing` loads it where requirements-otel.txt is installed.
 
 The SDK reads the other variables by itself: OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES…
 """

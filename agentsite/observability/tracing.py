@@ -1,7 +1,7 @@
 """OpenTelemetry: the span of an HTTP request, and when the SDK is set up.
 
-Spans are made by the API, which is always installed and does nothing without an SDK. `agentsite/observability/exporter.py` needs the
-packages of requirements-otel.txt and is loaded only where OTEL_EXPORTER_OTLP_ENDPOINT asks for it.
+Spans are made by the API, which is always installed and does nothing without an SDK. `exporter.py` needs the packages
+of requirements-otel.txt and is loaded only where OTEL_EXPORTER_OTLP_ENDPOINT asks for it.
 """
 
 import logging

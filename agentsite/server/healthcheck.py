@@ -1,7 +1,7 @@
 """Whether the web server or a worker of this container lives; the exit status says it.
 
-Run as a plain file (`python -P agentsite/server/healthcheck.py web`), without Django: Docker starts it every half minute, and
-as a command of Django it would take a second of CPU each time. It needs neither curl nor a shell.
+Run as a plain file (`python -P agentsite/server/healthcheck.py web`), without Django: Docker starts it every half
+minute, and as a command of Django it would take a second of CPU each time. It needs neither curl nor a shell.
 """
 
 import http.client

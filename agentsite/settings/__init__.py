@@ -31,7 +31,7 @@ def _make(folder: Path) -> None:
 
 
 env = environ.Env()
-BASE_DIR = Path(__file__).resolve().parent.parent
+BASE_DIR = Path(__file__).resolve().parent.parent.parent
 DATA_DIR = Path(env.str("AGENTSITE_DATA", default=str(BASE_DIR / "var"))).resolve()
 
 _make(DATA_DIR)
@@ -72,6 +72,8 @@ INSTALLED_APPS = [
     "reviews",
     "notifications",
     "agentsite",
+    "demo",
+    "devserver",
 ]
 
 MIDDLEWARE = [

@@ -126,7 +126,7 @@ class ToolFilter(SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         """Source: django.contrib.admin."""
-        key = f"queue-tools:{'all' if rights.sees_all(request.user) else request.user.pk}"
+        key = f"queue-tools:{'all' if permissions.sees_all(request.user) else request.user.pk}"
         names = cache.get(key)
         if names is None:
             found = visible_to(request).exclude(tool="").order_by("tool").values_list("tool", flat=True)

@@ -1,4 +1,4 @@
-"""The pages of one review in the admin. What is decided here is decided by `reviews.decisions.services`, as everywhere."""
+"""The pages of one review in the admin. What is decided here is decided by `decisions.services`, as everywhere."""
 
 from copy import copy
 from datetime import timedelta

@@ -71,7 +71,7 @@ def test_where_the_broker_does_not_say_how_many_wait_only_the_oldest_is(
 
 def test_what_the_broker_did_not_take_is_published_whatever_waits(five: list[Task], published: list[Any]) -> None:
     published[:] = ["a job for nothing"] * 10
-    Task.objects.filter(pk=five[3].pk).update(published_at=sweeper.lifecycle.LONG_AGO)
+    Task.objects.filter(pk=five[3].pk).update(published_at=sweeper.tasks.LONG_AGO)
     assert sweeper.republish_lost() == 1
     assert published[10:] == [five[3].pk]
 
@@ -120,8 +120,8 @@ def test_after_a_loss_the_next_sweep_comes_sooner(
 
 def test_of_two_sweepers_one_publishes(five: list[Task], published: list[Any]) -> None:
     seen = Task.objects.get(pk=five[0].pk)
-    assert sweeper.lifecycle.republish(seen)
-    assert not sweeper.lifecycle.republish(seen)
+    assert sweeper.tasks.republish(seen)
+    assert not sweeper.tasks.republish(seen)
     assert len(published) == 6
 
 

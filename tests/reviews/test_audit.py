@@ -102,7 +102,7 @@ def test_an_entry_that_fails_leaves_no_decision(booking: Interrupt, reviewer: Us
     def fail(*args: Any) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr(services.audit, "decided", fail)
+    monkeypatch.setattr(services.log, "decided", fail)
     with pytest.raises(RuntimeError):
         decide(booking.pk, reviewer, Choice("accept"))
     assert not Decision.objects.exists()

@@ -14,6 +14,7 @@ from langchain_core.runnables import RunnableConfig
 from agents.runtime.endpoints.written_calls import NO_JSON
 from agents.runtime.middleware import bounds
 from agents.runtime.middleware.answers import BROKEN_CALLS
+from agents.state import tool_calls
 from core.text import digest
 
 TASK_ID = "__pregel_task_id"  # LangGraph's private names; tests/agents/test_guard.py holds it to them
@@ -116,7 +117,7 @@ def node_id(site: CallSite, outer: uuid.UUID | None) -> str:
 
     Messages may come again with the same id, in a sub-agent or a later turn, and two payments would be taken for one.
     """
-    return f"{ledger.NODE}{site.node_run}" if outer is None else f"{ledger.NODE}{site.node_run}:{outer}"
+    return f"{tool_calls.NODE}{site.node_run}" if outer is None else f"{tool_calls.NODE}{site.node_run}:{outer}"
 
 
 def is_written_in(message: AIMessage | None, call_id: str | None, name: str, args: Any) -> bool:

@@ -138,7 +138,7 @@ class Execution:
 
     def lost(self) -> NoReturn:
         """The row was settled or removed by somebody else: this attempt is over."""
-        raise tool_calls.lifecycle.StaleAttempt
+        raise tool_calls.tasks.StaleAttempt
 
     def asked_before(self, kind: str) -> Interrupt | None:
         """The newest round of this call's question of that kind, where it was asked."""

@@ -1,0 +1,19 @@
+"""Modules that have moved: their former names still import, with a warning that names the new one."""
+
+import warnings
+from collections.abc import Callable
+from importlib import import_module
+from typing import Any
+
+
+def moved(former: str, present: str, *only: str) -> Callable[[str], Any]:
+    """Return a module's `__getattr__` that takes names, or only these, from the module that it has become."""
+
+    def find(name: str) -> Any:
+        if name.startswith("__") or (only and name not in only):
+            raise AttributeError(f"module {former!r} has no attribute {name!r}")
+        value = getattr(import_module(present), name)
+        warnings.warn(f"{former}.{name} is deprecated: use {present}.{name}.", DeprecationWarning, stacklevel=2)
+        return value
+
+    return find
