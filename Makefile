@@ -40,6 +40,7 @@ chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (
 lint: $(VENV)/.installed-dev ## Check style, format and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache
 	@unset SECRET_KEY; echo "$(BIN)/mypy ."; DEBUG=true exec $(BIN)/mypy .
 
 format: $(VENV)/.installed-dev ## Put imports and layout in order

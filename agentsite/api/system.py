@@ -16,9 +16,9 @@ from agents import pauses
 from agents.api import presenters
 from agents.models import Interrupt, Pause, Session, Status, Task
 from agentsite.api import openapi, readiness
-from agentsite.version import VERSION
 from core.api.pagination import limit_of
 from core.auth.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
+from core.version import VERSION
 
 CACHED = 10  # seconds
 

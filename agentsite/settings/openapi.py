@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from agentsite.version import VERSION
+from core.version import VERSION
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",

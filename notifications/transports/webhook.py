@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils.translation import gettext_noop as _
 from standardwebhooks import Webhook
 
-from agentsite.version import VERSION
+from core.version import VERSION
 from notifications.delivery_results import Outcome, dropped, sent
 from notifications.models import Delivery, Endpoint
 from notifications.transports import http_client
