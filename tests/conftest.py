@@ -14,18 +14,18 @@ from rest_framework.test import APIClient
 
 from agents import broker
 from agents.checkpoints import fenced_saver, tables
-from agents.maintenance import sweeper
-from agents.models import Attempt, Interrupt, Task
+from agents.models import Interrupt, Task
 from agents.runtime import registry
 from agents.worker import jobs
 from agents.worker.heartbeat import Heart
 from agentsite import celery_app
-from core.accounts import create_key
 from core.db.connections import limit_waits
 from demo.model_server import serve
 from reviews.audit import append_only
 from tests.helpers import noting, open_review
 from tests.oracle import Crash
+from tests.support.accounts import client_of, grant, pages_of
+from tests.support.concurrency import lapse_all
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -107,13 +107,6 @@ def work(published: list[Any], monkeypatch: pytest.MonkeyPatch) -> Callable[[], 
     return deliver
 
 
-def grant(user: User, *names: str) -> User:
-    for name in names:
-        app, codename = name.split(".")
-        user.user_permissions.add(Permission.objects.get(content_type__app_label=app, codename=codename))
-    return User.objects.get(pk=user.pk)
-
-
 @pytest.fixture
 def ann(db: Any) -> User:
     """An end user with a login of her own."""
@@ -134,27 +127,6 @@ def service(db: Any) -> User:
 @pytest.fixture
 def reviewer(db: Any) -> User:
     return grant(User.objects.create_user("rita", is_staff=True), "reviews.decide_review", "reviews.view_review")
-
-
-def client_of(user: User | None) -> APIClient:
-    client = APIClient()
-    if user is not None:
-        client.force_authenticate(user)
-    return client
-
-
-def keyed_client_of(user: User) -> APIClient:
-    """With a real key, so that the way from the key to the user and what they may do is part of it."""
-    client = APIClient()
-    client.credentials(HTTP_AUTHORIZATION=f"Bearer {create_key(user, 'test')}")
-    return client
-
-
-def pages_of(user: User) -> Client:
-    """The pages of the admin, as this user gets them."""
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 @pytest.fixture
@@ -199,28 +171,6 @@ def no_checkpoints(transactional_db: Any) -> None:
             cursor.execute(f"DELETE FROM {table}")
 
 
-def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
-    """Run the job so many times at once; what each gave or raised."""
-    results: list[Any] = [None] * count
-    barrier = threading.Barrier(count)
-
-    def one(number: int) -> None:
-        barrier.wait()
-        try:
-            results[number] = job(number)
-        except Exception as error:
-            results[number] = error
-        finally:
-            connection.close()
-
-    started = [threading.Thread(target=one, args=(number,)) for number in range(count)]
-    for thread in started:
-        thread.start()
-    for thread in started:
-        thread.join()
-    return results
-
-
 @pytest.fixture
 def event() -> threading.Event:
     return threading.Event()
@@ -258,12 +208,6 @@ def crash(work: Callable[[], None], published: list[Any]) -> Callable[[], None]:
         lapse_all()
 
     return die
-
-
-def lapse_all() -> None:
-    """The lease of every dead worker runs out and the sweeper comes by."""
-    Attempt.objects.filter(ended_at=None).update(lease_until="2020-01-01T00:00:00Z")
-    sweeper.lapse_leases()
 
 
 @pytest.fixture

@@ -18,8 +18,8 @@ from django.urls import URLPattern, URLResolver, get_resolver
 
 from agentsite.api import errors
 from core.closed_lookups import ClosedAdmin
-from tests.conftest import pages_of
 from tests.hostile import pages
+from tests.support.accounts import pages_of
 
 pytestmark = pytest.mark.django_db
 

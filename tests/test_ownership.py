@@ -30,7 +30,7 @@ from memory import services
 from memory.models import Memory
 from reviews.decisions import permissions
 from reviews.models import Review
-from tests.conftest import keyed_client_of
+from tests.support.accounts import keyed_client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

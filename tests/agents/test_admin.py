@@ -8,8 +8,8 @@ from django.test import Client
 
 from agents.models import Attempt, Session, Task, ToolCall
 from core.text import canonical
-from tests.conftest import grant
 from tests.helpers import again
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

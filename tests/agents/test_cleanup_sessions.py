@@ -17,8 +17,9 @@ from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
 from agents.state import tasks
 from memory.models import Memory
 from reviews.models import Decision
-from tests.conftest import client_of, in_threads
 from tests.helpers import resume
+from tests.support.accounts import client_of
+from tests.support.concurrency import in_threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 

@@ -17,7 +17,7 @@ from agents.models import Attempt, Chore, IdempotencyKey, Session, Task
 from agents.state import tasks
 from agents.worker.heartbeat import Heart
 from core.models import ApiKey
-from tests.conftest import in_threads
+from tests.support.concurrency import in_threads
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 

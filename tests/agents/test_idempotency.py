@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from agents.models import IdempotencyKey, Session, Task
-from tests.conftest import client_of, in_threads
+from tests.support.accounts import client_of
+from tests.support.concurrency import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

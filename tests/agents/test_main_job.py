@@ -72,7 +72,7 @@ def test_a_response_takes_the_place_of_the_result(invoke: Any, work: Any, api: A
 
 
 def test_an_approved_mail_is_really_sent(invoke: Any, work: Any, reviewer: Any, settings: Any) -> None:
-    from tests.conftest import client_of
+    from tests.support.accounts import client_of
 
     task = invoke("email bob@example.com saying hello there")
     work()

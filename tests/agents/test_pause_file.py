@@ -15,8 +15,8 @@ from agents.worker import jobs
 from core.errors import Conflict
 from reviews import pauses as switch
 from reviews.models import AuditEntry
-from tests.conftest import in_threads
 from tests.helpers import again, answer_of
+from tests.support.concurrency import in_threads
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

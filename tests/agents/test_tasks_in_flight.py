@@ -9,7 +9,7 @@ from rest_framework.test import APIClient
 
 from agents import services
 from agents.models import UNFINISHED, Task
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 

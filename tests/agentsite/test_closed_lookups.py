@@ -17,7 +17,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from core.closed_lookups import ClosedAdmin
 from notifications.models import Endpoint
-from tests.conftest import grant, pages_of
+from tests.support.accounts import grant, pages_of
 
 pytestmark = pytest.mark.django_db
 

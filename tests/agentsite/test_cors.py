@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.test import Client
 from agents.models import Interrupt, Task
 from agentsite.console.charts import Bar, bars, columns
 from reviews.decisions.services import Choice, decide
-from tests.conftest import grant
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

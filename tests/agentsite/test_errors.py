@@ -12,8 +12,8 @@ from rest_framework.exceptions import ErrorDetail
 from agentsite.api import system
 from agentsite.api.errors import by_field, json_errors, server_error
 from tests import raw
-from tests.conftest import client_of
 from tests.helpers import ids_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 

@@ -16,7 +16,7 @@ from django.db import connection
 from agents.models import WorkerProcess
 from agentsite.server import healthcheck
 from core.db.clock import seconds_from_now
-from tests.services.conftest import database_url
+from tests.support.processes import database_url
 
 FILE = Path(healthcheck.__file__)
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from rest_framework.test import APIClient
 
 from core.accounts import create_key
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 

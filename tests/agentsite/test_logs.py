@@ -10,8 +10,8 @@ from django.core.exceptions import ImproperlyConfigured
 from structlog.contextvars import bound_contextvars
 
 from agentsite.observability import logs
-from tests.agentsite.conftest import written
 from tests.agentsite.test_settings import manage
+from tests.support.logs import written
 
 logger = logging.getLogger("agents.probe")
 

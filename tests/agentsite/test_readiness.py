@@ -15,7 +15,7 @@ from agents.models import WorkerProcess
 from agents.worker import listening
 from agents.worker.heartbeat import Heart
 from agentsite.api import readiness
-from tests.conftest import client_of, grant
+from tests.support.accounts import client_of, grant
 
 pytestmark = pytest.mark.django_db
 

@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from agents.models import Interrupt
 from reviews.decisions import locks
 from reviews.models import Claim
-from tests.conftest import grant
-from tests.services.conftest import until
+from tests.support.accounts import grant
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

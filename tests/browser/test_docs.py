@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from core.accounts import create_key
-from tests.browser.conftest import Desk
+from tests.support.browser import Desk
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from agents.models import Interrupt, Pause
 from reviews import pauses
 from tests.browser import axe
-from tests.browser.conftest import Desk, logged_in
-from tests.conftest import grant
+from tests.support.accounts import grant
+from tests.support.browser import Desk, logged_in
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -9,7 +9,7 @@ from django.contrib.sessions.models import Session as Login
 from agents.models import Interrupt
 from reviews.decisions import locks
 from reviews.models import Decision
-from tests.conftest import grant
+from tests.support.accounts import grant
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

@@ -10,7 +10,7 @@ from django.utils import timezone
 from agents.models import Attempt, Session, Task
 from agents.state import tasks
 from core.db.clock import Now, SecondsSince, seconds_from_now
-from tests.conftest import lapse_all
+from tests.support.concurrency import lapse_all
 
 pytestmark = pytest.mark.django_db
 

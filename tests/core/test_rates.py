@@ -13,7 +13,7 @@ from rest_framework.test import APIClient
 
 from core.accounts import create_key
 from core.auth.throttling import Rate
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 

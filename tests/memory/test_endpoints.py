@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 
 from memory import services
 from memory.models import Memory
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db
 WRITE = "/agent/write/longterm"

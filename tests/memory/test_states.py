@@ -7,7 +7,7 @@ import pytest
 from core.errors import Conflict, Invalid, NotFound
 from memory import services
 from memory.models import Memory
-from tests.conftest import in_threads
+from tests.support.concurrency import in_threads
 
 pytestmark = pytest.mark.django_db
 API, AGENT = Memory.Source.API, Memory.Source.AGENT

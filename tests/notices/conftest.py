@@ -1,10 +1,6 @@
 """A receiver of webhooks on loopback, a mailbox, and no worker but the test itself."""
 
-import threading
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,73 +10,9 @@ from django.core import mail
 from agents import broker
 from agents.models import Interrupt
 from notifications import delivery_threads
-from notifications.models import Delivery, Endpoint, Subscription
+from notifications.models import Endpoint
 from tests.helpers import open_review
-
-
-@dataclass
-class Got:
-    """A request as it came."""
-
-    path: str
-    headers: dict[str, str]
-    body: str
-
-
-@dataclass
-class Receiver:
-    """Keeps what it gets, and answers as it is told to: the next of `answers`, else 204."""
-
-    server: Any = None
-    got: list[Got] = field(default_factory=list)
-    answers: list[tuple[int, dict[str, str]]] = field(default_factory=list)
-    seconds: float = 0.0  # that it takes to answer
-    drips: bytes = b""  # how an answer begins that then goes on for seconds, byte by byte
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-
-
-class Handler(BaseHTTPRequestHandler):
-    """The server's side of it."""
-
-    def do_POST(self) -> None:
-        receiver: Receiver = self.server.receiver  # type: ignore[attr-defined]
-        body = self.rfile.read(int(self.headers["content-length"])).decode()
-        receiver.got.append(Got(self.path, {name.lower(): text for name, text in self.headers.items()}, body))
-        time.sleep(receiver.seconds)
-        if receiver.drips:
-            self.drip(receiver.drips)
-            return
-        status, headers = receiver.answers.pop(0) if receiver.answers else (204, {})
-        self.send_response(status)
-        for name, text in headers.items():
-            self.send_header(name, text)
-        self.end_headers()
-
-    def drip(self, beginning: bytes) -> None:
-        self.wfile.write(beginning)
-        for _ in range(100):
-            time.sleep(0.05)
-            try:
-                self.wfile.write(b"x")
-            except OSError:
-                return
-
-    def log_message(self, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture
-def receiver(settings: Any) -> Iterator[Receiver]:
-    settings.WEBHOOK_ALLOW_NETWORKS = ["127.0.0.0/8"]
-    server: Any = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.receiver = made = Receiver(server)
-    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-    yield made
-    server.shutdown()
-    server.server_close()
+from tests.support.receiver import Receiver, subscribed
 
 
 @pytest.fixture
@@ -112,21 +44,6 @@ def rita(reviewer: User) -> User:
     return subscribed(reviewer)
 
 
-def subscribed(user: User, *events: str, **more: Any) -> User:
-    """The user with an address and a subscription to these events, or to all."""
-    User.objects.filter(pk=user.pk).update(email=f"{user.username}@example.com")
-    Subscription.objects.create(
-        user=user, events=list(events) or EVERYTHING, **{"high_risk_only": False, "language": "en", **more}
-    )
-    return User.objects.get(pk=user.pk)
-
-
-EVERYTHING = [
-    *("review.new", "review.nearly_expired", "review.expired", "review.decided"),
-    *("task.completed", "task.error", "task.cancelled"),
-]
-
-
 @pytest.fixture
 def ask(invoke: Any, work: Any) -> Callable[..., Interrupt]:
     """A task that stops at a review."""
@@ -138,12 +55,3 @@ def ask(invoke: Any, work: Any) -> Callable[..., Interrupt]:
         return open_review(task)
 
     return asked
-
-
-def make_due() -> None:
-    """Time passes."""
-    Delivery.objects.update(due_at="2020-01-01T00:00:00Z")
-
-
-def events() -> list[str]:
-    return list(Delivery.objects.order_by("created_at", "event").values_list("event", flat=True))

@@ -14,7 +14,7 @@ from notifications import outbox
 from notifications.delivery import deliver_due
 from notifications.models import Delivery, Endpoint
 from notifications.transports import address_policy
-from tests.notices.conftest import Receiver
+from tests.support.receiver import Receiver
 
 DATABASE = pytest.mark.django_db(transaction=True)
 

@@ -10,8 +10,8 @@ from standardwebhooks import Webhook
 from notifications import outbox
 from notifications.delivery import deliver_due
 from notifications.models import Delivery, Endpoint, Subscription
-from tests.conftest import grant, pages_of
-from tests.notices.conftest import Receiver, subscribed
+from tests.support.accounts import grant, pages_of
+from tests.support.receiver import Receiver, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ import pytest
 from notifications import delivery, delivery_threads, jobs, outbox
 from notifications.delivery_threads import Couriers
 from notifications.models import Delivery, Endpoint
-from tests.notices.conftest import Receiver, make_due
+from tests.support.receiver import Receiver, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

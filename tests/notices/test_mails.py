@@ -16,8 +16,8 @@ from notifications import outbox
 from notifications.delivery import deliver_due
 from notifications.models import Delivery, Subscription
 from reviews.decisions.services import Choice, decide
-from tests.conftest import grant
-from tests.notices.conftest import make_due, subscribed
+from tests.support.accounts import grant
+from tests.support.receiver import make_due, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

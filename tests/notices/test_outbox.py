@@ -14,8 +14,8 @@ from agents.models import Interrupt, Task
 from notifications import delivery, delivery_threads, outbox
 from notifications.models import Delivery, Endpoint, Subscription
 from reviews.decisions.services import Choice, decide, expire
-from tests.conftest import in_threads
-from tests.notices.conftest import Receiver, events, make_due, subscribed
+from tests.support.concurrency import in_threads
+from tests.support.receiver import Receiver, events, make_due, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

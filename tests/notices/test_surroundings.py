@@ -17,7 +17,7 @@ from notifications import outbox
 from notifications.delivery import deliver_due
 from notifications.delivery_results import pause
 from notifications.models import Delivery, Endpoint
-from tests.notices.conftest import Receiver, make_due, subscribed
+from tests.support.receiver import Receiver, make_due, subscribed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

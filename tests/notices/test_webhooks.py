@@ -17,7 +17,7 @@ from notifications.delivery import deliver_due
 from notifications.models import Delivery, Endpoint
 from notifications.transports import http_client
 from reviews.decisions.services import Choice, decide
-from tests.notices.conftest import Receiver, events, make_due
+from tests.support.receiver import Receiver, events, make_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

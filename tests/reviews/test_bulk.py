@@ -11,7 +11,7 @@ from agents.models import Interrupt
 from reviews.decisions import bulk
 from reviews.decisions.services import Choice, decide
 from reviews.models import Review
-from tests.conftest import grant
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from core.text import canonical
 from reviews.argument_form import formats
 from reviews.argument_form.form import ArgumentsForm
 from reviews.decisions import edits
-from tests.conftest import client_of
+from tests.support.accounts import client_of
 
 GOOD = {
     "date": ["2026-01-31", "2024-02-29"],

@@ -18,7 +18,7 @@ from reviews.console import page
 from reviews.decisions import bulk, permissions
 from reviews.models import Decision, PolicyRule, Review
 from reviews.policy import dry_run
-from tests.conftest import client_of, grant, pages_of
+from tests.support.accounts import client_of, grant, pages_of
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from agents.models import Pause
 from agentsite import privacy
 from reviews import pauses
 from reviews.models import AuditEntry
-from tests.conftest import grant, pages_of
+from tests.support.accounts import grant, pages_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

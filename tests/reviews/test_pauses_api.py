@@ -16,7 +16,7 @@ from agents.observability import metrics
 from reviews import pauses
 from reviews.audit import log
 from reviews.models import AuditEntry
-from tests.conftest import client_of, grant, keyed_client_of
+from tests.support.accounts import client_of, grant, keyed_client_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,7 +7,7 @@ from django.contrib.auth.models import Group, User
 from django.test import Client
 
 from reviews.models import AuditEntry, PolicyRule
-from tests.conftest import grant
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

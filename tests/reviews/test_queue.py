@@ -11,7 +11,7 @@ from django.test import Client
 from agents.models import Interrupt, Task
 from core import marks
 from reviews.console import page
-from tests.conftest import grant
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

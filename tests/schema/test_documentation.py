@@ -11,7 +11,7 @@ from django.conf import settings as django_settings
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from tests.conftest import client_of, keyed_client_of
+from tests.support.accounts import client_of, keyed_client_of
 
 pytestmark = pytest.mark.django_db
 

@@ -12,8 +12,8 @@ from jsonschema import Draft202012Validator
 
 from agentsite.api import reference
 from core.accounts import create_key
-from tests.conftest import grant
 from tests.schema import server
+from tests.support.accounts import grant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -1,11 +1,8 @@
 """Real worker processes on the test database and a real broker (files, or Redis where REDIS_URL is set)."""
 
 import os
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,36 +10,9 @@ from urllib.parse import urlsplit
 import pytest
 from django.conf import settings as django_settings
 from django.db import connection
-from django.db.models import Q
 
-from agents.models import WorkerProcess
 from agentsite import celery_app
-
-ROOT = Path(__file__).parent.parent.parent
-FAST = {
-    "TASK_LEASE_SECONDS": "3",
-    "TASK_HEARTBEAT_SECONDS": "1",
-    "TASK_SWEEP_SECONDS": "1",
-    "TASK_REPUBLISH_SECONDS": "2",
-}
-
-
-def until(condition: Callable[[], Any], seconds: float = 120) -> Any:
-    """What the condition gave when it first was true; fails after so many seconds."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"not within {seconds:g} s: {condition.__doc__ or condition}")
-
-
-def database_url() -> str:
-    """Of the test database, for other processes."""
-    name = connection.settings_dict["NAME"]
-    if connection.vendor == "sqlite":
-        return f"sqlite:///{name}"
-    return urlsplit(django_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+from tests.support.processes import FAST, ROOT, Workers, database_url
 
 
 @pytest.fixture
@@ -63,49 +33,6 @@ def empty_database(transactional_db: Any) -> Iterator[dict[str, str]]:
 def published() -> list[Any]:
     """Here jobs go to the real broker."""
     return []
-
-
-def children_of(pid: int) -> list[int]:
-    """The processes that a prefork worker has forked."""
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
-def is_ready(pid: int) -> bool:
-    """Whether this worker, or a child of it, has reported itself."""
-    names = Q(name__endswith=f":{pid}")
-    for child in children_of(pid):
-        names |= Q(name__endswith=f":{child}")
-    return WorkerProcess.objects.filter(names).exists()
-
-
-class Workers:
-    """Worker processes that a test starts, stops and kills by their ids."""
-
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
-        self.env = env
-        self.folder = folder
-        self.started: list[subprocess.Popen[bytes]] = []
-
-    def start(self, **env: str) -> subprocess.Popen[bytes]:
-        """A worker that is ready for jobs."""
-        number = len(self.started)
-        command = [sys.executable, "-m", "celery", "-A", "agentsite", "worker", "-n", f"w{number}-{os.getpid()}@test"]
-        with open(self.folder / f"worker{number}.log", "wb") as log:
-            worker = subprocess.Popen(command, cwd=ROOT, env={**self.env, **env}, stdout=log, stderr=log)
-        self.started.append(worker)
-        until(lambda: is_ready(worker.pid) or worker.poll())
-        assert worker.poll() is None, self.log(number)
-        return worker
-
-    def log(self, number: int = 0) -> str:
-        return (self.folder / f"worker{number}.log").read_text()
-
-    def end(self) -> None:
-        for worker in self.started:
-            if worker.poll() is None:
-                worker.send_signal(signal.SIGCONT)
-                worker.kill()
-                worker.wait()
 
 
 @pytest.fixture

@@ -15,8 +15,8 @@ from agents.models import Attempt, Measure, Task
 from agentsite.api import readiness
 from benchmarks.harness.servers import Redis
 from tests.helpers import again, answer_of
-from tests.services.conftest import until
 from tests.services.proxy import Proxy
+from tests.support.processes import until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -14,7 +14,7 @@ from agents.observability import failpoints
 from reviews.decisions.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls
-from tests.services.conftest import ROOT, until
+from tests.support.processes import ROOT, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

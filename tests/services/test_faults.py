@@ -12,7 +12,7 @@ from agents.models import Attempt, Interrupt, Task, ToolCall
 from reviews.decisions.services import Choice, decide
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls, keys
-from tests.services.conftest import until
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from agents.models import Chore, Session
 from tests.helpers import again, answer_of
-from tests.services.conftest import Workers, until
+from tests.support.processes import Workers, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -10,7 +10,7 @@ from reviews.decisions.services import Choice, decide
 from tests import graph_settings
 from tests.helpers import again, answer_of
 from tests.oracle import calls
-from tests.services.conftest import until
+from tests.support.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

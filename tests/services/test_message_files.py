@@ -17,9 +17,9 @@ from agents import broker, message_files
 from agents.message_files import Channel
 from agents.observability import metrics
 from agentsite.api import readiness
-from tests.conftest import client_of, grant
 from tests.helpers import again, answer_of
-from tests.services.conftest import until
+from tests.support.accounts import client_of, grant
+from tests.support.processes import until
 
 QUEUE = "celery"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.accounts import create_key
-from tests.services.conftest import ROOT, Workers
+from tests.support.processes import ROOT, Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -8,9 +8,9 @@ from standardwebhooks import Webhook
 
 from notifications.models import Delivery, Endpoint
 from tests.helpers import resume
-from tests.notices.conftest import Receiver
-from tests.notices.conftest import receiver as receiver
-from tests.services.conftest import until
+from tests.support.processes import until
+from tests.support.receiver import Receiver
+from tests.support.receiver import receiver as receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -16,7 +16,7 @@ from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
 from tests.helpers import again, answer_of, open_review
 from tests.oracle import calls
-from tests.services.conftest import Workers, until
+from tests.support.processes import Workers, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

@@ -14,7 +14,7 @@ from agents.policy import Terms, Verdict
 from agents.state import interrupts
 from reviews.models import Decision
 from tests.helpers import again, answer_of
-from tests.services.conftest import ROOT, until
+from tests.support.processes import ROOT, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 

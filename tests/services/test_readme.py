@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.services.conftest import ROOT, until
+from tests.support.processes import ROOT, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

@@ -21,8 +21,8 @@ from core.db.connections import limit_waits, patience
 from core.db.postgresql.answers import Connection
 from devserver.preflight import free_port
 from tests.helpers import again, answer_of
-from tests.services.conftest import ROOT, database_url, until
 from tests.services.proxy import Proxy
+from tests.support.processes import ROOT, database_url, until
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

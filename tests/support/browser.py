@@ -1,0 +1,71 @@
+"""A reviewer in a real browser."""
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.contrib.auth.models import User
+
+from agents.models import Interrupt
+
+if TYPE_CHECKING:  # only the run's own requirements may be installed
+    from playwright.sync_api import Browser, Page
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+ARGS += ["--disable-component-update", "--disable-sync"]
+
+
+class Desk:
+    """A reviewer at the review pages of the live server."""
+
+    def __init__(self, page: "Page", url: str) -> None:
+        self.page, self.url = page, url
+        self.errors: list[str] = []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def log_in(self, name: str, password: str) -> None:
+        self.page.goto(f"{self.url}/admin/login/")
+        self.page.fill("#id_username", name)
+        self.page.fill("#id_password", password)
+        self.page.click("input[type=submit]")
+
+    def open(self, review: Interrupt) -> None:
+        """Open the review, and wait until its keys count."""
+        self.page.goto(f"{self.url}/admin/reviews/review/{review.pk}/change/")
+        self.rest()
+
+    def queue(self, query: str = "") -> None:
+        """Open the queue, and wait until its keys count."""
+        self.page.goto(f"{self.url}/admin/reviews/review/{query}")
+        self.rest()
+
+    def rest(self) -> None:
+        """Keys and buttons are dead for 700 ms after a page has appeared."""
+        self.page.wait_for_load_state()
+        self.page.wait_for_timeout(800)
+
+    def press(self, *keys: str) -> None:
+        for key in keys:
+            self.page.keyboard.press(key)
+
+    def done(self) -> None:
+        """Wait for the page that says what was decided."""
+        self.page.wait_for_selector(".messagelist")
+
+    def button(self, name: str) -> Any:
+        return self.page.get_by_role("button", name=name, exact=True)
+
+
+@contextmanager
+def logged_in(browser: "Browser", url: str, user: User) -> Iterator[Desk]:
+    """A browser of its own for this user."""
+    user.set_password("their own")
+    user.save()
+    context = browser.new_context()
+    made = Desk(context.new_page(), url)
+    made.log_in(user.username, "their own")
+    yield made
+    context.close()
