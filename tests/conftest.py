@@ -22,10 +22,10 @@ from agentsite import celery_app
 from core.db.connections import limit_waits
 from demo.model_server import serve
 from reviews.audit import append_only
-from tests.helpers import noting, open_review
-from tests.oracle import Crash
 from tests.support.accounts import client_of, grant, pages_of
 from tests.support.concurrency import lapse_all
+from tests.support.helpers import noting, open_review
+from tests.support.oracle import Crash
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -181,21 +181,21 @@ def oracle(settings: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Non
     """The agent also has the oracle's tools, and their trace is empty."""
     monkeypatch.setenv("ORACLE", str(tmp_path / "oracle"))
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.oracle"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.oracle"]}}
 
 
 @pytest.fixture
 def odd_tools(settings: Any, oracle: None) -> None:
     """And the odd ones."""
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.odd_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.odd_tools"]}}
 
 
 @pytest.fixture
 def changing_tools(settings: Any, oracle: None) -> None:
     """And those whose schemas change what they read."""
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.changing_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.changing_tools"]}}
 
 
 @pytest.fixture

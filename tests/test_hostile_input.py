@@ -17,8 +17,8 @@ from agents.policy import Verdict
 from core.accounts import create_key
 from memory import services
 from memory.models import Memory
-from tests import raw
 from tests.hostile import addresses, bodies, headers
+from tests.support import raw
 
 pytestmark = pytest.mark.django_db
 

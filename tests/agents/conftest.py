@@ -7,14 +7,14 @@ import pytest
 
 from agents.models import Task
 from agents.runtime import registry
-from tests.helpers import again
+from tests.support.helpers import again
 
 
 @pytest.fixture
 def use_model(settings: Any, oracle: None) -> Callable[[str], None]:
     """Let the agent use the model of this name, at first the ordinary one. It has the oracle's and the wide tools."""
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.wide_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.wide_tools"]}}
 
     def use(name: str) -> None:
         settings.AGENTS["default"]["MODEL"] = f"openai:{name}"

@@ -8,8 +8,8 @@ from django.test import Client
 
 from agents.models import Attempt, Session, Task, ToolCall
 from core.text import canonical
-from tests.helpers import again
 from tests.support.accounts import grant
+from tests.support.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

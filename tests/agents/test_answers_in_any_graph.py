@@ -11,8 +11,8 @@ from agents.runtime import registry
 from agents.runtime.middleware.model_calls import prompted
 from reviews.decisions.services import Choice, decide
 from tests.agents.test_odd_answers import CUT, Use
-from tests.helpers import answer_of, open_review
-from tests.oracle import calls
+from tests.support.helpers import answer_of, open_review
+from tests.support.oracle import calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,10 +21,10 @@ WITHOUT = ("tool_node", "bare_agent", "subgraph")
 
 @pytest.fixture
 def use_graph(use_model: Use, settings: Any) -> Callable[[str, str], None]:
-    """Let the agent be one of `tests.odd_graphs`, with this model."""
+    """Let the agent be one of `tests.support.odd_graphs`, with this model."""
 
     def use(graph: str, model: str, **config: Any) -> None:
-        settings.AGENTS["default"].update(GRAPH=f"tests.odd_graphs.{graph}", **config)
+        settings.AGENTS["default"].update(GRAPH=f"tests.support.odd_graphs.{graph}", **config)
         use_model(model)
         registry.graph.cache_clear()
 

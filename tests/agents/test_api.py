@@ -7,8 +7,8 @@ from django.db import OperationalError
 
 from agents import services
 from agents.models import Session, Task
-from tests.helpers import ids_of, path_of, status_of
 from tests.support.accounts import client_of, keyed_client_of
+from tests.support.helpers import ids_of, path_of, status_of
 
 pytestmark = pytest.mark.django_db
 

@@ -11,9 +11,9 @@ from agents.models import ToolCall
 from agents.policy import Declaration, Verdict, declare
 from agents.runtime import registry
 from reviews.decisions.services import Choice, decide
-from tests.endpoint import Endpoint, completion, says
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls, trace
+from tests.support.endpoint import Endpoint, completion, says
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls, trace
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 
@@ -98,7 +98,7 @@ def test_the_bound_is_a_setting(served: Any, invoke: Any, work: Any, settings: A
 def test_a_graph_without_the_middleware_runs_none_of_too_many_calls(
     served: Any, invoke: Any, work: Any, settings: Any, graph: str
 ) -> None:
-    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.support.odd_graphs.{graph}"}}
     server = served(many(51), completion("Sorry."))
     task = invoke("go")
     work()
@@ -111,7 +111,7 @@ def test_a_graph_without_the_middleware_runs_none_of_too_many_calls(
 def test_a_graph_without_the_middleware_asks_people_no_more_often(
     invoke: Any, work: Any, reviewer: Any, settings: Any, graph: str
 ) -> None:
-    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.support.odd_graphs.{graph}"}}
     call = CHARGE if graph != "agent_as_tool" else 'call ask_worker with {"text": "call charge with {\\"amount\\": 3}"}'
     task = invoke(" then ".join([call] * 9))
     assert rejected(task, work, reviewer) == 3

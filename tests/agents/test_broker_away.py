@@ -11,7 +11,7 @@ from agents import broker
 from agents.maintenance import sweeper
 from agents.models import Attempt, Chore, Task
 from agents.state import tasks
-from tests.helpers import noting
+from tests.support.helpers import noting
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

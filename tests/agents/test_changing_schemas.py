@@ -8,8 +8,8 @@ import pytest
 from agents.models import Interrupt
 from core.errors import Invalid
 from reviews.decisions.services import Choice, decide
-from tests.helpers import answer_of, open_review
-from tests.oracle import calls
+from tests.support.helpers import answer_of, open_review
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("changing_tools")]
 

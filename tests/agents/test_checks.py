@@ -49,7 +49,7 @@ def test_there_has_to_be_a_default(settings: Any) -> None:
 
 
 def checked(settings: Any, graph: str) -> Any:
-    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.odd_graphs.{graph}"}}
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "GRAPH": f"tests.support.odd_graphs.{graph}"}}
     registry.agent.cache_clear()
     registry.graph.cache_clear()
     return checks.agents()

@@ -17,9 +17,9 @@ from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
 from agents.state import tasks
 from memory.models import Memory
 from reviews.models import Decision
-from tests.helpers import resume
 from tests.support.accounts import client_of
 from tests.support.concurrency import in_threads
+from tests.support.helpers import resume
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 

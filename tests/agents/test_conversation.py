@@ -9,7 +9,7 @@ from agents.models import Session, Task
 from agents.runtime.gate import call_site
 from agents.runtime.history import conversation
 from agents.runtime.middleware.answers import BROKEN_CALLS, reliable
-from tests.helpers import again
+from tests.support.helpers import again
 
 CALL = {"name": "multiply", "args": {"a": 1}, "id": "c1", "type": "tool_call"}
 TURN = [

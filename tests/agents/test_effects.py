@@ -10,9 +10,9 @@ from agents.runtime import registry
 from agents.runtime.history import conversation, effects
 from agents.state import tasks, tool_calls
 from demo.model_server.misbehaviours import Misbehaviours
-from tests.helpers import again, answer_of, open_review, path_of, resume
-from tests.oracle import calls
 from tests.support.accounts import client_of, pages_of
+from tests.support.helpers import again, answer_of, open_review, path_of, resume
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle", "no_checkpoints")]
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from agents.runtime import registry
 from agents.runtime.endpoints import calls
 from agents.runtime.registry import Agent
-from tests.endpoint import (
+from tests.support.endpoint import (
     Endpoint,
     Reply,
     anthropic_message,
@@ -27,7 +27,7 @@ from tests.endpoint import (
     says,
     trickles,
 )
-from tests.helpers import again, answer_of
+from tests.support.helpers import again, answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

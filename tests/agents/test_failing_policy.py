@@ -7,7 +7,7 @@ import pytest
 from agents.models import ToolCall
 from agents.policy import Call
 from agents.runtime import registry
-from tests.helpers import again
+from tests.support.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

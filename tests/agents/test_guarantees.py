@@ -22,9 +22,9 @@ from agents.runtime.runner import advance
 from agents.state import interrupts, tasks, tool_calls
 from agents.worker import jobs
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, answer_of, open_review, resume
-from tests.oracle import Crash, calls, keys
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, answer_of, open_review, resume
+from tests.support.oracle import Crash, calls, keys
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 

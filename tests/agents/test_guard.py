@@ -10,9 +10,9 @@ from agents.runtime import registry
 from reviews import pauses
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
-from tests import oracle
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls, keys
+from tests.support import oracle
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls, keys
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 
@@ -37,11 +37,11 @@ TWICE = {
 
 @pytest.fixture
 def using(settings: Any, invoke: Any, work: Any) -> Callable[[str, str], Task]:
-    """Let the agent be one of `tests.odd_graphs`, and submit a query to it."""
+    """Let the agent be one of `tests.support.odd_graphs`, and submit a query to it."""
 
     def use(graph: str, query: str) -> Task:
         config = settings.AGENTS["default"]
-        settings.AGENTS = {"default": {**config, "GRAPH": f"tests.odd_graphs.{graph}"}}
+        settings.AGENTS = {"default": {**config, "GRAPH": f"tests.support.odd_graphs.{graph}"}}
         registry.agent.cache_clear()
         registry.graph.cache_clear()
         task = invoke(query)

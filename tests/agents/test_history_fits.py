@@ -15,8 +15,8 @@ from core import tokens
 from demo.model_server.misbehaviours import Misbehaviours
 from demo.model_server.replies import Answer, as_json
 from demo.model_server.replies import error as error_body
-from tests.helpers import again, answer_of, messages_of
-from tests.long_tools import BEGINNING, END
+from tests.support.helpers import again, answer_of, messages_of
+from tests.support.long_tools import BEGINNING, END
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -29,7 +29,7 @@ OPENAI = "This model's maximum context length is {limit} tokens. However, your m
 @pytest.fixture(autouse=True)
 def long_tools(settings: Any) -> None:
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.long_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.long_tools"]}}
 
 
 class Endpoint:

@@ -7,7 +7,7 @@ import pytest
 
 from agents.models import Interrupt, Task, ToolCall
 from memory.models import Memory
-from tests.helpers import again, answer_of, messages_of, open_review, resume, status_of
+from tests.support.helpers import again, answer_of, messages_of, open_review, resume, status_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -8,8 +8,8 @@ from agents.runtime import registry
 from memory import services
 from memory.models import Memory
 from memory.strategies import Default, made_for
-from tests.helpers import again, answer_of
-from tests.own_memory import Named, Notebook
+from tests.support.helpers import again, answer_of
+from tests.support.own_memory import Named, Notebook
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -56,7 +56,7 @@ def test_those_of_the_default_agent_too(invoke: Any, work: Any) -> None:
 
 
 def test_search_memory_asks_the_agents_own_strategy(invoke: Any, work: Any, agents: Any) -> None:
-    agents(own="tests.own_memory.Notebook")
+    agents(own="tests.support.own_memory.Notebook")
     keep("likes tea", "user")
     task = invoke(SEARCH, agent="own")
     work()
@@ -65,14 +65,14 @@ def test_search_memory_asks_the_agents_own_strategy(invoke: Any, work: Any, agen
 
 
 def test_a_strategy_that_asks_for_its_agent_is_told(invoke: Any, work: Any, agents: Any) -> None:
-    agents(own="tests.own_memory.Named")
+    agents(own="tests.support.own_memory.Named")
     task = invoke(SEARCH, agent="own")
     work()
     assert "this is own's notebook" in answer_of(task)
 
 
 def test_each_agent_has_a_strategy_of_its_own(agents: Any) -> None:
-    agents(one="tests.own_memory.Named", two="tests.own_memory.Named")
+    agents(one="tests.support.own_memory.Named", two="tests.support.own_memory.Named")
     assert [registry.agent(name).memory.agent for name in ("one", "two")] == ["one", "two"]  # type: ignore[attr-defined]
 
 

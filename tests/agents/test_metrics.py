@@ -18,8 +18,8 @@ from agents.state import tasks
 from agents.worker import jobs
 from agents.worker.heartbeat import Heart
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, open_review
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ import pytest
 
 from agents.models import Task
 from agents.runtime import registry
-from tests.helpers import again, answer_of
+from tests.support.helpers import again, answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

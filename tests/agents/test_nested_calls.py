@@ -13,8 +13,8 @@ from agents.runtime.gate.opening import Refused
 from core.text import canonical
 from reviews.decisions.services import Choice, decide
 from reviews.models import PolicyRule
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls, keys
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls, keys
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 
@@ -32,7 +32,9 @@ def using(settings: Any, changing_tools: None, invoke: Any, work: Any) -> Callab
 
     def use(graph: str, query: str = "do it") -> Task:
         config = settings.AGENTS["default"]
-        settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.nested_tools"], "GRAPH": graph}}
+        settings.AGENTS = {
+            "default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.nested_tools"], "GRAPH": graph}
+        }
         registry.agent.cache_clear()
         registry.graph.cache_clear()
         task = invoke(query)
@@ -54,16 +56,20 @@ def approve_all(task: Task, reviewer: Any, work: Any, *, at_most: int = 6) -> in
 
 
 TWICE = {  # graph, query, what runs
-    "a loop in one node": ("tests.odd_nodes.node_with_a_loop", f"{THREE} then {THREE}", ["charge 3", "charge 3"]),
-    "a ToolNode by hand": ("tests.odd_nodes.tool_node_by_hand", "x", ["charge 3", "charge 3"]),
-    "a sub-agent twice": ("tests.odd_nodes.sub_agent_twice", THREE, ["charge 3", "charge 3"]),
+    "a loop in one node": (
+        "tests.support.odd_nodes.node_with_a_loop",
+        f"{THREE} then {THREE}",
+        ["charge 3", "charge 3"],
+    ),
+    "a ToolNode by hand": ("tests.support.odd_nodes.tool_node_by_hand", "x", ["charge 3", "charge 3"]),
+    "a sub-agent twice": ("tests.support.odd_nodes.sub_agent_twice", THREE, ["charge 3", "charge 3"]),
     "sub-agents of two calls of one node": (
-        "tests.odd_graphs.tool_node",
+        "tests.support.odd_graphs.tool_node",
         f"{to('delegate', THREE)} and {to('delegate', FOUR)}",
         ["charge 3", "charge 4"],
     ),
     "two calls of one node that call a tool": (
-        "tests.odd_graphs.tool_node",
+        "tests.support.odd_graphs.tool_node",
         'call relay with {"amount": 3} and call relay with {"amount": 3}',
         ["charge 3", "charge 3"],
     ),
@@ -82,13 +88,13 @@ def test_two_calls_are_two_reviews_and_run_once_each(name: str, using: Any, revi
 
 
 def test_a_retried_node_goes_on_with_its_sub_agent(using: Any) -> None:
-    assert answer_of(using("tests.odd_nodes.retried_sub_agent")) == "done"
+    assert answer_of(using("tests.support.odd_nodes.retried_sub_agent")) == "done"
     assert calls() == ["free_charge 3"]
 
 
 def test_values_that_are_no_json_are_the_same_call_in_another_process(using: Any) -> None:
     """A set has another order in each process."""
-    using("tests.odd_nodes.with_sets")
+    using("tests.support.odd_nodes.with_sets")
     text = canonical([["tags", canonical([f'"{one}"' for one in "abc"])], ["price", "2"]])
     assert ToolCall.objects.get(tool="free_tagged").tool_call_id == call_site.direct_call_id("free_tagged", text, 1)
     assert calls() == ["free_tagged tags=['a', 'b', 'c'] price=2"]
@@ -96,36 +102,36 @@ def test_values_that_are_no_json_are_the_same_call_in_another_process(using: Any
 
 @pytest.mark.parametrize("graph", ["swallowing", "with_a_thread_of_its_own"])
 def test_a_graph_that_goes_on_without_the_answer_is_an_error(graph: str, using: Any) -> None:
-    task = using(f"tests.odd_nodes.{graph}", to("ask_worker", THREE))
+    task = using(f"tests.support.odd_nodes.{graph}", to("ask_worker", THREE))
     assert task.status == "error"
     assert "waits for a person, but the graph went on without it" in task.message
     assert calls() == []
 
 
 def test_a_sub_agent_that_can_not_pause_is_named(using: Any) -> None:
-    assert "checkpointer=False" in using("tests.odd_nodes.without_checkpointer", THREE).message
+    assert "checkpointer=False" in using("tests.support.odd_nodes.without_checkpointer", THREE).message
     assert calls() == []
 
 
 def test_an_argument_that_langchain_keeps_for_itself_is_refused_before_anybody_is_asked(using: Any) -> None:
-    task = using("tests.odd_graphs.bare_agent", 'call configured with {"amount": 3, "config": "test"}')
+    task = using("tests.support.odd_graphs.bare_agent", 'call configured with {"amount": 3, "config": "test"}')
     assert "would not get the argument config" in answer_of(task)
     assert (calls(), Interrupt.objects.count()) == ([], 0)
 
 
 def test_what_the_model_was_not_offered_it_can_not_fill_in(using: Any, reviewer: Any, work: Any) -> None:
-    approve_all(using("tests.odd_nodes.with_what_the_model_wrote"), reviewer, work)
+    approve_all(using("tests.support.odd_nodes.with_what_the_model_wrote"), reviewer, work)
     assert calls() == ["on_behalf 3 nobody"]
 
 
 def test_whatever_a_schema_raises_is_the_calls_own_error(using: Any) -> None:
-    task = using("tests.odd_graphs.bare_agent", 'call inverse with {"amount": 0}')
+    task = using("tests.support.odd_graphs.bare_agent", 'call inverse with {"amount": 0}')
     assert "do not fit inverse: float division by zero" in answer_of(task)
 
 
 @pytest.mark.parametrize("name", ["only_async", "around"])
 def test_a_class_of_its_own_runs_and_refuses_by_its_methods(name: str, using: Any, reviewer: Any, work: Any) -> None:
-    task = using("tests.odd_graphs.bare_agent", f'call {name} with {{"amount": 3}}')
+    task = using("tests.support.odd_graphs.bare_agent", f'call {name} with {{"amount": 3}}')
     tool = registry.agent("default").tool(name)
     with pytest.raises(Refused):
         tool._run(amount=3, config={})  # type: ignore[union-attr]
@@ -146,7 +152,7 @@ CHOICES = {
 def test_two_calls_in_doubt_can_be_decided_in_any_order(
     first: str, outer: str, inner: str, using: Any, reviewer: Any, work: Any, crash: Any
 ) -> None:
-    task = using("tests.odd_graphs.bare_agent", to("delegate_reviewed", CRASH))
+    task = using("tests.support.odd_graphs.bare_agent", to("delegate_reviewed", CRASH))
     decide(open_review(task).pk, reviewer, Choice("accept"))
     work()
     decide(open_review(task).pk, reviewer, Choice("accept"))
@@ -170,7 +176,7 @@ def test_a_use_of_a_rule_is_counted_once_for_a_call_that_waits_for_one_inside_it
     using: Any, reviewer: Any, work: Any
 ) -> None:
     rule = PolicyRule.objects.create(name="once", effect="allow", tool="delegate_reviewed", use_limit=1)
-    task = using("tests.odd_graphs.bare_agent", to("delegate_reviewed", THREE))
+    task = using("tests.support.odd_graphs.bare_agent", to("delegate_reviewed", THREE))
     assert open_review(task).tool == "charge"
     decide(open_review(task).pk, reviewer, Choice("accept"))
     work()

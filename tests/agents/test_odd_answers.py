@@ -8,8 +8,8 @@ from rest_framework.test import APIClient
 
 from agents.models import Task, ToolCall
 from demo.model_server.oddities import REFUSAL, THOUGHT, WORDS
-from tests.helpers import answer_of, messages_of, status_of
-from tests.oracle import calls
+from tests.support.helpers import answer_of, messages_of, status_of
+from tests.support.oracle import calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -7,9 +7,9 @@ import pytest
 from agents.models import ToolCall
 from demo.model_server.oddities import CALLED
 from tests.agents.test_odd_answers import CUT, Use
-from tests.helpers import answer_of, messages_of
-from tests.oracle import calls
-from tests.wide_tools import ODD_RESULTS
+from tests.support.helpers import answer_of, messages_of
+from tests.support.oracle import calls
+from tests.support.wide_tools import ODD_RESULTS
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -81,7 +81,7 @@ def test_it_is_the_same_for_a_model_that_a_function_makes(
     use_model: Use, asked: Any, settings: Any, factory: str
 ) -> None:
     use_model("demo")
-    settings.AGENTS["default"]["MODEL"] = f"tests.agents.models_of_their_own.{factory}"
+    settings.AGENTS["default"]["MODEL"] = f"tests.support.models_of_their_own.{factory}"
     first, second = [one["content"] for one in messages_of(asked(BOTH)) if one["type"] == "tool"]
     assert "a list" in first
     assert second == "6"

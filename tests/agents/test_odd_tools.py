@@ -9,9 +9,9 @@ from agents.policy import REQUESTER, REVIEWERS, Terms, Verdict
 from agents.state import tool_calls
 from core.errors import Invalid, NotAllowed
 from reviews.decisions.services import Choice, decide
-from tests.helpers import answer_of, messages_of, open_review, resume
-from tests.oracle import Crash, calls
 from tests.support.concurrency import lapse_all
+from tests.support.helpers import answer_of, messages_of, open_review, resume
+from tests.support.oracle import Crash, calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
 

@@ -7,9 +7,9 @@ import pytest
 from agents.models import Interrupt, ToolCall
 from reviews import pauses
 from reviews.decisions.services import Choice, decide, expire
-from tests.helpers import again, answer_of, open_review, resume, status_of
-from tests.oracle import calls, keys
 from tests.support.accounts import client_of
+from tests.support.helpers import again, answer_of, open_review, resume, status_of
+from tests.support.oracle import calls, keys
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
 

@@ -11,8 +11,8 @@ from agents.policy import REVIEWERS, UNDECLARED, Declaration, Terms, Verdict, de
 from agents.runtime import registry
 from memory.models import Memory
 from reviews.decisions.services import Choice, decide
-from tests.helpers import answer_of, open_review, resume
-from tests.oracle import calls
+from tests.support.helpers import answer_of, open_review, resume
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 
@@ -98,13 +98,13 @@ def test_a_verdict_survives_its_text() -> None:
 
 def test_two_tools_of_one_name_are_refused(settings: Any) -> None:
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": ["tests.oracle", "tests.agents.twice"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": ["tests.support.oracle", "tests.support.twice"]}}
     registry.agent.cache_clear()
     with pytest.raises(registry.Misconfigured, match="Two tools are called 'charge'"):
         registry.agent("default")
 
 
-@pytest.mark.parametrize("path", ["nowhere.at.all", "tests.oracle.calls", "agents.models"])
+@pytest.mark.parametrize("path", ["nowhere.at.all", "tests.support.oracle.calls", "agents.models"])
 def test_a_path_that_names_no_tool(settings: Any, path: str) -> None:
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": [path]}}
@@ -119,7 +119,7 @@ def test_a_path_that_names_no_tool(settings: Any, path: str) -> None:
 @pytest.fixture
 def kinds_of_tools(settings: Any) -> None:
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.kinds_of_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.kinds_of_tools"]}}
 
 
 KINDS = {

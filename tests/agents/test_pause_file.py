@@ -15,8 +15,8 @@ from agents.worker import jobs
 from core.errors import Conflict
 from reviews import pauses as switch
 from reviews.models import AuditEntry
-from tests.helpers import again, answer_of
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,9 +15,9 @@ from agents.state import tasks, tool_calls
 from agents.worker.heartbeat import Heart, heart
 from reviews import pauses as switch
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, answer_of, open_review, status_of
-from tests.oracle import calls
 from tests.support.concurrency import in_threads, lapse_all
+from tests.support.helpers import again, answer_of, open_review, status_of
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle")]
 

@@ -22,10 +22,10 @@ from agents.state import tasks, tool_calls
 from agents.worker import heartbeat, jobs
 from agents.worker.heartbeat import Heart, heart
 from reviews.decisions.services import Choice, decide, expire
-from tests import odd_tools
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import Crash, calls
+from tests.support import odd_tools
 from tests.support.concurrency import in_threads, lapse_all
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import Crash, calls
 from tests.support.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]

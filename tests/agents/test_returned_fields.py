@@ -9,9 +9,9 @@ from agents.models import Task
 from demo.model_server.oddities import DETAIL, THOUGHT
 from reviews.decisions.services import Choice, decide
 from tests.agents.test_odd_answers import Use
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import Crash
 from tests.support.concurrency import lapse_all
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import Crash
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

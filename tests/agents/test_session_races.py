@@ -14,9 +14,9 @@ from agents.models import Interrupt, Session, Task, ToolCall
 from agents.policy import REQUESTER, REVIEWERS, Terms, Verdict
 from agents.state import interrupts, tasks
 from reviews.models import Decision
-from tests.helpers import again, ids_of, open_review, path_of
 from tests.support.accounts import client_of
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, ids_of, open_review, path_of
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.usefixtures("no_checkpoints")]
 

@@ -11,9 +11,9 @@ from agents.runtime.runner import advance
 from agents.state import tasks, tool_calls
 from memory.models import Memory
 from reviews.models import Decision
-from tests.helpers import again, answer_of, open_review, path_of, resume
 from tests.support.accounts import client_of, keyed_client_of
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, answer_of, open_review, path_of, resume
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 

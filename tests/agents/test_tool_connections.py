@@ -11,9 +11,9 @@ from agents.models import ToolCall
 from agents.runtime.gate import execution
 from agents.runtime.tool_connection import UncommittedWork, is_in_transaction, service_connection, tool_connection
 from reviews.decisions.services import Choice, decide
-from tests.connection_tools import COMMITTED, UNCOMMITTED, change_session, write
-from tests.helpers import again, answer_of, messages_of, open_review
-from tests.oracle import calls
+from tests.support.connection_tools import COMMITTED, UNCOMMITTED, change_session, write
+from tests.support.helpers import again, answer_of, messages_of, open_review
+from tests.support.oracle import calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def tools(settings: Any, oracle: None) -> None:
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.connection_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.connection_tools"]}}
 
 
 def test_a_preview_has_its_own_too(invoke: Any, work: Any, reviewer: Any) -> None:

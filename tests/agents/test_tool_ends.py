@@ -6,9 +6,9 @@ import pytest
 
 from agents.models import ToolCall
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, answer_of, messages_of, open_review
-from tests.odd_tools import ENDS
-from tests.oracle import calls
+from tests.support.helpers import again, answer_of, messages_of, open_review
+from tests.support.odd_tools import ENDS
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
 

@@ -12,9 +12,9 @@ from agents.runtime.tool_schemas import readable
 from agents.worker import jobs
 from reviews.argument_form.fields import Json, Lines, Number
 from reviews.argument_form.form import ArgumentsForm, Group
-from tests.endpoint import Endpoint, completion, says
-from tests.helpers import again, answer_of, messages_of, open_review, resume
-from tests.oracle import calls
+from tests.support.endpoint import Endpoint, completion, says
+from tests.support.helpers import again, answer_of, messages_of, open_review, resume
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("server_tools")]
 
@@ -34,7 +34,7 @@ UNREADABLE = {
 @pytest.fixture
 def server_tools(settings: Any, oracle: None) -> None:
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.schema_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.schema_tools"]}}
     registry.agent.cache_clear()
     registry.graph.cache_clear()
 

@@ -25,7 +25,7 @@ from notifications.transports.webhook import GONE_NOTE
 from reviews.decisions import locks, services
 from reviews.models import PolicyRule
 from reviews.policy.conditions import OPERATORS
-from tests.chinese import english
+from tests.support.chinese import english
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

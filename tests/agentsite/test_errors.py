@@ -11,9 +11,9 @@ from rest_framework.exceptions import ErrorDetail
 
 from agentsite.api import system
 from agentsite.api.errors import by_field, json_errors, server_error
-from tests import raw
-from tests.helpers import ids_of
+from tests.support import raw
 from tests.support.accounts import client_of
+from tests.support.helpers import ids_of
 
 pytestmark = pytest.mark.django_db
 

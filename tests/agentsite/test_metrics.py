@@ -17,8 +17,8 @@ from agents.observability import metrics
 from agents.state import tasks
 from core.models import ApiKey
 from reviews.decisions.services import Choice, decide
-from tests.helpers import open_review
 from tests.support.accounts import client_of, grant
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -23,8 +23,8 @@ from core.models import ApiKey
 from memory import services
 from memory.models import Memory
 from reviews.models import Decision, PolicyRule, Review
-from tests.helpers import again, answer_of, open_review, resume
 from tests.support.accounts import client_of
+from tests.support.helpers import again, answer_of, open_review, resume
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,8 +13,8 @@ from agents.models import Interrupt
 from core import timezones
 from core.models import Preferences
 from reviews.decisions import services
-from tests.helpers import ids_of, open_review
 from tests.support.accounts import client_of
+from tests.support.helpers import ids_of, open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

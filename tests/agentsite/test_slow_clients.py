@@ -18,7 +18,7 @@ import pytest
 from agentsite.server import slow_clients
 from agentsite.server.slow_clients import Arrival, ClientSocket
 from devserver.preflight import free_port
-from tests.agentsite.test_web_worker import say
+from tests.agentsite.test_gunicorn_worker import say
 
 THREADS = 2
 SLOW = 20  # clients; ten for each thread

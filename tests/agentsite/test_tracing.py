@@ -22,7 +22,7 @@ from agentsite.api import system
 from agentsite.observability import tracing
 from reviews.decisions.services import Choice, decide
 from tests.agentsite.test_settings import manage
-from tests.helpers import open_review
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

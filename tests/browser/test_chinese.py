@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 
 from agents.models import Interrupt
 from reviews.policy.conditions import OPERATORS
-from tests.chinese import english
 from tests.support.browser import Desk
+from tests.support.chinese import english
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 

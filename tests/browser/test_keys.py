@@ -8,9 +8,9 @@ import pytest
 
 from agents.models import Interrupt
 from reviews.models import Decision
-from tests.desk_tools import ASKED
-from tests.helpers import open_review
-from tests.oracle import calls
+from tests.support.desk_tools import ASKED
+from tests.support.helpers import open_review
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -26,7 +26,7 @@ NAMED += ["PageUp", "PageDown", "Tab", "Insert", "F2", "Control+Enter", "Control
 def ordered(settings: Any, oracle: None, invoke: Any, work: Any) -> Interrupt:
     """An order with arguments of every kind, of high risk: `a` asks once more and decides nothing."""
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.desk_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.desk_tools"]}}
     task = invoke(f"call order with {json.dumps(ASKED)}")
     work()
     Interrupt.objects.update(risk="high")

@@ -9,9 +9,9 @@ from django.contrib.auth.models import User
 from agents.models import Interrupt, ToolCall
 from reviews.decisions.services import Choice, decide
 from reviews.models import Decision
-from tests.desk_tools import ASKED
-from tests.helpers import answer_of, open_review
-from tests.oracle import calls
+from tests.support.desk_tools import ASKED
+from tests.support.helpers import answer_of, open_review
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 def ordered(settings: Any, oracle: None, invoke: Any, work: Any) -> Interrupt:
     """An order with arguments of every kind."""
     config = settings.AGENTS["default"]
-    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.desk_tools"]}}
+    settings.AGENTS = {"default": {**config, "TOOLS": [*config["TOOLS"], "tests.support.desk_tools"]}}
     task = invoke(f"call order with {json.dumps(ASKED)}")
     work()
     return open_review(task)

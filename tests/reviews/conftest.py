@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from tests.helpers import open_review
+from tests.support.helpers import open_review
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from django.test import Client
 from agents.models import Interrupt
 from agents.policy import Terms, Verdict
 from reviews.decisions import services
-from tests.helpers import answer_of, open_review
 from tests.support.accounts import grant
+from tests.support.helpers import answer_of, open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

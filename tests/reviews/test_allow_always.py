@@ -13,8 +13,8 @@ from core.errors import Invalid, NotAllowed
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import rules
-from tests.helpers import again, open_review
 from tests.support.accounts import grant
+from tests.support.helpers import again, open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,8 +9,8 @@ from agents.models import Interrupt, Task
 from reviews.decisions import services
 from reviews.decisions.services import expire
 from reviews.models import Decision
-from tests.helpers import answer_of, ids_of, open_review, resume, status_of
 from tests.support.accounts import client_of, grant
+from tests.support.helpers import answer_of, ids_of, open_review, resume, status_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

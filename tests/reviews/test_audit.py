@@ -21,10 +21,10 @@ from reviews.decisions import services
 from reviews.decisions.services import Choice, decide, expire
 from reviews.models import AuditEntry, Decision, PolicyRule
 from reviews.policy import rules
-from tests.helpers import answer_of, open_review
-from tests.oracle import Crash
 from tests.support.accounts import grant
 from tests.support.concurrency import lapse_all
+from tests.support.helpers import answer_of, open_review
+from tests.support.oracle import Crash
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -9,9 +9,9 @@ from agents.models import Interrupt
 from reviews.decisions import locks
 from reviews.decisions.services import Choice, decide, expire
 from reviews.models import AuditEntry, Claim
-from tests.helpers import open_review
 from tests.support.accounts import client_of, grant
 from tests.support.concurrency import in_threads
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,10 +10,10 @@ from agents.models import Interrupt, Task, ToolCall
 from agents.policy import Call, Terms, Verdict
 from reviews.decisions.services import Choice, decide
 from reviews.models import Decision
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls
 from tests.support.accounts import grant
 from tests.support.concurrency import lapse_all
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("oracle", "no_checkpoints")]
 

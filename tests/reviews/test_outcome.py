@@ -9,8 +9,8 @@ from django.test import Client
 from agents import services as agents
 from agents.models import Interrupt, Task
 from reviews.decisions.services import Choice, decide
-from tests.helpers import open_review
-from tests.oracle import calls
+from tests.support.helpers import open_review
+from tests.support.oracle import calls
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("odd_tools")]
 

@@ -12,8 +12,8 @@ from reviews.audit import log
 from reviews.decisions import permissions
 from reviews.decisions.services import Choice, allowed_for, decide
 from reviews.models import AuditEntry, Decision
-from tests.helpers import ids_of, open_review
 from tests.support.accounts import client_of
+from tests.support.helpers import ids_of, open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

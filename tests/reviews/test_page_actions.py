@@ -11,9 +11,9 @@ from reviews.decisions import locks
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, Claim, Decision, PolicyRule
 from reviews.policy import rules
-from tests.helpers import open_review
 from tests.reviews.test_admin import QUEUE, page_of, post, status_of
 from tests.support.accounts import grant, pages_of
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -14,9 +14,9 @@ from agents.state import tool_calls
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import conditions, engine, rules
-from tests.helpers import again, messages_of, open_review, resume
-from tests.oracle import calls
 from tests.support.concurrency import in_threads
+from tests.support.helpers import again, messages_of, open_review, resume
+from tests.support.oracle import calls
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,8 +13,8 @@ from agents.models import Interrupt
 from agents.policy import Declaration, declare
 from reviews import previews
 from reviews.decisions.services import Choice, decide
-from tests.helpers import open_review
 from tests.support.accounts import grant
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

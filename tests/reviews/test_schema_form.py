@@ -8,7 +8,7 @@ from core.text import canonical
 from reviews.argument_form.fields import Choice, Json, Lines, Number, Text
 from reviews.argument_form.form import PARTS, ArgumentsForm, Group, Items
 from reviews.argument_form.parts import ABSENT
-from tests.desk_tools import ASKED, Order
+from tests.support.desk_tools import ASKED, Order
 
 SCHEMA = Order.model_json_schema()
 

@@ -11,7 +11,7 @@ from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import conditions, dry_run
 from reviews.policy.dry_run import Tried
 from reviews.policy.engine import Match
-from tests.helpers import open_review
+from tests.support.helpers import open_review
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

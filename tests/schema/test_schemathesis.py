@@ -14,9 +14,9 @@ from agents.models import Interrupt
 from core.accounts import create_key
 from memory import services
 from memory.models import Memory
-from tests.helpers import open_review
 from tests.schema import server
 from tests.support.accounts import grant
+from tests.support.helpers import open_review
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 

@@ -43,7 +43,7 @@ def workers(transactional_db: Any, oracle: None, settings: Any, tmp_path: Path) 
         "DATABASE_URL": database_url(),
         "OPENAI_BASE_URL": settings.OPENAI_BASE_URL,
         "AGENT_MODEL": "openai:demo",
-        "AGENT_TOOLS": "tests.oracle",
+        "AGENT_TOOLS": "tests.support.oracle",
         "PYTHONPATH": str(ROOT),
     }
     celery_app.control.purge()  # a job of an earlier test would set off a failpoint before the worker is ready

@@ -14,9 +14,9 @@ from agents import broker
 from agents.models import Attempt, Measure, Task
 from agentsite.api import readiness
 from benchmarks.harness.servers import Redis
-from tests.helpers import again, answer_of
-from tests.services.proxy import Proxy
+from tests.support.helpers import again, answer_of
 from tests.support.processes import until
+from tests.support.proxy import Proxy
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

@@ -12,8 +12,8 @@ import pytest
 from agents.models import Interrupt, Task, ToolCall
 from agents.observability import failpoints
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls
 from tests.support.processes import ROOT, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

@@ -10,8 +10,8 @@ from django.conf import settings
 from agents import broker
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from reviews.decisions.services import Choice, decide
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls, keys
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls, keys
 from tests.support.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone
 
 from agents.models import Chore, Session
-from tests.helpers import again, answer_of
+from tests.support.helpers import again, answer_of
 from tests.support.processes import Workers, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

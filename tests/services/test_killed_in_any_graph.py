@@ -7,9 +7,9 @@ import pytest
 
 from agents.models import Interrupt, Task
 from reviews.decisions.services import Choice, decide
-from tests import graph_settings
-from tests.helpers import again, answer_of
-from tests.oracle import calls
+from tests.support import graph_settings
+from tests.support.helpers import again, answer_of
+from tests.support.oracle import calls
 from tests.support.processes import until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
@@ -33,7 +33,7 @@ def test_a_call_that_was_killed_comes_up_in_doubt_in_every_graph(
     invoke: Any, workers: Any, reviewer: Any, settings: Any
 ) -> None:
     settings.AGENTS = graph_settings.AGENTS
-    workers.start(DJANGO_SETTINGS_MODULE="tests.graph_settings", WORKER_POOL="prefork", WORKER_CONCURRENCY="2")
+    workers.start(DJANGO_SETTINGS_MODULE="tests.support.graph_settings", WORKER_POOL="prefork", WORKER_CONCURRENCY="2")
     tasks = {name: invoke(query_for(name), session=name, agent=name) for name in graph_settings.NAMES}
 
     def approved(count: int) -> bool:

@@ -17,8 +17,8 @@ from agents import broker, message_files
 from agents.message_files import Channel
 from agents.observability import metrics
 from agentsite.api import readiness
-from tests.helpers import again, answer_of
 from tests.support.accounts import client_of, grant
+from tests.support.helpers import again, answer_of
 from tests.support.processes import until
 
 QUEUE = "celery"

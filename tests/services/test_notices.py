@@ -7,7 +7,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from notifications.models import Delivery, Endpoint
-from tests.helpers import resume
+from tests.support.helpers import resume
 from tests.support.processes import until
 from tests.support.receiver import Receiver
 from tests.support.receiver import receiver as receiver

@@ -14,8 +14,8 @@ from agents.models import Attempt, Pause, Task, ToolCall
 from reviews import pauses as switch
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
-from tests.helpers import again, answer_of, open_review
-from tests.oracle import calls
+from tests.support.helpers import again, answer_of, open_review
+from tests.support.oracle import calls
 from tests.support.processes import Workers, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

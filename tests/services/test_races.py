@@ -13,7 +13,7 @@ from agents.models import Interrupt, Task
 from agents.policy import Terms, Verdict
 from agents.state import interrupts
 from reviews.models import Decision
-from tests.helpers import again, answer_of
+from tests.support.helpers import again, answer_of
 from tests.support.processes import ROOT, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

@@ -20,9 +20,9 @@ from core.accounts import create_key
 from core.db.connections import limit_waits, patience
 from core.db.postgresql.answers import Connection
 from devserver.preflight import free_port
-from tests.helpers import again, answer_of
-from tests.services.proxy import Proxy
+from tests.support.helpers import again, answer_of
 from tests.support.processes import ROOT, database_url, until
+from tests.support.proxy import Proxy
 
 pytestmark = [
     pytest.mark.django_db(transaction=True),

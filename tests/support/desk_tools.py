@@ -6,7 +6,7 @@ from typing import Any, Literal
 from langchain_core.tools import tool
 from pydantic import BaseModel, Field
 
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 class Line(BaseModel):

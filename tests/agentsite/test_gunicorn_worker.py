@@ -14,7 +14,7 @@ import pytest
 
 from core.accounts import create_key
 from devserver.preflight import free_port
-from tests import raw
+from tests.support import raw
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,7 @@ from django.db import DatabaseError, connection, connections, transaction
 from langchain_core.tools import tool
 
 from agents.policy import Declaration, Terms, declare
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 def autocommit_off() -> None:

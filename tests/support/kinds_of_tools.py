@@ -8,7 +8,7 @@ from langgraph.config import get_stream_writer
 from langgraph.prebuilt import InjectedState
 from pydantic import BaseModel
 
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 class Amount(BaseModel):

@@ -16,7 +16,7 @@ from agents.runtime.middleware.model_calls import ModelCalls
 from agents.runtime.middleware.tool_gate import Gate
 from agents.runtime.registry import Agent
 from agents.runtime.run_context import Run
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 def tool_node(agent: Agent) -> Any:

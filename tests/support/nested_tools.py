@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel
 
 from agents.policy import Declaration, declare
 from agents.runtime import registry
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 def _answer_of_sub_agent(text: str) -> str:

@@ -6,7 +6,7 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
 
 from agents.policy import Declaration, declare
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 @declare(Declaration(review=None))

@@ -16,7 +16,7 @@ from demo.seeding import REVIEWERS, made
 from memory.models import Memory
 from reviews.decisions.services import Choice, allowed, decide
 from reviews.models import AuditEntry, Decision, PolicyRule
-from tests.helpers import again
+from tests.support.helpers import again
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

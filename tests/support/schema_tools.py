@@ -8,7 +8,7 @@ from langchain_core.tools import BaseTool, StructuredTool
 from pydantic import BaseModel, ConfigDict, Field
 
 from agents.policy import REQUESTER, Declaration, Terms
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 NOWHERE = "#/$defs/Nowhere"
 REVIEWED = Declaration(review=Terms(deciders=(REQUESTER,)))

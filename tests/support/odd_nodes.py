@@ -11,7 +11,7 @@ from langgraph.prebuilt import ToolNode
 from langgraph.types import RetryPolicy
 
 from agents.runtime.registry import Agent
-from tests.odd_graphs import bare_agent
+from tests.support.odd_graphs import bare_agent
 
 RETRY = RetryPolicy(initial_interval=0.01, jitter=False)
 

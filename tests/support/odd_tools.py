@@ -12,7 +12,7 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, field_validator
 
 from agents.policy import REQUESTER, Declaration, Terms, declare
-from tests.oracle import Crash, calls, trace
+from tests.support.oracle import Crash, calls, trace
 
 RELEASED = threading.Event()
 

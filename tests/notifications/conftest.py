@@ -11,7 +11,7 @@ from agents import broker
 from agents.models import Interrupt
 from notifications import delivery_threads
 from notifications.models import Endpoint
-from tests.helpers import open_review
+from tests.support.helpers import open_review
 from tests.support.receiver import Receiver, subscribed
 
 

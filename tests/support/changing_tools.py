@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from agents.policy import Declaration, declare
-from tests.oracle import trace
+from tests.support.oracle import trace
 
 
 class Percentage(BaseModel):
