@@ -6,7 +6,7 @@ Data and broker of its own: a service that runs on this machine meanwhile neithe
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -36,11 +36,24 @@ if (worker := os.environ.get("PYTEST_XDIST_WORKER", "")) and os.environ.get("RED
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport() -> Iterator[None]:
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
     """Escape lone surrogates in captured output: pytest-xdist cannot send them from a worker to its controller."""
     report = yield
     report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
     return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what axe-core has found, by page and look; the tests in the browser hand it over as properties."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    properties = [
+        pair for report in reports if getattr(report, "when", "") == "call" for pair in report.user_properties
+    ]
+    if rows := [value for name, value in properties if name == "axe"]:
+        from tests.browser import axe  # the plugin is loaded before Django's settings are read
+
+        terminalreporter.section("axe-core: violations by page and look")
+        terminalreporter.write("\n".join([*axe.table(rows), ""]))
 
 
 def pytest_unconfigure() -> None:

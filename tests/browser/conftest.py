@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
+from django.test import Client
 
 from agents.models import Interrupt
-from tests.browser import axe
 from tests.conftest import grant
 
 try:
@@ -33,13 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=reason))
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What axe-core has found, by page and look."""
-    if axe.counted:
-        terminalreporter.section("axe-core: violations by page and look")
-        terminalreporter.write("\n".join([*axe.table(), ""]))
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator["Browser"]:
     with sync_playwright() as playwright:
@@ -58,6 +52,7 @@ class Desk:
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
     def log_in(self, name: str, password: str) -> None:
+        """Log in by the form, as people do; `logged_in` begins with a session, which costs no pages."""
         self.page.goto(f"{self.url}/admin/login/")
         self.page.fill("#id_username", name)
         self.page.fill("#id_password", password)
@@ -96,9 +91,11 @@ def logged_in(browser: "Browser", url: str, user: User) -> Iterator[Desk]:
     user.set_password("their own")
     user.save()
     context = browser.new_context()
-    made = Desk(context.new_page(), url)
-    made.log_in(user.username, "their own")
-    yield made
+    client = Client()
+    client.force_login(user)
+    session = client.cookies[settings.SESSION_COOKIE_NAME].value
+    context.add_cookies([{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": url}])
+    yield Desk(context.new_page(), url)
     context.close()
 
 

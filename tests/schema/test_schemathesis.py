@@ -18,7 +18,7 @@ from tests.conftest import grant
 from tests.helpers import open_review
 from tests.schema import server
 
-pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True)]
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")  # of each operation; 200 take some minutes
