@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test services-test chaos lint format api-docs messages screenshots lock
+.PHONY: help run demo test test-all services-test chaos lint format api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -26,13 +26,20 @@ demo: $(VENV)/.installed ## The same with a full desk to look at, on data of its
 		export AGENTSITE_DATA AGENT_TOOLS; $(BIN)/python manage.py migrate -v0 && \
 		$(BIN)/python manage.py seed_demo && exec $(BIN)/python manage.py dev $(ARGS)
 
+# Processes at once. Many tests wait, for a browser or a lease that runs out, so there are more than processors.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
 test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)
-	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
+	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) -m "not long" $(ARGS)
+
+test-all: $(VENV)/.installed-dev ## The same with those that are long by nature
+	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
 
 services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Redis of DATABASE_URL and REDIS_URL
 	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \
 		echo "Set DATABASE_URL and REDIS_URL to servers that the tests may fill and empty." >&2; exit 1; fi
-	@unset SECRET_KEY; DEBUG=true exec $(BIN)/python -m pytest $(ARGS)
+	@unset SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (ARGS="--runs 1000 --kills 300"; needs both servers installed)
 	$(BIN)/python benchmarks/chaos.py $(ARGS)

@@ -6,8 +6,11 @@ Data and broker of its own: a service that runs on this machine meanwhile neithe
 import os
 import shutil
 import tempfile
-import zlib
+from collections.abc import Generator
 from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
 
 DATA = tempfile.mkdtemp(prefix="agentsite-test-")
 
@@ -27,18 +30,30 @@ for name in (
     "SECRET_KEY",
 ):
     os.environ.pop(name, None)
+if (worker := os.environ.get("PYTEST_XDIST_WORKER", "")) and os.environ.get("REDIS_URL"):
+    # A database of Redis for each process of the tests, as pytest-django makes one of PostgreSQL for each.
+    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{worker.removeprefix('gw')}").geturl()
 
 
-def pytest_collection_modifyitems(config: Any, items: list[Any]) -> None:
-    """Keep one part of the files where AGENTSITE_TEST_PART asks for it ("1/2"): parts run side by side in CI."""
-    number, _, count = os.environ.get("AGENTSITE_TEST_PART", "").partition("/")
-    if not count:
-        return
-    parts: dict[bool, list[Any]] = {True: [], False: []}
-    for item in items:
-        parts[zlib.crc32(item.nodeid.partition("::")[0].encode()) % int(count) == int(number) - 1].append(item)
-    config.hook.pytest_deselected(items=parts[False])
-    items[:] = parts[True]
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, Any]:
+    """Escape lone surrogates in captured output: pytest-xdist cannot send them from a worker to its controller."""
+    report = yield
+    report.sections = [(name, text.encode(errors="backslashreplace").decode()) for name, text in report.sections]
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print what axe-core has found, by page and look; the tests in the browser hand it over as properties."""
+    reports = [report for reports in terminalreporter.stats.values() for report in reports]
+    properties = [
+        pair for report in reports if getattr(report, "when", "") == "call" for pair in report.user_properties
+    ]
+    if rows := [value for name, value in properties if name == "axe"]:
+        from tests.browser import axe  # the plugin is loaded before Django's settings are read
+
+        terminalreporter.section("axe-core: violations by page and look")
+        terminalreporter.write("\n".join([*axe.table(rows), ""]))
 
 
 def pytest_unconfigure() -> None:

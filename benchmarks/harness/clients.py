@@ -11,7 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from benchmarks.harness.blows import read
-from benchmarks.harness.story import Story
+from benchmarks.harness.story import Story, persistent
 from benchmarks.harness.verdict import judge
 
 BOUND = 5.0  # seconds: lease + 2 x sweep, as set for the run
@@ -28,7 +28,7 @@ def main(folder: Path, given: Namespace) -> int:
     (folder / "begun").touch()
     story.wait_for_end(given.patience / 2)
     blows = read(folder / "blows")
-    verdict = judge(story, blows, folder / "oracle")
+    verdict = persistent(lambda: judge(story, blows, folder / "oracle"))
     for recovery in verdict.slowest(given.slowest):
         print(recovery.told(blows))
     print(verdict.line(given, BOUND), flush=True)

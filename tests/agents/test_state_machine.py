@@ -169,8 +169,9 @@ COLUMNS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 )
 
 
-def test_no_order_of_events_breaks_a_promise(reviewer: User) -> None:
+@pytest.mark.parametrize("runs", [30, pytest.param(200, marks=pytest.mark.long)])
+def test_no_order_of_events_breaks_a_promise(reviewer: User, runs: int) -> None:
     Machine.reviewer = reviewer
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]
-    bounds = settings(max_examples=200, stateful_step_count=20, deadline=None, suppress_health_check=checks)
+    bounds = settings(max_examples=runs, stateful_step_count=20, deadline=None, suppress_health_check=checks)
     run_state_machine_as_test(Machine, settings=settings(bounds, derandomize=True, database=None))

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from tests.browser import axe
 from tests.support.accounts import grant
 from tests.support.browser import ARGS, CHROMIUM, Desk, logged_in
 
@@ -25,13 +24,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "tests/browser/" in str(item.path):
             item.add_marker(pytest.mark.skip(reason=reason))
-
-
-def pytest_terminal_summary(terminalreporter: Any) -> None:
-    """What axe-core has found, by page and look."""
-    if axe.counted:
-        terminalreporter.section("axe-core: violations by page and look")
-        terminalreporter.write("\n".join([*axe.table(), ""]))
 
 
 @pytest.fixture(scope="session")

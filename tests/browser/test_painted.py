@@ -244,6 +244,7 @@ def test_18_the_script_marks_what_the_server_marks(desk: Any, booking: Interrupt
         assert joined(found) == joined((piece.text, piece.is_mark) for piece in marks.pieces(text)), json.dumps(text)
 
 
+@pytest.mark.long
 def test_18_the_script_hides_no_other_characters_than_the_server(desk: Any, booking: Interrupt) -> None:
     desk.open(booking)
     chars = [chr(code) for code in range(1, sys.maxunicode + 1) if not 0xD800 <= code <= 0xDFFF]

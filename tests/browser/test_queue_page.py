@@ -198,7 +198,7 @@ def deal_with(desk: Any, review: Interrupt, number: int) -> str:
     return becomes
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_16_sixty_reviews_are_cleared_by_keys_alone(desk: Any, invoke: Any, work: Any) -> None:
     for number in range(54):
         invoke(f"book the Hotel{number} for 2 nights", session=f"s{number}")

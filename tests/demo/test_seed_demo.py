@@ -134,7 +134,7 @@ def decide_all(work: Any, published: list[Any]) -> Callable[[], list[Task]]:
     return carry_on
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_every_pending_review_can_be_decided_and_its_run_goes_on(
     told: str, decide_all: Any, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -82,6 +82,7 @@ class TestDev:
         with urllib.request.urlopen(f"{made['url']}/health") as answer:
             assert answer.status == 200
 
+    @pytest.mark.long
     def test_later_starts_only_say_where_the_accounts_are(self, dev, tmp_path):
         first = dev(free_port())
         first.ready()
@@ -92,6 +93,7 @@ class TestDev:
         assert json.loads(before)["admin_password"] not in shown
         assert FILE_NAME in shown
 
+    @pytest.mark.long
     def test_nothing_runs_on_when_it_is_stopped(self, dev, tmp_path):
         running = dev(free_port())
         running.ready()
