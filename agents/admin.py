@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents import services
 from agents.api import history
@@ -43,15 +44,12 @@ class ReadOnly:
     """For admins and inlines that only show."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin."""
         return False
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin."""
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin."""
         return False
 
 
@@ -103,13 +101,15 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
     readonly_fields = fields
     of_tasks = ("latest_tasks", "conversation")
 
+    @override
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Source: django.contrib.admin. What stands in tasks is for those who may see tasks."""
+        """What stands in tasks is for those who may see tasks."""
         may_see = request.user.has_perm("agents.view_task")
         return [name for name in self.fields if may_see or name not in self.of_tasks]
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        """Source: django.contrib.admin. With what the list shows of the tasks, in the one query."""
+        """With what the list shows of the tasks, in the one query."""
         active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
         return (
             super()
@@ -183,8 +183,8 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     )
     readonly_fields = fields
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
-        """Source: django.contrib.admin."""
         return super().get_queryset(request).annotate(attempts_=Count("attempts"))
 
     @admin.display(description=_("user"), ordering="session__user_id")

@@ -5,6 +5,7 @@ from django.core.checks import register
 from django.db.models.signals import post_migrate
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents import checks
 
@@ -13,8 +14,9 @@ class AgentsConfig(AppConfig):
     name = "agents"
     verbose_name = _("Agents")
 
+    @override
     def ready(self) -> None:
-        """Source: django.apps. The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
+        """The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
         register(checks.timing)
         register(checks.bounds)
         register(checks.retention)

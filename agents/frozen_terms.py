@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from typing_extensions import override
 
 
 class FrozenTerm(models.Func):
@@ -18,6 +19,7 @@ class FrozenTerm(models.Func):
     def __init__(self, expression: Any, member: str, **extra: Any) -> None:
         super().__init__(expression, member=member, **extra)
 
+    @override
     def as_sqlite(self, compiler: Any, connection: BaseDatabaseWrapper, **more: Any) -> Any:
         """Return the SQL for SQLite, where `json_extract` gives 0 or 1 for a boolean."""
         template = "json_extract(NULLIF(%(expressions)s, ''), '$.terms.%(member)s')"

@@ -19,6 +19,7 @@ from typing import Any
 
 from kombu.transport import filesystem
 from kombu.utils.json import dumps, loads
+from typing_extensions import override
 
 from agents.observability import metrics
 
@@ -31,13 +32,15 @@ LONGEST = 1024 * 1024  # bytes of a message; ours have less than one kilobyte
 class Channel(filesystem.Channel):
     """Reads and writes the folders that the transport's options name."""
 
+    @override
     def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
-        """Source: kombu. Under its name a message is there all at once, or not at all."""
+        """Under its name a message is there all at once, or not at all."""
         name = f"{round(time.monotonic() * 1000)}_{uuid.uuid4()}.{queue}.msg"
         _write_at_once(Path(self.data_folder_out), name, dumps(payload))
 
+    @override
     def _get(self, queue: str, timeout: float | None = None) -> Any:
-        """Source: kombu. The next whole message of this queue. Raises Empty."""
+        """The next whole message of this queue. Raises Empty."""
         for path in _waiting(Path(self.data_folder_in), queue):
             try:
                 payload = self._read(path)
@@ -74,16 +77,17 @@ class Channel(filesystem.Channel):
             metrics.count(metrics.UNREADABLE_MESSAGES)
             logger.error("the message %s can't be read and was moved to %s: %s", path.name, folder, error)
 
+    @override
     def get_table(self, exchange: str) -> list[Any]:
-        """Source: kombu. A table that can't be read is an empty one: whoever listens enters its queue again."""
+        """A table that can't be read is an empty one: whoever listens enters its queue again."""
         try:
             rows = loads(self._exchange_file(exchange).read_text(encoding="utf-8"))
             return [filesystem.exchange_queue_t(*row) for row in rows]
         except (FileNotFoundError, ValueError, TypeError):
             return []
 
+    @override
     def _queue_bind(self, exchange: str, routing_key: str, pattern: str, queue: str) -> None:
-        """Source: kombu."""
         row = filesystem.exchange_queue_t(routing_key or "", pattern or "", queue or "")
         file = self._exchange_file(exchange)
         with _locked(file.parent):

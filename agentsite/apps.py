@@ -1,6 +1,7 @@
 from django.apps import AppConfig, apps
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agentsite.observability import foreign, tracing
 
@@ -9,8 +10,9 @@ class AgentsiteConfig(AppConfig):
     name = "agentsite"
     verbose_name = "Agentsite"
 
+    @override
     def ready(self) -> None:
-        """Source: django.apps. The admin's index would say OTP_TOTP and OTP_STATIC."""
+        """The admin's index would say OTP_TOTP and OTP_STATIC."""
         register(tracing.check)
         foreign.translate()
         apps.get_app_config("otp_totp").verbose_name = _("Second factor: authenticators")

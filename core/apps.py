@@ -1,6 +1,7 @@
 from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from core import checks
 
@@ -10,6 +11,6 @@ class CoreConfig(AppConfig):
     label = "core"
     verbose_name = _("Access")
 
+    @override
     def ready(self) -> None:
-        """Source: django.apps."""
         register(checks.limits)

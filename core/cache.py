@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 from django.core.cache.backends.base import DEFAULT_TIMEOUT
 from django.core.cache.backends.redis import RedisCache
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +30,14 @@ class TolerantRedisCache(RedisCache):
         timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
         super().__init__(server, {**params, "OPTIONS": {**timeouts, **params.get("OPTIONS", {})}})
 
+    @override
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """Source: django.core.cache. The default while Redis is away."""
+        """The default while Redis is away."""
         return self._unless_away(lambda: super(TolerantRedisCache, self).get(key, default, version), default)
 
+    @override
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        """Source: django.core.cache. Forgotten while Redis is away."""
+        """Forgotten while Redis is away."""
         self._unless_away(lambda: super(TolerantRedisCache, self).set(key, value, timeout, version), None)
 
     def _unless_away(self, call: Callable[[], T], otherwise: T) -> T:

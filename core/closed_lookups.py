@@ -17,6 +17,7 @@ from django.db import DataError
 from django.db.models import DateField, Model
 from django.http import Http404, HttpRequest, QueryDict
 from django.utils.translation import gettext as _
+from typing_extensions import override
 
 from core.text import is_storable
 
@@ -33,8 +34,8 @@ def is_sound(params: QueryDict) -> bool:
 class ClippingPaginator(Paginator):
     """Pages of a list that may have become shorter since its address was made: beyond the end is the last one."""
 
+    @override
     def validate_number(self, number: Any) -> int:
-        """Source: django.core.paginator."""
         return min(max(int(number), 1), self.num_pages)
 
 
@@ -52,14 +53,14 @@ class ClosedAdmin:
     get_list_filter: Any
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin. Only what the page itself offers."""
+        """Only what the page itself offers."""
         if lookup in getattr(self, "extra_lookups", ()):
             return True
         is_offered = lookup in set(self._offered(request))
         return is_offered and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[misc]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Source: django.contrib.admin. Raises BadRequest for a value that no column can hold."""
+        """Raises BadRequest for a value that no column can hold."""
         if not is_sound(request.GET):
             raise BadRequest("The address holds characters that nothing can be searched for.")
         try:
@@ -68,13 +69,13 @@ class ClosedAdmin:
             raise BadRequest("The filter of this list is not valid.") from error
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Source: django.contrib.admin, which decodes `_00` in a path to a NUL and takes `?_to_field=` for a column."""
+        """Refuse what Django decodes to a NUL (`_00` in a path) or takes for a column (`?_to_field=`)."""
         if not is_storable(object_id):
             return None
         return super().get_object(request, object_id, from_field or None)  # type: ignore[misc]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        """Source: django.contrib.admin. A search that would make too large a query finds nothing, and says so."""
+        """A search that would make too large a query finds nothing, and says so."""
         if len(search_term) > LETTERS or len(search_term.split()) > WORDS:
             limits = {"words": WORDS, "letters": LETTERS}
             messages.warning(request, _("Search for at most %(words)s words and %(letters)s characters.") % limits)
@@ -82,7 +83,7 @@ class ClosedAdmin:
         return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
 
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
-        """Source: django.contrib.admin, which filters by whatever ids a request has ticked. Raises BadRequest."""
+        """Refuse ids that no row can have, where Django would filter by them. Raises BadRequest."""
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 self.opts.pk.to_python(key)
@@ -93,7 +94,7 @@ class ClosedAdmin:
         return super().response_action(request, queryset)  # type: ignore[misc]
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        """Source: django.contrib.admin, which leads to the first page as if nothing was wrong with the address."""
+        """Answer a 400 where Django would lead to the first page as if nothing was wrong with the address."""
         raise Http404
 
     def _offered(self, request: HttpRequest) -> Iterator[str]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 from rest_framework import serializers
+from typing_extensions import override
 
 MAX_LENGTH = 128
 _ALLOWED = re.compile(r"[\w.\-@:+|]+")
@@ -36,6 +37,7 @@ def stored(given: str) -> str:
 class IdentifierField(serializers.Field[str, Any, str, Any]):
     """A client's id. Only a JSON string is one: DRF's CharField would take 5 for "5"."""
 
+    @override
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise serializers.ValidationError("Ids are strings.")
@@ -44,5 +46,6 @@ class IdentifierField(serializers.Field[str, Any, str, Any]):
         except ValueError as error:
             raise serializers.ValidationError(str(error)) from error
 
+    @override
     def to_representation(self, value: str) -> str:
         return value

@@ -7,6 +7,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from rest_framework_api_key.models import AbstractAPIKey, APIKeyManager
+from typing_extensions import override
 
 from core import timezones
 from core.db.clock import Now
@@ -15,8 +16,8 @@ from core.db.clock import Now
 class ApiKeyManager(APIKeyManager):
     """Finds a key together with its user: each request would ask twice otherwise."""
 
+    @override
     def get_usable_keys(self) -> models.QuerySet:
-        """Source: rest_framework_api_key."""
         return super().get_usable_keys().select_related("user")
 
     def dead(self, before: datetime) -> models.QuerySet:
@@ -62,5 +63,6 @@ class Preferences(models.Model):
         verbose_name = _("preferences")
         verbose_name_plural = _("preferences")
 
+    @override
     def __str__(self) -> str:
         return self.user.get_username()

@@ -12,6 +12,7 @@ import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from typing_extensions import override
 
 ENDPOINT = "https://model.example.com/v1/chat/completions"  # nothing is sent there
 REFUSALS = {
@@ -47,17 +48,20 @@ class ScriptedModel(BaseChatModel):
     """Where it stands follows from the conversation alone, so that a run may pause and go on."""
 
     @property
+    @override
     def _llm_type(self) -> str:
         return "scripted"
 
+    @override
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        """Source: BaseChatModel. What is written down knows its tools."""
+        """What is written down knows its tools."""
         return self
 
+    @override
     def _generate(
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        """Source: BaseChatModel. Raises openai.APIStatusError where the script says so."""
+        """Raises openai.APIStatusError where the script says so."""
         last = max(place for place, message in enumerate(messages) if message.type == "human")
         line = _part.get()[sum(message.type == "ai" for message in messages[last:])]
         if line.refusal:

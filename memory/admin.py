@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
+from typing_extensions import override
 
 from core.errors import Conflict, NotFound
 from core.identifiers import identifier
@@ -54,21 +55,25 @@ class MemoryAdmin(admin.ModelAdmin):
         """The beginning of the text."""
         return shortened(memory.text, 100)
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Memory]:
-        """Source: django.contrib.admin. The list needs no vectors."""
+        """The list needs no vectors."""
         return super().get_queryset(request).defer("embedding")
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Memory | None = None) -> tuple[str, ...]:
-        """Source: django.contrib.admin. What a memory says and whose it is stays; when it expires can change."""
+        """What a memory says and whose it is stays; when it expires can change."""
         return self.readonly_fields if obj is None else (*self.readonly_fields, *self.written)
 
+    @override
     def get_fieldsets(self, request: HttpRequest, obj: Memory | None = None) -> Any:
-        """Source: django.contrib.admin. A new memory has no history yet."""
+        """A new memory has no history yet."""
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets[:1] if obj is None else fieldsets
 
+    @override
     def save_model(self, request: HttpRequest, obj: Memory, form: Any, change: bool) -> None:
-        """Source: django.contrib.admin. A text that is remembered already becomes no second memory."""
+        """A text that is remembered already becomes no second memory."""
         if not change:
             values = {name: form.cleaned_data[name] for name in ("kind", "scope", "scope_ref")}
             memory = services.add(obj.user_id, obj.text, source=Memory.Source.ADMIN, trusted=True, **values)

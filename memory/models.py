@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from core import identifiers
 from core.db.clock import Now
@@ -111,6 +112,7 @@ class Memory(models.Model):
             ),
         )
 
+    @override
     def __str__(self) -> str:
         return shortened(self.text, 60)
 

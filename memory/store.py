@@ -19,6 +19,7 @@ from langgraph.store.base import (
     SearchItem,
     SearchOp,
 )
+from typing_extensions import override
 
 from core.errors import NotAllowed
 from memory import services
@@ -45,8 +46,9 @@ class DjangoStore(BaseStore):
         """Trusted only where nothing from outside can have told the graph what to write."""
         self.trusted = trusted
 
+    @override
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Source: BaseStore. All writes of a batch happen, or none.
+        """All writes of a batch happen, or none.
 
         Raises:
             ValueError: a namespace, key, value or filter is not one that these rows can hold or answer.
@@ -62,8 +64,9 @@ class DjangoStore(BaseStore):
                     self._write(op)
         return results
 
+    @override
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Source: BaseStore. As `batch`, in a thread: the ORM is synchronous."""
+        """As `batch`, in a thread: the ORM is synchronous."""
         return await sync_to_async(self.batch)(list(ops))
 
     def _write(self, op: PutOp) -> None:

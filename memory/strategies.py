@@ -57,7 +57,7 @@ class Default:
         self.agent = agent
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
-        """Source: Strategy. The usable memories of this owner, session and agent; counts each as used."""
+        """The usable memories of this owner, session and agent; counts each as used."""
         in_scope = (
             Q(scope=Memory.Scope.USER)
             | Q(scope=Memory.Scope.SESSION, scope_ref=session)
@@ -69,4 +69,4 @@ class Default:
         return [Recalled(pk, found[pk].text, found[pk].kind) for pk in chosen]
 
     def remember(self, task: Any) -> None:
-        """Source: Strategy. What is to be kept, the `remember` tool and the client write while the task runs."""
+        """What is to be kept, the `remember` tool and the client write while the task runs."""

@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.admin import ReadOnly, link
 from agents.models import Task
@@ -62,15 +63,17 @@ class EndpointAdmin(admin.ModelAdmin):
     actions = ("send_test", "make_new_secret")
     readonly_fields = ("secret", "note_", "deliveries", "created_at")
 
+    @override
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
-        """Source: django.contrib.admin. With the secret, which a receiver needs, for those who may change it."""
+        """With the secret, which a receiver needs, for those who may change it."""
         if obj is None:
             return list(EndpointForm.Meta.fields)
         secret = ["secret"] if self.has_change_permission(request, obj) else []
         return [*EndpointForm.Meta.fields, *secret, "note_", "deliveries", "created_at"]
 
+    @override
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
-        """Source: django.contrib.admin. Switched on again, it has no note any more."""
+        """Switched on again, it has no note any more."""
         obj.note = "" if obj.active else obj.note
         super().save_model(request, obj, form, change)
 
@@ -120,63 +123,68 @@ class SubscriptionAdmin(admin.ModelAdmin):
     autocomplete_fields = ("user",)
     ordering = ("user__username",)
 
+    @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Source: django.contrib.admin. Straight to one's own, where there is no other to see."""
+        """Straight to one's own, where there is no other to see."""
         if self._manages(request):
             return super().changelist_view(request, extra_context)
         return self._to_own(request) or HttpResponseRedirect(reverse("admin:notices_subscription_add"))
 
+    @override
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Source: django.contrib.admin. Who has one already changes it."""
+        """Who has one already changes it."""
         to_own = None if self._manages(request) else self._to_own(request)
         return to_own or super().add_view(request, form_url, extra_context)
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Subscription]:
-        """Source: django.contrib.admin."""
         rows = super().get_queryset(request)
         return rows if self._manages(request) else rows.filter(user=request.user.pk)
 
+    @override
     def get_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
-        """Source: django.contrib.admin. Whose it is is only asked of those who make them for others."""
+        """Whose it is is only asked of those who make them for others."""
         own = ["events", "high_risk_only", "language", "address"]
         return ["user", *own] if self._manages(request) else own
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
-        """Source: django.contrib.admin. It stays with its user."""
+        """It stays with its user."""
         return ["address", "user"] if obj is not None else ["address"]
 
+    @override
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Source: django.contrib.admin. In the language that its user reads the page in."""
+        """In the language that its user reads the page in."""
         return {"language": get_language(), "user": request.user.pk, **super().get_changeform_initial_data(request)}
 
+    @override
     def save_model(self, request: HttpRequest, obj: Subscription, form: Any, change: bool) -> None:
-        """Source: django.contrib.admin."""
         if obj.user_id is None:
             obj.user_id = request.user.pk
         super().save_model(request, obj, form, change)
         if not obj.user.email:
             messages.warning(request, _("This account has no e-mail address yet: an administrator can enter one."))
 
+    @override
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin."""
         return bool(request.user.is_staff)
 
+    @override
     def has_view_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        """Source: django.contrib.admin."""
         return _is_own(request, obj) or super().has_view_permission(request, obj)
 
+    @override
     def has_add_permission(self, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin."""
         return bool(request.user.is_staff)  # asked on every page: whether they have one is seen in `add_view`
 
+    @override
     def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        """Source: django.contrib.admin."""
         return _is_own(request, obj) or super().has_change_permission(request, obj)
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
-        """Source: django.contrib.admin."""
         return _is_own(request, obj) or super().has_delete_permission(request, obj)
 
     @admin.display(description=_("e-mail address"), ordering="user__email")
@@ -212,14 +220,16 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     )
     readonly_fields = fields
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """Source: django.contrib.admin. With whether the reader may see the review or the task that each is about."""
+        """With whether the reader may see the review or the task that each is about."""
         return super().get_queryset(request).annotate(is_open=_is_open_to(request.user))
 
+    @override
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        """Source: django.contrib.admin. Exact ids, so that the indexes find them."""
+        """Exact ids, so that the indexes find them."""
         if not search_term.strip():
             return queryset, False
         try:
@@ -228,8 +238,9 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
             return queryset.none(), False
         return queryset.filter(pk=key) | queryset.filter(object_id=key) | queryset.filter(task=key), False
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin. That of Django, not of ReadOnly: an endpoint goes with its deliveries."""
+        """That of Django, not of ReadOnly: an endpoint goes with its deliveries."""
         return super(ReadOnly, self).has_delete_permission(request, obj)
 
     def has_send_permission(self, request: HttpRequest) -> bool:

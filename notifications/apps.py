@@ -2,6 +2,7 @@ from django.apps import AppConfig
 from django.core.checks import register
 from django.utils.module_loading import import_string
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from notifications import checks
 
@@ -11,7 +12,8 @@ class NoticesConfig(AppConfig):
     label = "notices"
     verbose_name = _("Notices")
 
+    @override
     def ready(self) -> None:
-        """Source: django.apps. What listens needs the models, so it is named by its path."""
+        """What listens needs the models, so it is named by its path."""
         register(checks.notices)
         import_string("notifications.outbox.connect")()

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.models import ID_LENGTH, Task
 from core.db.clock import Now
@@ -43,11 +44,13 @@ class Endpoint(models.Model):
         verbose_name_plural = _("webhook endpoints")
         ordering = ("name", "pk")
 
+    @override
     def __str__(self) -> str:
         return visible(self.name)
 
+    @override
     def clean(self) -> None:
-        """Source: django.db.models. Raises ValidationError where the address may not be sent to."""
+        """Raises ValidationError where the address may not be sent to."""
         if not self.active:
             return  # one whose name leads nowhere any more can still be switched off
         try:
@@ -74,6 +77,7 @@ class Subscription(models.Model):
         verbose_name = _("e-mail subscription")
         verbose_name_plural = _("e-mail subscriptions")
 
+    @override
     def __str__(self) -> str:
         return visible(self.user.get_username())
 
@@ -133,6 +137,7 @@ class Delivery(models.Model):
             models.Index(fields=("created_at",), name="delivery_age"),  # the housekeeping, the admin's list
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.event} {self.object_id}"
 

@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
+from typing_extensions import override
 
 from agents.models import ID_LENGTH, Interrupt, Session
 from agents.policy import DAY, GROUP, REQUESTER, RESPONSE_TYPES, REVIEWERS, Terms
@@ -30,6 +31,7 @@ class Review(Interrupt):
         verbose_name_plural = _("reviews")
         permissions = (("decide_review", gettext_noop("Can decide reviews")),)
 
+    @override
     def __str__(self) -> str:
         return f"{self.tool or self.get_kind_display()} · {self.task.session.user_id}"
 
@@ -54,6 +56,7 @@ class Decision(models.Model):
         # One decision a review, whatever the code above it believes.
         constraints = (models.UniqueConstraint(fields=("review",), name="one_decision_per_review"),)
 
+    @override
     def __str__(self) -> str:
         return f"{self.response_type} · {self.by_name}"
 
@@ -146,6 +149,7 @@ class PolicyRule(models.Model):
             models.CheckConstraint(condition=Q(use_limit=None) | Q(effect="allow"), name="only_an_allow_is_used_up"),
         )
 
+    @override
     def __str__(self) -> str:
         # Without a word of any language: it is stored with each verdict, and covered by its digest.
         return f"#{self.pk}: {visible(self.name)}" if self.pk else visible(self.name)
@@ -159,8 +163,9 @@ class PolicyRule(models.Model):
         """Its conditions. Raises ValueError where they are not what the admin would have stored."""
         return conditions.checked(self.conditions)
 
+    @override
     def clean(self) -> None:
-        """Source: django.db.models. Raises ValidationError."""
+        """Raises ValidationError."""
         wrong: dict[str, Any] = {}
         try:
             self.checked_conditions()
@@ -236,6 +241,7 @@ class AuditEntry(models.Model):
             models.Index(fields=("task",), name="audit_task"),
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.pk}: {self.get_verb_display()}"
 
@@ -251,5 +257,6 @@ class Claim(models.Model):
         verbose_name = _("claim")
         verbose_name_plural = _("claims")
 
+    @override
     def __str__(self) -> str:
         return f"{self.by.get_username()} · {self.review_id}"

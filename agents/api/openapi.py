@@ -6,6 +6,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
+from typing_extensions import override
 
 from agents.api.serializers import KEY_HEADER, KEY_LIMIT, InvokeSerializer, OpenSessionSerializer, TaskIdsSerializer
 from agents.models import ACTIVE, FINAL, Interrupt, Pause
@@ -216,8 +217,8 @@ class InvokeRules(OpenApiSerializerExtension):
     target_class = InvokeSerializer
     match_subclasses = False
 
+    @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        """Source: drf_spectacular."""
         body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         body["properties"]["agent"]["enum"] = sorted(settings.AGENTS)
         # `dependentRequired` would say it shorter, but few tools know it.
@@ -229,8 +230,8 @@ class OpenSessionRules(OpenApiSerializerExtension):
 
     target_class = OpenSessionSerializer
 
+    @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        """Source: drf_spectacular."""
         body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         body["properties"]["agent"]["enum"] = sorted(settings.AGENTS)
         return body

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework import serializers
 from rest_framework.request import Request
+from typing_extensions import override
 
 from agents.services import ENQUEUE, STRATEGIES
 from core.api.fields import TextField
@@ -51,8 +52,9 @@ class InvokeSerializer(serializers.Serializer):
     agent = TextField(max_length=100, required=False)
     multitask_strategy = serializers.ChoiceField(STRATEGIES, default=ENQUEUE)
 
+    @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Source: rest_framework. Without the session, a retry would not be recognised as one."""
+        """Without the session, a retry would not be recognised as one."""
         if "task_id" in attrs and "session_id" not in attrs:
             raise serializers.ValidationError({"session_id": ["A task_id needs the session_id that it belongs to."]})
         return attrs

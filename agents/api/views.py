@@ -6,6 +6,7 @@ from typing import Any
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
+from typing_extensions import override
 
 from agents import services
 from agents.api import history, openapi, presenters
@@ -20,8 +21,9 @@ from core.auth.throttling import UserRate
 class TaskViewSet(ClientIdsViewSet):
     """Submitting, cancelling and listing of tasks."""
 
+    @override
     def get_throttles(self) -> list[BaseThrottle]:
-        """Source: rest_framework. What is submitted also counts for its user."""
+        """What is submitted also counts for its user."""
         return [*super().get_throttles(), *([UserRate()] if self.action == "invoke" else [])]
 
     @openapi.INVOKE

@@ -18,6 +18,7 @@ from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
+from typing_extensions import override
 
 from agents.models import Attempt
 from agents.observability import failpoints
@@ -45,8 +46,9 @@ class FencedPostgresSaver(PostgresSaver):
         self.attempt = attempt
 
     @contextmanager
+    @override
     def _cursor(self, *, pipeline: bool = False) -> Iterator[Cursor[DictRow]]:
-        """Source: PostgresSaver, where every write asks for a pipeline.
+        """Open the fence around the pipeline that PostgresSaver asks for at each write.
 
         Raises StaleAttempt, and Django's errors in place of the driver's: a database that is away is no failed task.
         """
@@ -90,8 +92,9 @@ class FencedSqliteSaver(SqliteSaver):
         self.attempt = attempt
 
     @contextmanager
+    @override
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
-        """Source: SqliteSaver, where every write asks for a transaction.
+        """Open the fence around the transaction that SqliteSaver asks for at each write.
 
         Raises StaleAttempt, and Django's errors in place of the driver's: a locked file is no failed task.
         """

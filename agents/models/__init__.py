@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
+from typing_extensions import override
 
 from agents.frozen_terms import FrozenTerm
 from agents.models.pauses import Pause as Pause
@@ -58,6 +59,7 @@ class Session(models.Model):
             models.Index(fields=("created_at", "id"), name="session_age"),  # what is old enough to be deleted
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.user_id} / {self.session_id}"
 
@@ -130,6 +132,7 @@ class Task(models.Model):
             models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.session} / {self.task_id}"
 
@@ -151,6 +154,7 @@ class IdempotencyKey(models.Model):
     class Meta:
         constraints = (models.UniqueConstraint(fields=("principal", "key"), name="one_use_per_idempotency_key"),)
 
+    @override
     def __str__(self) -> str:
         return self.key
 
@@ -185,6 +189,7 @@ class Attempt(models.Model):
         )
         indexes = (models.Index(fields=("lease_until",), condition=Q(ended_at=None), name="attempt_lapsed"),)
 
+    @override
     def __str__(self) -> str:
         return f"{self.task_id} #{self.token}"
 
@@ -266,6 +271,7 @@ class Interrupt(models.Model):
             ),
         )
 
+    @override
     def __str__(self) -> str:
         return f"{self.tool or self.get_kind_display()} ({self.task})"
 
@@ -309,6 +315,7 @@ class ToolCall(models.Model):
         )
         indexes = (models.Index(fields=("-started_at",), name="tool_call_recent"),)  # the admin's list
 
+    @override
     def __str__(self) -> str:
         return f"{self.tool} ({self.task})"
 
@@ -333,6 +340,7 @@ class Chore(models.Model):
     name = models.CharField(max_length=40, primary_key=True)
     due_at = models.DateTimeField(db_default=Now())
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -348,6 +356,7 @@ class WorkerProcess(models.Model):
         verbose_name = _("worker process")
         verbose_name_plural = _("worker processes")
 
+    @override
     def __str__(self) -> str:
         return self.name
 
@@ -362,5 +371,6 @@ class Measure(models.Model):
     class Meta:
         constraints = (models.UniqueConstraint(fields=("name", "labels"), name="one_measure_per_name_and_labels"),)
 
+    @override
     def __str__(self) -> str:
         return f"{self.name} {self.labels}"

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import gettext_noop
+from typing_extensions import override
 
 from core.db.clock import Now
 from core.text import visible
@@ -56,6 +57,7 @@ class Pause(models.Model):
         )
         indexes = (models.Index(fields=("-created_at",), name="pause_recent"),)  # the admin's list, GET /pauses
 
+    @override
     def __str__(self) -> str:
         return visible(f"{self.get_scope_display()} {self.value}".strip())
 

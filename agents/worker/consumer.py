@@ -10,6 +10,7 @@ from typing import Any
 from celery.exceptions import CPendingDeprecationWarning, WorkerLostError
 from celery.worker import consumer
 from redis.exceptions import RedisError
+from typing_extensions import override
 
 from agents.observability import metrics
 from agents.worker import listening
@@ -37,17 +38,17 @@ class Consumer(consumer.Consumer):
         self.channel_errors = (Exception,)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Source: Celery's Consumer, whose pauses between two tries grow by 2 s up to 30 s. Here by 0.2 s up to 1 s."""
+        """Try again after pauses that grow by 0.2 s up to 1 s; Celery's own grow by 2 s up to 30 s."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=1)
         return super().ensure_connected(conn)
 
+    @override
     def on_connection_error_before_connected(self, exc: Exception) -> None:
-        """Source: Celery's Consumer."""
         super().on_connection_error_before_connected(exc)
         self._pause_after(exc)
 
+    @override
     def on_connection_error_after_connected(self, exc: Exception) -> None:
-        """Source: Celery's Consumer."""
         super().on_connection_error_after_connected(exc)
         self._pause_after(exc)
 
@@ -63,17 +64,17 @@ class Consumer(consumer.Consumer):
             time.sleep(PAUSE)
 
     def on_ready(self) -> None:
-        """Source: Celery's Consumer, at the beginning of each loop."""
+        """Called by Celery at the beginning of each loop."""
         super().on_ready()
         self._steady_at = time.monotonic() + STEADY
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Source: Celery's Consumer, where the transport has an event loop."""
+        """Called by Celery where the transport has an event loop."""
         super().register_with_event_loop(hub)
         hub.on_tick.add(self._note)
 
     def perform_pending_operations(self) -> None:
-        """Source: Celery's Consumer, in each cycle of the loop where there is none."""
+        """Called by Celery in each cycle of the loop where the transport has no event loop."""
         super().perform_pending_operations()
         self._note()
 

@@ -11,13 +11,14 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from typing_extensions import override
 
 
 class JsonErrors(APIView):
     """Errors are JSON, whatever else the view renders."""
 
+    @override
     def handle_exception(self, exc: Exception) -> Response:
-        """Source: rest_framework."""
         response = super().handle_exception(exc)
         self.request.accepted_renderer = JSONRenderer()
         self.request.accepted_media_type = JSONRenderer.media_type
@@ -28,8 +29,9 @@ class SchemaView(JsonErrors, SpectacularAPIView):
     """YAML or JSON, as the Accept header says."""
 
     @extend_schema(exclude=True)
+    @override
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Source: drf_spectacular, whose parameters `lang` and `version` are left out: both take any text."""
+        """Serve the schema without drf_spectacular's parameters `lang` and `version`: both take any text."""
         return Response(self.generator_class(urlconf=self.urlconf).get_schema(request=request, public=True))
 
 

@@ -179,7 +179,7 @@ class AdminAddresses:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Source: Django's middleware; also of what a page finds out while it is written."""
+        """Called by Django also for what a page finds out while it is written."""
         if not readers.is_for_people(request) or not isinstance(exception, DataError | OverflowError):
             return None
         logger.warning("a value that the database can't hold: %s", exception, exc_info=exception)

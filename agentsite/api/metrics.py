@@ -28,6 +28,7 @@ from prometheus_client.registry import Collector
 from rest_framework.renderers import BaseRenderer, JSONRenderer
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
+from typing_extensions import override
 
 from agents import pauses
 from agents.models import ACTIVE, FINAL, Interrupt, Measure, Pause, Status, Task
@@ -47,8 +48,9 @@ Rows = dict[str, list[tuple[tuple[str, ...], float]]]  # by the measure's name: 
 class MetricsViewSet(ViewSet):
     """The figures, for principals who may see the system."""
 
+    @override
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Source: rest_framework. Whatever the client accepts: the figures have their own format, errors are JSON."""
+        """Whatever the client accepts: the figures have their own format, errors are JSON."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @extend_schema(exclude=True)  # not JSON, and not for clients of the API
@@ -63,8 +65,8 @@ class MetricsViewSet(ViewSet):
 class Figures(Collector):
     """Reads all figures anew at each scrape."""
 
+    @override
     def collect(self) -> Iterable[Metric]:
-        """Source: prometheus_client."""
         yield InfoMetricFamily("agentsite", "The running version.", {"version": VERSION})
         yield from _tasks()
         yield from _reviews()

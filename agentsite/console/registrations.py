@@ -16,6 +16,7 @@ from django_otp.plugins.otp_static.models import StaticDevice
 from django_otp.plugins.otp_totp.admin import TOTPDeviceAdmin
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework_api_key.models import APIKey
+from typing_extensions import override
 
 from agents.admin import ReadOnly
 
@@ -39,8 +40,8 @@ RIGHTS = {
 class PermissionsField(forms.ModelMultipleChoiceField):
     """Permissions in the reader's language: Django keeps their names in the database, in English."""
 
+    @override
     def label_from_instance(self, obj: Permission) -> str:
-        """Source: django.forms."""
         action, _sep, model = obj.codename.partition("_")
         kind = obj.content_type
         if action in RIGHTS and model == kind.model:
@@ -52,7 +53,6 @@ class WithPermissions:
     """For the admins whose forms list permissions."""
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        """Source: django.contrib.admin."""
         if db_field.related_model is Permission:
             kwargs["form_class"] = PermissionsField
         return super().formfield_for_manytomany(db_field, request, **kwargs)  # type: ignore[misc]
@@ -80,12 +80,13 @@ class DeviceAdmin(ReadOnly):
     search_help_text = _("The username of the user.")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """Source: django.contrib.admin. django-otp does not mark its headings for translation."""
+        """django-otp does not mark its headings for translation."""
         found = super().get_fieldsets(request, obj)  # type: ignore[misc]
         return [(name and gettext(name), options) for name, options in found]
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin. That of Django, not of ReadOnly."""
+        """That of Django, not of ReadOnly."""
         return super(ReadOnly, self).has_delete_permission(request, obj)  # type: ignore[misc]
 
 
@@ -98,7 +99,8 @@ class AuthenticatorAdmin(DeviceAdmin, TOTPDeviceAdmin):
 class BackupCodesAdmin(DeviceAdmin, StaticDeviceAdmin):
     """Backup codes. The codes are hidden."""
 
+    @override
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Source: django.contrib.admin. The codes go with their device: their numbers tell nobody anything."""
+        """The codes go with their device: their numbers tell nobody anything."""
         _all, counts, needed, protected = super().get_deleted_objects(objs, request)
         return [str(device) for device in objs], counts, needed, protected

@@ -19,6 +19,7 @@ from django.views.i18n import set_language
 from django_otp import devices_for_user, user_has_device
 from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
+from typing_extensions import override
 
 from agentsite.console import dashboard, preferences
 from agentsite.console.banner import banner
@@ -48,8 +49,9 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
         "invalid_token": _("That code is not right, or it has been used already."),
     }
 
+    @override
     def clean(self) -> dict[str, Any]:
-        """Source: django.forms. Raises ValidationError where a second factor is required and not shown."""
+        """Raises ValidationError where a second factor is required and not shown."""
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user is not None and user_has_device(user):
@@ -70,7 +72,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
 
     @staticmethod
     def device_choices(user: Any) -> list[tuple[str, str]]:
-        """Source: django_otp, which puts an empty choice first."""
+        """Leave out the empty choice that django_otp puts first."""
         return [(device.persistent_id, gettext(device.name)) for device in devices_for_user(user)]
 
 
@@ -82,30 +84,34 @@ class AgentsiteAdminSite(admin.AdminSite):
     index_template = "agentsite/index.html"
     site_url = None  # there is no other site to view: `/` speaks JSON
 
+    @override
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Source: django.contrib.admin. Every page takes only the look-ups that it offers (`ClosedAdmin`)."""
+        """Every page takes only the look-ups that it offers (`ClosedAdmin`)."""
         super().register(model_or_iterable, closed(admin_class or admin.ModelAdmin), **options)
 
+    @override
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Source: django.contrib.admin. With the open reviews' number for those who may decide some, and the pauses."""
+        """With the open reviews' number for those who may decide some, and the pauses."""
         context = super().each_context(request)
         return {**context, "pending_reviews": pending_reviews(request), "paused": banner(request)}
 
+    @override
     def get_urls(self) -> list[Any]:
-        """Source: django.contrib.admin. With what readers choose: the language also before they have logged in."""
+        """With what readers choose: the language also before they have logged in."""
         return [
             path("language/", set_language, name="language"),
             path("preferences/", self.admin_view(preferences.page), name="preferences"),
             *super().get_urls(),
         ]
 
+    @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Source: django.contrib.admin. With the dashboard."""
+        """With the dashboard."""
         figures = {"panels": dashboard.panels(request.user), "errors": dashboard.errors(request.user)}
         return super().index(request, {**figures, **(extra_context or {})})
 
+    @override
     def has_permission(self, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin."""
         return super().has_permission(request) and not second_factor.is_missing(request.user)
 
 

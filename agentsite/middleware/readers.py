@@ -9,6 +9,7 @@ from django.http.response import HttpResponseBase
 from django.middleware.locale import LocaleMiddleware
 from django.urls import reverse
 from django.utils import timezone, translation
+from typing_extensions import override
 
 from core import timezones
 
@@ -21,15 +22,16 @@ def is_for_people(request: HttpRequest) -> bool:
 class LanguageMiddleware(LocaleMiddleware):
     """The reader's language (their cookie, else what the browser says) for the admin; English for everything else."""
 
+    @override
     def process_request(self, request: HttpRequest) -> None:
-        """Source: LocaleMiddleware."""
         if is_for_people(request):
             super().process_request(request)
         else:
             translation.activate(settings.LANGUAGE_CODE)  # the thread's last request may have been for a page
 
+    @override
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        """Source: LocaleMiddleware, which says that the answer depends on the language."""
+        """Mark the response as one that depends on the language, as LocaleMiddleware does."""
         return super().process_response(request, response) if is_for_people(request) else response
 
 

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import SimpleLazyObject
 from structlog.contextvars import bound_contextvars
+from typing_extensions import override
 
 logger = logging.getLogger("agentsite.requests")
 
@@ -27,7 +28,6 @@ class RequestIdMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Source: django.http."""
         started = time.perf_counter()
         given = request.headers.get(HEADER, "")
         request_id = given if SANE.fullmatch(given) else uuid.uuid4().hex
@@ -45,6 +45,7 @@ class Caller:
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
 
+    @override
     def __str__(self) -> str:
         user = vars(self.request).get("user")
         if isinstance(user, SimpleLazyObject):  # Django's, of the session; it keeps what it has looked up

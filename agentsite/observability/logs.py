@@ -115,7 +115,6 @@ class Tidy:
         self.redact = redact
 
     def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        """Source: structlog."""
         known = {name: event.pop(name) for name in FIRST if name in event}
         tidied = {name: self._plain(value) for name, value in {**known, **event}.items()}
         return {name: value for name, value in tidied.items() if value != "" or name in FIRST}

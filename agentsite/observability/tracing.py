@@ -34,7 +34,6 @@ class TracingMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Source: django.http."""
         if request.path in PROBES:
             return self.get_response(request)
         method = request.method if request.method in METHODS else "_OTHER"

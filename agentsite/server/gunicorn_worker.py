@@ -19,6 +19,7 @@ from typing import Any
 
 from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
+from typing_extensions import override
 
 from agentsite.server.slow_clients import CHUNK, Arrival, ClientSocket
 
@@ -40,7 +41,7 @@ class Worker(ThreadWorker):
         self._stops_at = math.inf  # no more requests after it, by the monotonic clock
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Source: gunicorn's ThreadWorker: a new connection, or one on which a next request begins."""
+        """Called by gunicorn for a new connection, or one on which a next request begins."""
         if not isinstance(conn.sock, ClientSocket):
             conn.sock = ClientSocket(conn.sock)
         conn.init()
@@ -81,11 +82,11 @@ class Worker(ThreadWorker):
             super().enqueue_req(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Source: gunicorn's ThreadWorker, which reads what the application did not: never from a slow client."""
+        """Read what the application did not, but never from a slow client."""
         return bool(conn.arrival.whole and super()._keepalive_after(conn, keepalive))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Source: gunicorn's ThreadWorker, called in the loop when the thread is done."""
+        """Called by gunicorn in its loop when the thread is done."""
         try:
             keep = bool(fs.result()) if not fs.cancelled() else False
         except Exception:
@@ -142,7 +143,7 @@ class Worker(ThreadWorker):
         return sum(len(conn.sock.unsent) + len(conn.arrival.data) for conn in self._waiting if hasattr(conn, "arrival"))
 
     def murder_pending(self) -> None:
-        """Source: gunicorn's ThreadWorker, called once a second."""
+        """Called by gunicorn once a second."""
         super().murder_pending()
         now = time.monotonic()
         self._stops_at = min(self._stops_at, math.inf if self.alive else now + LINGER)
@@ -156,8 +157,9 @@ class Worker(ThreadWorker):
             else:
                 self._drop(conn)
 
+    @override
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """Source: gunicorn.workers.base. What can't be read as HTTP never reaches Django, which would answer it."""
+        """What can't be read as HTTP never reaches Django, which would answer it."""
         super().handle_error(req, _JsonRefusal(client), addr, exc)
 
 
@@ -171,7 +173,6 @@ class _JsonRefusal:
         return getattr(self._client, name)
 
     def sendall(self, page: bytes) -> None:
-        """Source: socket.socket."""
         self._client.sendall(refusal(int(page.split(b" ", 2)[1])))
 
 

@@ -9,6 +9,7 @@ from django.core.handlers.asgi import ASGIHandler, ASGIRequest
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.http import HttpRequest
 from django.utils.http import parse_header_parameters
+from typing_extensions import override
 
 
 class Utf8(HttpRequest):
@@ -19,7 +20,6 @@ class Utf8(HttpRequest):
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
-        """Source: django.http.HttpRequest."""
         try:
             self.content_type, self.content_params = parse_header_parameters(meta.get("CONTENT_TYPE", ""))
         except ValueError:
@@ -39,8 +39,8 @@ class StrictWSGIHandler(WSGIHandler):
 
     request_class = Utf8WSGIRequest
 
+    @override
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
-        """Source: django.core.handlers.wsgi."""
         if environ.get("HTTP_TRANSFER_ENCODING") and environ.get("wsgi.input_terminated"):
             _measure(environ)
         return super().__call__(environ, start_response)

@@ -77,19 +77,16 @@ class ClientSocket:
         return getattr(self._socket, name)
 
     def setblocking(self, flag: bool) -> None:
-        """Source: socket.socket."""
         self._patience = None if flag else 0.0
 
     def settimeout(self, seconds: float | None) -> None:
-        """Source: socket.socket."""
         self._patience = seconds
 
     def gettimeout(self) -> float | None:
-        """Source: socket.socket."""
         return self._patience
 
     def recv(self, size: int) -> bytes:
-        """Source: socket.socket. Raises TimeoutError where nothing comes: a whole request is in memory already."""
+        """Raises TimeoutError where nothing comes: a whole request is in memory already."""
         if self.is_read:
             return b""
         seconds = STALL if self._patience is None else min(self._patience, STALL)
@@ -98,12 +95,11 @@ class ClientSocket:
         return self._socket.recv(size)
 
     def send(self, data: bytes) -> int:
-        """Source: socket.socket."""
         self.sendall(data)
         return len(data)
 
     def sendall(self, data: bytes) -> None:
-        """Source: socket.socket. Raises TimeoutError where the client is far behind and takes nothing."""
+        """Raises TimeoutError where the client is far behind and takes nothing."""
         self.unsent += data
         self.flush()
         while len(self.unsent) > UNSENT:

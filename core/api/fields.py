@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 
 class TextField(serializers.CharField):
@@ -11,6 +12,7 @@ class TextField(serializers.CharField):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
 
+    @override
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
             raise serializers.ValidationError("Not a string.")
@@ -22,6 +24,7 @@ class TextField(serializers.CharField):
 class FlagField(serializers.BooleanField):
     """JSON's true or false (DRF's BooleanField takes texts and numbers for them)."""
 
+    @override
     def to_internal_value(self, data: Any) -> bool:
         if not isinstance(data, bool):
             self.fail("invalid", input=data)
@@ -31,6 +34,7 @@ class FlagField(serializers.BooleanField):
 class WholeNumberField(serializers.IntegerField):
     """A JSON number without a fraction (DRF's IntegerField takes texts for numbers)."""
 
+    @override
     def to_internal_value(self, data: Any) -> int:
         if isinstance(data, bool) or not isinstance(data, int | float) or data != int(data):
             self.fail("invalid")

@@ -6,6 +6,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import serializers
+from typing_extensions import override
 
 from core import identifiers
 from core.api import pagination
@@ -130,8 +131,8 @@ class BearerScheme(OpenApiAuthenticationExtension):
     target_class = "core.auth.authentication.ApiKeyAuthentication"
     name = "bearer"
 
+    @override
     def get_security_definition(self, auto_schema: Any) -> Schema:
-        """Source: drf_spectacular."""
         return {"type": "http", "scheme": "bearer", "description": "An API key, made in the admin or by a command."}
 
 
@@ -140,8 +141,8 @@ class IdentifierSchema(OpenApiSerializerFieldExtension):
 
     target_class = "core.identifiers.IdentifierField"
 
+    @override
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        """Source: drf_spectacular."""
         return dict(ID)
 
 
@@ -150,8 +151,8 @@ class TextSchema(OpenApiSerializerFieldExtension):
 
     target_class = "core.api.fields.TextField"
 
+    @override
     def map_serializer_field(self, auto_schema: Any, direction: str) -> Schema:
-        """Source: drf_spectacular."""
         text: Schema = {"type": "string", "maxLength": self.target.max_length}
         return text if self.target.allow_blank else text | NOT_BLANK
 

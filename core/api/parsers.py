@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.exceptions import RequestDataTooBig
 from rest_framework.exceptions import ParseError
 from rest_framework.parsers import JSONParser
+from typing_extensions import override
 
 from core.text import is_storable
 
@@ -17,8 +18,9 @@ MAX_DEPTH = 64
 class StrictJSONParser(JSONParser):
     """JSON objects in UTF-8 without NaN, NULs, lone surrogates or absurd depth."""
 
+    @override
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, Any]:
-        """Source: rest_framework.parsers.BaseParser. Raises ParseError with what is wrong."""
+        """Raises ParseError with what is wrong."""
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig

@@ -4,6 +4,7 @@ from typing import Any
 
 from rest_framework.request import Request
 from rest_framework.viewsets import ViewSet
+from typing_extensions import override
 
 from core.errors import Invalid
 from core.identifiers import identifier
@@ -14,8 +15,9 @@ CLIENT_IDS = ("user_id", "session_id", "task_id")
 class ClientIdsViewSet(ViewSet):
     """Its methods get the ids of the path in their stored form; one that can't be an id is a 400 that names it."""
 
+    @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Source: rest_framework. Raises Invalid."""
+        """Raises Invalid."""
         super().initial(request, *args, **kwargs)
         for name in CLIENT_IDS:
             if name in kwargs:

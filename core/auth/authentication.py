@@ -6,6 +6,7 @@ from django.contrib.auth.models import AbstractBaseUser
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
+from typing_extensions import override
 
 from core.auth import second_factor, throttling
 from core.models import ApiKey
@@ -16,8 +17,9 @@ KEYWORD = "Bearer"
 class ApiKeyAuthentication(BaseAuthentication):
     """Maps a valid key of an active user to that user."""
 
+    @override
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
-        """Source: rest_framework. None without a Bearer header, so that the session cookie is tried next.
+        """None without a Bearer header, so that the session cookie is tried next.
 
         Raises:
             AuthenticationFailed: the key is unknown, revoked or expired, or its user is not active.
@@ -38,19 +40,19 @@ class ApiKeyAuthentication(BaseAuthentication):
             raise AuthenticationFailed
         return key.user, key
 
+    @override
     def authenticate_header(self, request: Request) -> str:
-        """Source: rest_framework. Makes a missing credential a 401 instead of a 403."""
+        """Makes a missing credential a 401 instead of a 403."""
         return KEYWORD
 
 
 class AdminSessionAuthentication(SessionAuthentication):
     """The admin's own session, with CSRF."""
 
+    @override
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Source: rest_framework.
-
-        Raises:
-            AuthenticationFailed: a second factor is required, and this session has shown none.
+        """Raises:
+        AuthenticationFailed: a second factor is required, and this session has shown none.
         """
         found = super().authenticate(request)
         if found and second_factor.is_missing(found[0]):

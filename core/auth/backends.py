@@ -4,18 +4,21 @@ from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import Permission, User
+from typing_extensions import override
 
 
 class OneQueryBackend(ModelBackend):
     """Django's own, with a user's and their groups' permissions in one query instead of two."""
 
+    @override
     def get_user(self, user_id: Any) -> User | None:
-        """Source: ModelBackend. With their preferences, which each page of the admin needs."""
+        """With their preferences, which each page of the admin needs."""
         user = User.objects.select_related("preferences").filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
+    @override
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
-        """Source: ModelBackend. The names of all permissions, kept on the user for the request."""
+        """The names of all permissions, kept on the user for the request."""
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None or user_obj.is_superuser:
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, "_perm_cache"):

@@ -7,6 +7,7 @@ from django.contrib.auth.models import AnonymousUser, User
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
+from typing_extensions import override
 
 from core.errors import NotAllowed, NotFound
 
@@ -43,6 +44,6 @@ def require_to_read(principal: Principal, user_id: str) -> None:
 class OpenWithDebug(IsAuthenticated):
     """Whoever has a credential; anybody with DEBUG, on a machine of one's own."""
 
+    @override
     def has_permission(self, request: Request, view: Any) -> bool:
-        """Source: rest_framework."""
         return settings.DEBUG or super().has_permission(request, view)

@@ -9,6 +9,6 @@ class SessionStore(db.SessionStore):
     """Django's own, but for keys that it can't have made: a cookie can spell a NUL, which PostgreSQL refuses."""
 
     def _validate_session_key(self, key: Any) -> bool:
-        """Source: django.contrib.sessions. Whether the key is worth looking for."""
+        """Whether the key is worth looking for."""
         sound = super()._validate_session_key(key)  # type: ignore[misc] # unknown to django-stubs
         return bool(sound) and key.isascii() and key.isalnum()

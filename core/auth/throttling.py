@@ -11,6 +11,7 @@ from rest_framework.authentication import get_authorization_header
 from rest_framework.exceptions import Throttled
 from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
+from typing_extensions import override
 
 from core.addresses import client_address
 from core.auth.principals import ACT_FOR_ANY_USER, may_act_for
@@ -21,8 +22,8 @@ from core.text import digest
 class Rate(SimpleRateThrottle):
     """The rate of the setting `RATE_<scope>`; an empty one refuses nothing."""
 
+    @override
     def get_rate(self) -> str | None:
-        """Source: rest_framework."""
         return getattr(settings, f"RATE_{str(self.scope).upper()}") or None
 
     def key_of(self, ident: Any) -> str:
@@ -35,16 +36,16 @@ class PrincipalRate(Rate):
 
     scope = "principal"
 
+    @override
     def allow_request(self, request: Request, view: Any) -> bool:
-        """Source: rest_framework."""
         if request.user.has_perm(ACT_FOR_ANY_USER):
             self.scope = "service"
             self.rate = self.get_rate()
             self.num_requests, self.duration = self.parse_rate(self.rate)
         return super().allow_request(request, view)
 
+    @override
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        """Source: rest_framework."""
         return self.key_of(request.user.pk) if request.user.is_authenticated else None
 
 
@@ -53,8 +54,9 @@ class UserRate(Rate):
 
     scope = "user"
 
+    @override
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        """Source: rest_framework. None where the view refuses anyway: a stranger must not use up somebody's rate."""
+        """None where the view refuses anyway: a stranger must not use up somebody's rate."""
         given = request.data.get("user_id") if isinstance(request.data, dict) else None
         user_id = stored(given) if isinstance(given, str) else request.user.get_username()
         return self.key_of(user_id) if may_act_for(request.user, user_id) else None
@@ -70,12 +72,12 @@ class FailureRate(Rate):
         self.counts = counts
         super().__init__()
 
+    @override
     def get_cache_key(self, request: Request, view: Any) -> str:
-        """Source: rest_framework."""
         return self.key_of(self.ident)
 
+    @override
     def throttle_success(self) -> bool:
-        """Source: rest_framework."""
         return super().throttle_success() if self.counts else True
 
 

@@ -5,13 +5,15 @@ from typing import Any
 
 from django.db.models import DateTimeField, ExpressionWrapper, FloatField, Func, functions
 from django.db.models.expressions import Combinable
+from typing_extensions import override
 
 
 class Now(functions.Now):
     """The moment of the statement, in the very form in which Django writes and compares datetimes."""
 
+    @override
     def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Source: Django's Now, which writes milliseconds: as text, `.123` is not the `.123000` that Django looks for.
+        """Write six digits where Django's Now writes three: as text, `.123` is not the `.123000` that Django looks for.
 
         The last digit is a 1, because Django leaves the fraction out where it is 0.
         """
@@ -31,11 +33,12 @@ class SecondsSince(Func):
     output_field = FloatField()
 
     def as_postgresql(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Source: Django's Func, which asks each database's compiler for its own way of saying it."""
+        """Called by each database's compiler for its own way of saying it."""
         template = "EXTRACT(EPOCH FROM STATEMENT_TIMESTAMP() - %(expressions)s)::double precision"
         return self.as_sql(compiler, connection, template=template, **extra_context)
 
+    @override
     def as_sqlite(self, compiler: Any, connection: Any, **extra_context: Any) -> Any:
-        """Source: Django's Func. Exact to the millisecond."""
+        """Exact to the millisecond."""
         template = "((JULIANDAY('NOW') - JULIANDAY(%(expressions)s)) * 86400.0)"
         return self.as_sql(compiler, connection, template=template, **extra_context)

@@ -11,6 +11,8 @@ from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from typing_extensions import override
+
 from demo.model_server import conversation, replies
 from demo.model_server.misbehaviours import Misbehaviours
 from demo.model_server.replies import Answer, as_json
@@ -62,29 +64,34 @@ class RuleModel(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RD)
         self._thread.join()
 
+    @override
     def __enter__(self) -> "RuleModel":
         return self
 
+    @override
     def __exit__(self, *_: object) -> None:
         self.stop()
 
+    @override
     def server_bind(self) -> None:
         """Without HTTPServer's look-up of the host's name, which can take seconds where DNS is broken."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
+    @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Source: socketserver. Notes the connection for `stop`."""
+        """Notes the connection for `stop`."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
+    @override
     def shutdown_request(self, request: Any) -> None:
-        """Source: socketserver."""
         self._connections.discard(request)
         super().shutdown_request(request)
 
+    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Source: socketserver. A client that goes away is no error."""
+        """A client that goes away is no error."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -120,8 +127,9 @@ class Handler(BaseHTTPRequestHandler):
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
 
+    @override
     def log_message(self, *_: object) -> None:
-        """Source: http.server. No access log: the demo's terminal belongs to the service."""
+        """No access log: the demo's terminal belongs to the service."""
 
     def _complete(self, body: bytes) -> None:
         try:

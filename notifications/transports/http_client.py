@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import httpcore2
 from django.utils.http import parse_http_date_safe
+from typing_extensions import override
 
 from notifications.transports import address_policy
 
@@ -65,6 +66,7 @@ class Line(httpcore2.NetworkBackend):
         self._deadline = deadline
         self._tcp = httpcore2.SyncBackend()
 
+    @override
     def connect_tcp(
         self,
         host: str,
@@ -73,7 +75,6 @@ class Line(httpcore2.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore2.NetworkStream:
-        """Source: httpcore2."""
         failed: Exception = httpcore2.ConnectError(f"no address of {host} answers")
         for address in address_policy.resolved(host, port, encrypted=self._encrypted)[:ADDRESSES_TRIED]:
             try:
@@ -92,27 +93,27 @@ class OnTime(httpcore2.NetworkStream):
         self._stream = stream
         self._deadline = deadline
 
+    @override
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Source: httpcore2."""
         return self._stream.read(max_bytes, seconds_left(self._deadline))
 
+    @override
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Source: httpcore2."""
         self._stream.write(buffer, seconds_left(self._deadline))
 
+    @override
     def close(self) -> None:
-        """Source: httpcore2."""
         self._stream.close()
 
+    @override
     def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore2.NetworkStream:
-        """Source: httpcore2."""
         stream = self._stream.start_tls(ssl_context, server_hostname, seconds_left(self._deadline))
         return OnTime(stream, self._deadline)
 
+    @override
     def get_extra_info(self, info: str) -> Any:
-        """Source: httpcore2."""
         return self._stream.get_extra_info(info)
 
 

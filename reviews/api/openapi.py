@@ -5,6 +5,7 @@ from typing import Any
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
+from typing_extensions import override
 
 from agents.api import openapi as agents
 from agents.api.openapi import NamedTaskSerializer, ObjectField
@@ -99,8 +100,8 @@ class DecideRules(OpenApiSerializerExtension):
 
     target_class: Any = DecideSerializer
 
+    @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        """Source: drf_spectacular."""
         body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         body["properties"]["args"] = {"description": ARGS}
         return {**body, "allOf": CHOICE_RULES}
@@ -117,8 +118,8 @@ class ResumeRules(DecideRules):
 
     target_class = ResumeSerializer
 
+    @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        """Source: drf_spectacular."""
         body = super().map_serializer(auto_schema, direction)
         body["properties"]["decisions"]["minItems"] = 1
         return {**body, "oneOf": [{"required": ["response_type"]}, {"required": ["decisions"]}]}

@@ -6,6 +6,7 @@ from django.conf import settings
 from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers
+from typing_extensions import override
 
 from agents.models import Pause
 from core.api import openapi
@@ -50,8 +51,8 @@ class PauseRules(OpenApiSerializerExtension):
 
     target_class: Any = PauseSerializer
 
+    @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        """Source: drf_spectacular."""
         body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         body["properties"]["value"] |= {"description": VALUE}
         names: dict[str, openapi.Schema] = {

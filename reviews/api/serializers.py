@@ -3,6 +3,7 @@
 from typing import Any
 
 from rest_framework import serializers
+from typing_extensions import override
 
 from agents.api.serializers import TaskIdsSerializer
 from agents.models import Pause
@@ -53,8 +54,8 @@ class ResumeSerializer(TaskIdsSerializer):
     interrupt_id = TextField(required=False, max_length=64)
     decisions = serializers.ListField(child=AddressedSerializer(), required=False, allow_empty=False, max_length=100)
 
+    @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Source: rest_framework."""
         if ("decisions" in attrs) == ("response_type" in attrs):
             raise serializers.ValidationError({"response_type": ["Give either response_type or decisions."]})
         return attrs

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
+from typing_extensions import override
 
 from core import marks
 from core.text import canonical, readable, storable, visible
@@ -53,8 +54,8 @@ class Field(Part):
         lines = self.original.split("\n")
         return marks.rows(self.original, NARROW) > ROWS or max(map(marks.width, lines)) > marks.ONE_LINE
 
+    @override
     def read(self, data: Mapping[str, str]) -> Any:
-        """Source: Part."""
         if self.name not in data:
             return self.value
         self.text = unix(data[self.name])
@@ -102,12 +103,13 @@ class Text(Field):
         """Whether the value can be shown and read back."""
         return value is ABSENT or value is None or (isinstance(value, str) and unmarked(visible(value), value) == value)
 
+    @override
     def write(self, value: Any) -> str:
-        """Source: Field. With hidden characters as marks."""
+        """With hidden characters as marks."""
         return visible(value)
 
+    @override
     def read(self, data: Mapping[str, str]) -> Any:
-        """Source: Part."""
         if self.name not in data:
             return self.value
         self.text = unix(data[self.name])
@@ -140,16 +142,17 @@ class Number(Field):
         """Whether it is a number, or none."""
         return value is ABSENT or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
+    @override
     def write(self, value: Any) -> str:
-        """Source: Field."""
         return json.dumps(value)
 
+    @override
     def parse(self, text: str) -> Any:
-        """Source: Field."""
         return number(text, whole=self.is_whole)
 
+    @override
     def cuts(self, asked: str) -> bool:
-        """Source: Field. A field of one line does not wrap."""
+        """A field of one line does not wrap."""
         return marks.width(asked) > min(self.room, NARROWER)
 
 
@@ -181,16 +184,17 @@ class Choice(Field):
         ]
         return [("", "–"), *labelled] if self.can_be_empty else labelled
 
+    @override
     def write(self, value: Any) -> str:
-        """Source: Field."""
         return canonical(value)
 
+    @override
     def cuts(self, asked: str) -> bool:
-        """Source: Field. A list to choose from does not wrap."""
+        """A list to choose from does not wrap."""
         return marks.width(asked) > min(self.room, NARROWER)
 
+    @override
     def parse(self, text: str) -> Any:
-        """Source: Field."""
         if text not in self.options:
             raise ValueError(_("Choose one of these."))
         return self.options[text]
@@ -219,20 +223,21 @@ class Lines(Field):
         joined = "\n".join(value)
         return unmarked(visible(joined), joined) == joined
 
+    @override
     def write(self, value: Any) -> str:
-        """Source: Field."""
         return "\n".join(visible(one) if isinstance(one, str) else json.dumps(one) for one in value)
 
+    @override
     def parse(self, text: str) -> Any:
-        """Source: Field."""
         lines = [line for line in text.split("\n") if line]
         if self.kind != "string":
             return [number(line, whole=self.kind == "integer") for line in lines]
         joined = "" if self.is_nothing else "\n".join(self.value)
         return [unmarked(line, joined) for line in lines]
 
+    @override
     def nothing(self) -> Any:
-        """Source: Field. No lines are an empty list."""
+        """No lines are an empty list."""
         return []
 
 
@@ -243,16 +248,17 @@ class Json(Field):
     is_mono = True
 
     @property
+    @override
     def is_nothing(self) -> bool:
-        """Source: Field. Null can be written here."""
+        """Null can be written here."""
         return self.value is ABSENT
 
+    @override
     def write(self, value: Any) -> str:
-        """Source: Field."""
         return escaped(json.dumps(value, ensure_ascii=False, indent=2))
 
+    @override
     def parse(self, text: str) -> Any:
-        """Source: Field."""
         try:
             value = json.loads(text, parse_constant=refuse)
         except json.JSONDecodeError as error:

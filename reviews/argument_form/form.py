@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents import json_schema
 from core.text import canonical, visible
@@ -34,22 +35,23 @@ class Group(Part):
         super().__init__(place)
         self.children = children
 
+    @override
     def read(self, data: Mapping[str, str]) -> Any:
-        """Source: Part. In the order that was asked, then in that of the schema."""
+        """In the order that was asked, then in that of the schema."""
         asked = [name for name in self.value if name in self.children]
         order = [*asked, *(name for name in self.children if name not in self.value)]
         found = {name: self.children[name].read(data) for name in order}
         return {name: value for name, value in found.items() if value is not ABSENT}
 
+    @override
     def add_error(self, path: list[Any], message: str) -> None:
-        """Source: Part."""
         if path and path[0] in self.children:
             self.children[path[0]].add_error(path[1:], message)
         else:
             super().add_error(path, message)
 
+    @override
     def all_errors(self) -> list[str]:
-        """Source: Part."""
         return [*self.errors, *(error for child in self.children.values() for error in child.all_errors())]
 
     @property
@@ -69,8 +71,8 @@ class Items(Part):
         self.kept = items
         self.removed: set[str] = set()
 
+    @override
     def read(self, data: Mapping[str, str]) -> Any:
-        """Source: Part."""
         self.removed = {item.name for item in self.items if f"{item.name}-remove" in data}
         self.kept = [item for item in self.items if item.name not in self.removed]
         found = [item.read(data) for item in self.kept]
@@ -78,15 +80,16 @@ class Items(Part):
             self.kept, found = [*self.kept, self.spare], [*found, added]
         return found
 
+    @override
     def add_error(self, path: list[Any], message: str) -> None:
-        """Source: Part. The index is that in the list as it was read."""
+        """The index is that in the list as it was read."""
         if path and isinstance(path[0], int) and path[0] < len(self.kept):
             self.kept[path[0]].add_error(path[1:], message)
         else:
             super().add_error(path, message)
 
+    @override
     def all_errors(self) -> list[str]:
-        """Source: Part."""
         return [*self.errors, *(error for item in [*self.items, self.spare] for error in item.all_errors())]
 
     @property

@@ -10,6 +10,7 @@ from django.http import Http404, HttpRequest, StreamingHttpResponse
 from django.urls import URLPattern, path
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.admin import ReadOnly, link
 from agents.models import Interrupt
@@ -33,8 +34,8 @@ PAGES: dict[str, str] = {
 class OutcomeFilter(admin.AllValuesFieldListFilter):
     """The outcomes that there are, in the reader's words."""
 
+    @override
     def choices(self, changelist: Any) -> Any:
-        """Source: django.contrib.admin."""
         for choice in super().choices(changelist):
             shown = OUTCOMES.get(str(choice["display"]), choice["display"])
             yield {**choice, "display": shown or _("No outcome")}  # a link needs a text: most verbs have none
@@ -55,15 +56,17 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     )
     readonly_fields = fields
 
+    @override
     def get_urls(self) -> list[URLPattern]:
-        """Source: django.contrib.admin. With the export of what the list shows."""
+        """With the export of what the list shows."""
         export = path("export/<str:form>", self.admin_site.admin_view(self.export), name="reviews_auditentry_export")
         return [export, *super().get_urls()]
 
+    @override
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """Source: django.contrib.admin. Exact ids, so that the indexes find them."""
+        """Exact ids, so that the indexes find them."""
         term = search_term.strip()
         if not term:
             return queryset, False

@@ -4,6 +4,7 @@ from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.models import Interrupt
 from agents.policy import RESPONSE_TYPES
@@ -28,8 +29,8 @@ class UnstrippedText(forms.CharField):
         widget = forms.Textarea(attrs={"rows": rows})
         super().__init__(strip=False, required=False, widget=widget, **kwargs)
 
+    @override
     def to_python(self, value: Any) -> str:
-        """Source: django.forms."""
         return unix(str(super().to_python(value) or ""))
 
 
@@ -57,8 +58,9 @@ class DecisionForm(forms.Form):
         """Whether letting it run takes a second word: of a high risk, and of what may have happened already."""
         return self.review.risk == "high" or self.review.kind == Interrupt.Kind.IN_DOUBT
 
+    @override
     def clean(self) -> dict[str, Any]:
-        """Source: django.forms. A reject needs its reason here and an answer its text; a high risk asks once more."""
+        """A reject needs its reason here and an answer its text; a high risk asks once more."""
         data = dict(super().clean() or {})
         kind = data.get("response_type")
         if kind in APPROVE:
@@ -116,8 +118,8 @@ class BulkForm(forms.Form):
     kind = forms.ChoiceField(choices=[("accept", "accept"), ("reject", "reject")], widget=forms.HiddenInput)
     message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
 
+    @override
     def clean(self) -> dict[str, Any]:
-        """Source: django.forms."""
         data = dict(super().clean() or {})
         if data.get("kind") == "reject" and not data.get("message", "").strip():
             self.add_error("message", _("Say why: the agent tells its user."))

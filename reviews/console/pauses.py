@@ -12,6 +12,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
+from typing_extensions import override
 
 from agents.admin import ReadOnly
 from agents.models import Pause
@@ -34,8 +35,9 @@ class PauseForm(forms.ModelForm):
             "reason": _("Whoever meets the pause reads it here. Clients of the API don't see it."),
         }
 
+    @override
     def clean(self) -> dict[str, Any]:
-        """Source: django.forms. Raises ValidationError with what is wrong with which field."""
+        """Raises ValidationError with what is wrong with which field."""
         given = {name: self.cleaned_data.get(name) or "" for name in self.Meta.fields}
         try:
             stored = pauses.checked(**given)
@@ -45,8 +47,9 @@ class PauseForm(forms.ModelForm):
         self.cleaned_data.update(zip(self.Meta.fields, stored, strict=True))
         return self.cleaned_data
 
+    @override
     def validate_constraints(self) -> None:
-        """Source: django.forms. What is paused already is no mistake: `save_model` says so."""
+        """What is paused already is no mistake: `save_model` says so."""
 
 
 class InForceFilter(admin.SimpleListFilter):
@@ -55,12 +58,12 @@ class InForceFilter(admin.SimpleListFilter):
     title = _("state")
     parameter_name = "state"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Source: django.contrib.admin."""
         return [("active", _("In force")), ("lifted", _("Resumed"))]
 
+    @override
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        """Source: django.contrib.admin."""
         if self.value() not in ("active", "lifted"):
             return queryset
         return queryset.filter(lifted_at__isnull=self.value() == "active")
@@ -76,33 +79,35 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
     readonly_fields = fields
     change_form_template = "admin/agents/pause/change_form.html"
 
+    @override
     def get_urls(self) -> list[URLPattern]:
-        """Source: django.contrib.admin. With what the button posts to."""
+        """With what the button posts to."""
         view = self.admin_site.admin_view(self.resume_view)
         return [path("<uuid:pk>/resume", view, name="agents_pause_resume"), *super().get_urls()]
 
+    @override
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Source: django.contrib.admin."""
         return self.fields if obj else PauseForm.Meta.fields
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Source: django.contrib.admin."""
         return self.fields if obj else ()
 
+    @override
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin."""
         return pauses.may_see(request.user)
 
+    @override
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin."""
         return pauses.may_see(request.user)
 
+    @override
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin."""
         return bool(request.user.has_perm(pauses.PAUSE_WORK))
 
+    @override
     def save_model(self, request: HttpRequest, obj: Pause, form: Any, change: bool) -> None:
-        """Source: django.contrib.admin. The row that there is takes the place of the form's."""
+        """The row that there is takes the place of the form's."""
         actor = pauses.Actor.of(request.user)  # type: ignore[arg-type]
         pause, is_new = pauses.pause(obj.scope, obj.value, obj.reason, actor)
         obj.__dict__.update(pause.__dict__)
@@ -111,8 +116,9 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
         if obj.scope == Pause.Scope.TOOL and not pauses.known_tool(obj.value):
             messages.warning(request, _("No call of a tool with this name has been counted yet: check the name."))
 
+    @override
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        """Source: django.contrib.admin. To the page with the button."""
+        """To the page with the button."""
         return redirect("admin:agents_pause_change", obj.pk)
 
     @method_decorator(require_POST)
@@ -130,8 +136,9 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
             messages.success(request, _("Resumed: what nothing else holds goes on."))
         return redirect("admin:agents_pause_change", pk)
 
+    @override
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
-        """Source: django.contrib.admin. With the address of the button, where it may be pressed."""
+        """With the address of the button, where it may be pressed."""
         pause = context.get("original")
         if pause is not None and pause.lifted_at is None and self.has_add_permission(request):
             context["resume_url"] = reverse("admin:agents_pause_resume", args=[pause.pk])

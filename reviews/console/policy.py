@@ -12,6 +12,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.policy import RESPONSE_TYPES
 from core.text import shortened, visible
@@ -40,38 +41,40 @@ class ConditionsField(forms.CharField):
 
     widget = forms.Textarea(attrs={"rows": 6, "spellcheck": "false"})
 
+    @override
     def prepare_value(self, value: Any) -> Any:
-        """Source: django.forms. What is stored as lines; a broken value as it is."""
+        """What is stored as lines; a broken value as it is."""
         try:
             return conditions.written(conditions.checked(value))
         except ValueError:
             return value
 
+    @override
     def to_python(self, value: Any) -> Any:
-        """Source: django.forms. The stored form. Raises ValidationError."""
+        """The stored form. Raises ValidationError."""
         try:
             return [one.data() for one in conditions.read(value or "")]
         except ValueError as error:
             raise forms.ValidationError(str(error)) from error
 
+    @override
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Source: django.forms."""
         return super().has_changed(self.prepare_value(initial), str(data or "").replace("\r\n", "\n").strip())
 
 
 class WordsField(forms.CharField):
     """A list of texts, separated by commas."""
 
+    @override
     def prepare_value(self, value: Any) -> Any:
-        """Source: django.forms."""
         return ", ".join(map(str, value)) if isinstance(value, list) else value
 
+    @override
     def to_python(self, value: Any) -> Any:
-        """Source: django.forms."""
         return [word.strip() for word in str(value or "").split(",") if word.strip()]
 
+    @override
     def has_changed(self, initial: Any, data: Any) -> bool:
-        """Source: django.forms."""
         return bool(self.to_python(self.prepare_value(initial)) != self.to_python(data))
 
 
@@ -138,22 +141,25 @@ class PolicyRuleAdmin(admin.ModelAdmin):
     readonly_fields = ("uses", "of_session", "made_from")
     change_form_template = "admin/reviews/policyrule/change_form.html"
 
+    @override
     def get_urls(self) -> list[URLPattern]:
-        """Source: django.contrib.admin. With the page that tries a rule."""
+        """With the page that tries a rule."""
         try_ = path("try", self.admin_site.admin_view(self.try_view), name="reviews_policyrule_try")
         return [try_, *super().get_urls()]
 
+    @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin. A rule is switched off: the audit log speaks of it by its id."""
+        """A rule is switched off: the audit log speaks of it by its id."""
         return False
 
+    @override
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """Source: django.contrib.admin. A new rule comes last."""
+        """A new rule comes last."""
         last = PolicyRule.objects.order_by("position").values_list("position", flat=True).last() or 0
         return {"position": max(last, 0) + 10, **super().get_changeform_initial_data(request)}
 
+    @override
     def save_model(self, request: HttpRequest, obj: PolicyRule, form: Any, change: bool) -> None:
-        """Source: django.contrib.admin."""
         rules.save(obj, request.user)  # type: ignore[arg-type]
 
     @admin.action(description=_("Switch the selected rules off"), permissions=["change"])

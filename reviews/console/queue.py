@@ -8,6 +8,7 @@ from django.core.cache import cache
 from django.db.models import Count, F, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.models import UNFINISHED, Interrupt, Task
 from core.closed_lookups import ClippingPaginator
@@ -97,12 +98,13 @@ class TabFilter(SimpleListFilter):
         self.tabs = tabs(request.user)
         super().__init__(request, params, model, model_admin)
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Source: django.contrib.admin."""
         return [(name, label) for name, label, _where in self.tabs if name]
 
+    @override
     def choices(self, changelist: Any) -> Any:
-        """Source: django.contrib.admin. With the number of reviews, which `QueueList` counts."""
+        """With the number of reviews, which `QueueList` counts."""
         for name, label, _where in self.tabs:
             changed = {self.parameter_name: name} if name else {}
             yield {
@@ -113,8 +115,8 @@ class TabFilter(SimpleListFilter):
                 "count": changelist.counts.get(name),
             }
 
+    @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
-        """Source: django.contrib.admin."""
         return queryset.filter(next((where for name, _, where in self.tabs if name == self.value()), PENDING))
 
 
@@ -124,8 +126,8 @@ class ToolFilter(SimpleListFilter):
     title = _("tool")
     parameter_name = "tool"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        """Source: django.contrib.admin."""
         key = f"queue-tools:{'all' if permissions.sees_all(request.user) else request.user.pk}"
         names = cache.get(key)
         if names is None:
@@ -135,8 +137,8 @@ class ToolFilter(SimpleListFilter):
         asked = {self.value()} - {None, "", *names}  # Django ignores a filter that has no choices
         return [(name, visible(name)) for name in (*names, *asked)]
 
+    @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
-        """Source: django.contrib.admin."""
         return queryset.filter(tool=self.value()) if self.value() else queryset
 
 
@@ -146,12 +148,12 @@ class RiskFilter(SimpleListFilter):
     title = _("risk")
     parameter_name = "risk"
 
+    @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        """Source: django.contrib.admin."""
         return list(RISKS.items())
 
+    @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
-        """Source: django.contrib.admin."""
         return queryset.filter(risk=self.value()) if self.value() else queryset
 
 
@@ -167,21 +169,23 @@ class QueueList(ChangeList):
         self.counts = counts(request)
         super().__init__(request, model, *args)
 
+    @override
     def get_results(self, request: HttpRequest) -> None:
-        """Source: django.contrib.admin."""
         super().get_results(request)
         self.result_list = list(self.result_list)
         claims = page.claims(self.result_list)
         for row in self.result_list:
             row.claimed_by_name = claims.get(row.pk)
 
+    @override
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Review]) -> Any:
-        """Source: django.contrib.admin. What is decided: the newest first."""
+        """What is decided: the newest first."""
         chosen = self.params.get("o")
         if not chosen and request.GET.get("status") in ("decided", "all"):
             return [F("answered_at").desc(nulls_first=True), "-pk"]
         return super().get_ordering(request, queryset)
 
+    @override
     def url_for_result(self, result: Any) -> str:
         """Return the address of the review's page, which carries the filter of this list on."""
         return following.address("change", result.pk, within=following.filter_of(self.filter_params))

@@ -8,6 +8,7 @@ from django.db.models.functions import Coalesce
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.admin import ReadOnly, SessionAdmin, TaskAdmin, link
 from agents.models import Interrupt, Session, Task
@@ -40,40 +41,42 @@ class ReviewInline(ReadOnly, admin.TabularInline):
         """Who decided it; the system, where its time was up or the call ended by itself."""
         return _("system") if row.answered_by == "system" else visible(row.answered_by) or "-"
 
+    @override
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin. As for the queue."""
+        """As for the queue."""
         return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
-        """Source: django.contrib.admin."""
         return queue.visible_to(request).order_by(*(self.ordering or ()))
 
 
 @admin.register(Task)
 class TaskPage(TaskAdmin):
+    @override
     def get_inlines(self, request: HttpRequest, obj: Any) -> list[Any]:
-        """Source: django.contrib.admin."""
         return [ReviewInline, *super().get_inlines(request, obj)]
 
 
 @admin.register(Session)
 class SessionPage(SessionAdmin):
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        """Source: django.contrib.admin. With the number of open reviews that the reader may see."""
+        """With the number of open reviews that the reader may see."""
         opened = queue.visible_to(request).filter(queue.PENDING, task__session=OuterRef("pk")).order_by()
         counted = opened.values("task__session").annotate(count=Count("pk")).values("count")
         return super().get_queryset(request).annotate(open_=Coalesce(Subquery(counted, IntegerField()), 0))
 
+    @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        """Source: django.contrib.admin."""
         return [*super().get_readonly_fields(request, obj), "reviews"]
 
+    @override
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Source: django.contrib.admin."""
         return self._for(request, super().get_list_display(request))
 
+    @override
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """Source: django.contrib.admin."""
         return self._for(request, super().get_fields(request, obj))
 
     @admin.display(description=_("open reviews"), ordering="open_")

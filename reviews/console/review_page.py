@@ -112,7 +112,7 @@ class ReviewPage:
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """Source: django.contrib.admin. The review page; a POST is a decision."""
+        """The review page; a POST is a decision."""
         review = self._review(request, object_id)
         overrides = review.status == Interrupt.Status.PENDING and permissions.may_override(request.user, review)
         if request.method != "POST":

@@ -15,6 +15,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
 
 from agents.admin import ReadOnly, link
 from agents.models import Interrupt
@@ -44,12 +45,13 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     actions_on_top = True
 
     @property
+    @override
     def media(self) -> forms.Media:
-        """Source: django.contrib.admin. The queue has a script of its own."""
+        """The queue has a script of its own."""
         return forms.Media()
 
+    @override
     def get_urls(self) -> list[Any]:
-        """Source: django.contrib.admin."""
         view = self.admin_site.admin_view
         return [
             path("rows/", view(self.rows_view), name="reviews_review_rows"),
@@ -58,36 +60,40 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
             *super().get_urls(),
         ]
 
+    @override
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[queue.QueueList]:
-        """Source: django.contrib.admin."""
         return queue.QueueList
 
+    @override
     def get_paginator(self, request: HttpRequest, queryset: Any, per_page: int, *args: Any, **kwargs: Any) -> Any:
-        """Source: django.contrib.admin."""
         return queue.paginator(request, queryset, per_page)
 
+    @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
-        """Source: django.contrib.admin. What the reader may see: for lists, counts, search, filters and pages alike."""
+        """What the reader may see: for lists, counts, search, filters and pages alike."""
         return queue.visible_to(request)
 
+    @override
     def get_ordering(self, request: HttpRequest) -> list[Any]:
-        """Source: django.contrib.admin. Soonest expiry first."""
+        """Soonest expiry first."""
         return list(queue.ORDER)
 
+    @override
     def has_module_permission(self, request: HttpRequest) -> bool:
-        """Source: django.contrib.admin."""
         return self.has_view_permission(request)
 
+    @override
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Source: django.contrib.admin. Whoever may decide may look."""
+        """Whoever may decide may look."""
         return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
         """Whether several can be decided at once."""
         return bool(request.user.has_perm(permissions.DECIDE))
 
+    @override
     def action_checkbox(self, obj: Review) -> SafeString:
-        """Source: django.contrib.admin, whose label has the tool's name as it was written."""
+        """Show invisible characters of the tool's name in the label, which Django shows as they were written."""
         return mark_safe(visible(super().action_checkbox(obj)))
 
     @admin.display(description=_("call"), ordering="tool")
@@ -143,8 +149,9 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         """As a word and a colour."""
         return format_html('<span class="badge state-{}">{}</span>', row.status, row.get_status_display())
 
+    @override
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Source: django.contrib.admin. Where all are pending, nobody has to be told."""
+        """Where all are pending, nobody has to be told."""
         is_open = request.GET.get("status") not in ("decided", "all")
         return self.list_display[:-1] if is_open else self.list_display
 
@@ -199,8 +206,8 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         self.message_user(request, _told(text, outcome.skipped), level, tags)
         return HttpResponseRedirect(following.address("changelist", within=following.within_of(request)))
 
+    @override
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """Source: django.contrib.admin."""
         return super().changelist_view(request, {"title": _("Reviews"), **(extra_context or {})})
 
     def _confirm(self, request: HttpRequest, kind: str, queryset: QuerySet[Review]) -> HttpResponse | None:

@@ -13,6 +13,7 @@ import psycopg
 import pytest
 from django.db import DataError, InterfaceError, InternalError, OperationalError, connection, connections
 from psycopg_pool import ConnectionPool
+from typing_extensions import override
 
 from agents.checkpoints import fenced_saver, tables
 from agents.maintenance import sweeper
@@ -200,6 +201,7 @@ def test_a_pool_goes_on_connecting_for_those_who_wait() -> None:
 
     class Away(psycopg.Connection[Any]):
         @classmethod
+        @override
         def connect(cls, *args: Any, **more: Any) -> Any:
             if time.monotonic() < back:
                 raise psycopg.OperationalError("away")

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
+from typing_extensions import override
 
 from agents.models import WorkerProcess
 from agentsite.server import healthcheck
@@ -35,6 +36,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(self.server.status if allowed else 400)
         self.end_headers()
 
+    @override
     def log_message(self, *args: Any) -> None:
         pass
 

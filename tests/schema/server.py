@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from typing_extensions import override
 
 from agentsite.wsgi import application
 
@@ -13,8 +14,9 @@ from agentsite.wsgi import application
 class Quiet(WSGIRequestHandler):
     """Thousands of lines about requests would hide the one that matters."""
 
+    @override
     def log_message(self, format: str, *args: Any) -> None:
-        """Source: http.server."""
+        pass
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 import re
 from html.parser import HTMLParser
 
+from typing_extensions import override
+
 ATTRIBUTES: tuple[str, ...] = (
     "title",
     "placeholder",
@@ -40,6 +42,7 @@ class Reader(HTMLParser):
         self.left_out = left_out  # classes and ids of elements that hold data
         self.open: list[bool] = []  # of each open element: whether it says nothing
 
+    @override
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         values = {name: value or "" for name, value in attrs}
         marks = {*values.get("class", "").split(), values.get("id", "")}
@@ -52,15 +55,18 @@ class Reader(HTMLParser):
         if tag == "input" and values.get("type") in BUTTONS:
             self.texts.append(values.get("value", ""))
 
+    @override
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
         if tag not in VOID:
             self.handle_endtag(tag)
 
+    @override
     def handle_endtag(self, tag: str) -> None:
         if tag not in VOID and self.open:
             self.open.pop()
 
+    @override
     def handle_data(self, data: str) -> None:
         if not any(self.open) and data.strip():
             self.texts.append(data.strip())

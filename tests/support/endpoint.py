@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from typing_extensions import override
+
 Write = Callable[[bytes], None]
 Reply = Callable[[Write, threading.Event], None]
 
@@ -32,12 +34,15 @@ class Endpoint(socketserver.ThreadingTCPServer):
             self.requests.append(body)
             return self.replies[min(len(self.requests), len(self.replies)) - 1]
 
+    @override
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that hangs up is no error here."""
 
+    @override
     def __enter__(self) -> "Endpoint":
         return self
 
+    @override
     def __exit__(self, *_: object) -> None:
         self.stopping.set()
         self.shutdown()
@@ -47,6 +52,7 @@ class Endpoint(socketserver.ThreadingTCPServer):
 class _Handler(socketserver.StreamRequestHandler):
     server: Endpoint
 
+    @override
     def handle(self) -> None:
         self.rfile.readline()
         length = 0

@@ -7,6 +7,7 @@ from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, T
 from langgraph.config import get_stream_writer
 from langgraph.prebuilt import InjectedState
 from pydantic import BaseModel
+from typing_extensions import override
 
 from tests.support.oracle import trace
 
@@ -20,6 +21,7 @@ class Subclass(BaseTool):
     description: str = "A class of its own, with a schema."
     args_schema: type[BaseModel] = Amount
 
+    @override
     def _run(self, amount: int, **more: Any) -> str:
         trace(f"subclass {amount!r}")
         return "done"
@@ -29,6 +31,7 @@ class WithoutSchema(BaseTool):
     name: str = "without_schema"
     description: str = "A class of its own; its schema follows from its method."
 
+    @override
     def _run(self, amount: int) -> str:
         trace(f"without_schema {amount!r}")
         return "done"

@@ -7,6 +7,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, InjectedToolArg, StructuredTool, tool
 from pydantic import AfterValidator, BaseModel
+from typing_extensions import override
 
 from agents.policy import Declaration, declare
 from agents.runtime import registry
@@ -70,15 +71,18 @@ class OnlyAsync(BaseTool):
     name: str = "only_async"
     description: str = "A class of its own that has only a coroutine."
 
+    @override
     def _run(self, amount: float) -> str:
         raise NotImplementedError
 
+    @override
     async def _arun(self, amount: float) -> str:
         trace(f"only_async {amount:g}")
         return "done"
 
 
 class Around(StructuredTool):
+    @override
     def _run(self, *args: Any, config: RunnableConfig, **kwargs: Any) -> Any:
         return super()._run(*args, config=config, **kwargs)
 

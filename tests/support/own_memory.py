@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from typing_extensions import override
+
 from memory.strategies import Recalled
 
 
@@ -21,5 +23,6 @@ class Named(Notebook):
     def __init__(self, **options: Any) -> None:
         self.agent = options["agent"]
 
+    @override
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         return [Recalled("1", f"this is {self.agent}'s notebook", "fact")]

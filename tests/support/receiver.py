@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from notifications.models import Delivery, Subscription
 
@@ -63,6 +64,7 @@ class Handler(BaseHTTPRequestHandler):
             except OSError:
                 return
 
+    @override
     def log_message(self, *args: Any) -> None:
         pass
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import tool
+from typing_extensions import override
 
 from agents.policy import Declaration, declare
 from tests.support.oracle import trace
@@ -28,6 +29,7 @@ def tick() -> str:
 class Unprintable:
     """A value that can't even be shown."""
 
+    @override
     def __repr__(self) -> str:
         raise RuntimeError("no words")
 

@@ -4,6 +4,7 @@ from itertools import chain
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from typing_extensions import override
 
 from agents.checkpoints import tables
 from agents.maintenance import retention
@@ -14,12 +15,12 @@ class Command(BaseCommand):
 
     help = "Delete the checkpoints of tasks that do not exist any more."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("--dry-run", action="store_true", help="only say how many it would delete")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management."""
         if options["dry_run"]:
             found = set(chain.from_iterable(tables.orphans()))
             self.stdout.write(f"{len(found)} orphaned thread(s) would be deleted.")

@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import reset_queries
 from tqdm import tqdm
+from typing_extensions import override
 
 from agents.maintenance import retention
 from agents.models import Status
@@ -20,6 +21,7 @@ class Command(BaseCommand):
 
     help = "Delete the sessions, with everything that belongs to them, that nothing has changed in for long."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """Which sessions, and how to go about it."""
         parser.add_argument("--older-than", metavar="30d", required=True, help="a number and m, h, d or w")
@@ -32,6 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--batch-size", type=int, default=retention.SESSIONS, help="sessions in one transaction")
         parser.add_argument("--no-progress", action="store_true", help="no progress bar, also on a terminal")
 
+    @override
     def handle(self, *args: Any, batch_size: int, **options: Any) -> None:
         """Raises CommandError, and deletes nothing, when an argument is wrong."""
         old = _old(options)

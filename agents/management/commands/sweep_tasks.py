@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from typing_extensions import override
 
 from agents.maintenance import sweeper
 from agents.observability import metrics
@@ -11,8 +12,8 @@ class Command(BaseCommand):
 
     help = "Mend what was lost: lapsed leases, missing jobs, unused answers, waiting tasks, left-over checkpoints."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management."""
         for duty, count in sweeper.sweep().items():
             self.stdout.write(f"{duty}: {count}")
         metrics.flush()

@@ -6,6 +6,7 @@ from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, ModelRequest, ModelResponse
 from langchain_core.messages import SystemMessage
+from typing_extensions import override
 
 from agents.observability import metrics
 from agents.runtime.endpoints.calls import Handler, asked
@@ -18,8 +19,9 @@ logger = logging.getLogger(__name__)
 class ModelCalls(AgentMiddleware[Any, Run, Any]):
     """One per graph; what belongs to a run is in the run's context."""
 
+    @override
     def wrap_model_call(self, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-        """Source: AgentMiddleware. Raises ModelFailure, with a message for client developers."""
+        """Raises ModelFailure, with a message for client developers."""
         run = request.runtime.context
         request = request.override(
             system_message=prompted(request.system_message, run.system_prompt),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from typing_extensions import override
 
 from agentsite.api import reference
 
@@ -12,6 +13,7 @@ class Command(BaseCommand):
 
     help = "Write docs/api.md from the OpenAPI schema, docs/api-intro.md and docs/api-examples.json."
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Writes the file."""
         reference.TARGET.write_text(reference.page())

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from agents.maintenance import retention
 from core.durations import duration
@@ -14,11 +15,12 @@ class Command(BaseCommand):
 
     help = "Delete API keys that were revoked or expired long ago, and Idempotency-Keys whose day is over."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("--older-than", metavar="90d", default="90d", help="of API keys: a number and m, h, d or w")
         parser.add_argument("--dry-run", action="store_true", help="only say how many it would delete")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
         """Raises CommandError, and deletes nothing, when the length of time is none."""
         try:

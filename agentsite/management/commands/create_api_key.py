@@ -8,6 +8,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.utils import timezone
+from typing_extensions import override
 
 from core.accounts import create_key, make_service
 from core.durations import duration
@@ -22,6 +23,7 @@ class Command(BaseCommand):
 
     help = "Make an API key for a user and print it, once."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose key it is and how long it lasts."""
         parser.add_argument("username", help="whom the key acts as; this is also the default user_id of its requests")
@@ -30,6 +32,7 @@ class Command(BaseCommand):
         parser.add_argument("--create", action="store_true", help="make the user (who can't log in) when missing")
         parser.add_argument("--service", action="store_true", help="let the user act for any user")
 
+    @override
     def handle(self, *args: Any, username: str, name: str, **options: Any) -> None:
         """Raises CommandError, and makes nothing, when an argument is wrong."""
         if not 0 < len(name) <= NAME_LENGTH:

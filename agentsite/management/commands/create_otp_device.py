@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from qrcode.constants import ERROR_CORRECT_L
 from qrcode.main import QRCode
+from typing_extensions import override
 
 from core.accounts import create_second_factor
 from core.errors import Conflict
@@ -17,11 +18,13 @@ class Command(BaseCommand):
 
     help = "Make a second factor for a user of the admin and show it, once."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """Whose it is."""
         parser.add_argument("username", help="who is asked for it at the next login")
         parser.add_argument("--replace", action="store_true", help="take the user's older devices away")
 
+    @override
     def handle(self, *args: Any, username: str, replace: bool, **options: Any) -> None:
         """Raises CommandError, and makes nothing, when there is no such user or the user has a device."""
         user = User.objects.filter(username=username).first()

@@ -4,6 +4,7 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from agentsite import privacy
 from core.identifiers import identifier
@@ -14,13 +15,14 @@ class Command(BaseCommand):
 
     help = "Delete a user's sessions with everything that belongs to them, memories, rules and idempotency keys."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("user_id", help="the owner's id, as in the API")
         parser.add_argument("--account", action="store_true", help="also the Django user and its API keys")
         parser.add_argument("--yes", action="store_true", help="do not ask")
         parser.add_argument("--dry-run", action="store_true", help="only say what it would delete")
 
+    @override
     def handle(self, *args: Any, user_id: str, account: bool, yes: bool, dry_run: bool, **options: Any) -> None:
         """Raises CommandError, and deletes nothing, where the user_id can't be one or nobody confirms it."""
         try:

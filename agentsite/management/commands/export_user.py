@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from agentsite.privacy import export
 from core.identifiers import identifier
@@ -17,11 +18,12 @@ class Command(BaseCommand):
 
     help = "Write everything the service has about a user as JSON."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("user_id", help="the owner's id, as in the API")
         parser.add_argument("--output", metavar="FILE", type=Path, help="a new file, which only you can read")
 
+    @override
     def handle(self, *args: Any, user_id: str, output: Path | None, **options: Any) -> None:
         """Raises CommandError where the user_id can't be one, or the file can't be made."""
         try:

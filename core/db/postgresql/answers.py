@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import errors
 from psycopg.abc import PQGen
+from typing_extensions import override
 
 from core.db.connections import wait_limit
 
@@ -20,8 +21,9 @@ Value = TypeVar("Value")
 class Connection(psycopg.Connection[Any]):
     """psycopg's own, which gives an answer up after the limit: the connection is closed then."""
 
+    @override
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
-        """Source: psycopg. Raises OperationalError where the answer does not come in time."""
+        """Raises OperationalError where the answer does not come in time."""
         limit = wait_limit() if timeout is None else timeout
         try:
             return super().wait(gen, interval=interval, timeout=limit)

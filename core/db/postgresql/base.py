@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.db.backends.postgresql import base
+from typing_extensions import override
 
 from core.db.postgresql.answers import Connection, Driver
 from core.db.postgresql.pools import PATIENCE, living
@@ -20,7 +21,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             pool.setdefault("connection_class", Connection)
             pool.setdefault("timeout", PATIENCE)
 
+    @override
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        """Source: Django's DatabaseWrapper."""
         take = partial(super().get_new_connection, conn_params)
         return take() if self.pool is None else living(self.pool, take)

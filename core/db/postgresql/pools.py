@@ -7,6 +7,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
+from typing_extensions import override
 
 from core.db.connections import patience
 
@@ -57,6 +58,6 @@ def _failed(pool: ConnectionPool[Any]) -> int:
 class Pool(ConnectionPool[Taken]):
     """One that hands out living connections only."""
 
+    @override
     def getconn(self, timeout: float | None = None) -> Taken:
-        """Source: ConnectionPool."""
         return living(self, partial(super().getconn, timeout))

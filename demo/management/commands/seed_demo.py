@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
+from typing_extensions import override
 
 from core.errors import AgentsiteError
 from demo import SUFFIX, TOOLS
@@ -30,13 +31,14 @@ class Command(BaseCommand):
 
     help = " ".join(HELP.split())
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("--more", action="store_true", help="also where there are sessions of others")
         parser.add_argument("--yes", action="store_true", help="also without DEBUG")
         parser.add_argument("--remove", action="store_true", help="delete what it has made, and make nothing")
         parser.add_argument("--seed", type=int, default=1, help="of what is left to chance; the same, the same desk")
 
+    @override
     def handle(self, *args: Any, more: bool, yes: bool, seed: int, **options: Any) -> None:
         """Raises CommandError, and makes nothing, where something is in the way."""
         if not (settings.DEBUG or yes):

@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error as DatabaseError
 from django.db import connections
+from typing_extensions import override
 
 from core.errors import AgentsiteError
 from devserver import supervisor
@@ -26,11 +27,13 @@ class Command(BaseCommand):
     help = "Set the service up and run all of it on this machine, until Ctrl-C."
     requires_system_checks: list[str] = []  # they come after the quick ones below
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
         """The address; everything else is in the environment."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another needs DEBUG=false")
         parser.add_argument("--port", type=int, default=settings.PORT, help="default: PORT or 8000")
 
+    @override
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
         """Raises CommandError with one line for whatever is in the way."""
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it repeats what the one line below says

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
+from typing_extensions import override
 
 from reviews.decisions import services
 
@@ -10,12 +11,12 @@ class Command(BaseCommand):
 
     help = "Close the reviews that nobody decided in time, as their terms say (never by approving)."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("--dry-run", action="store_true", help="only say how many it would close")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management."""
         if options["dry_run"]:
             self.stdout.write(f"{services.overdue_count()} review(s) would be closed.")
         else:

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from reviews.audit import log
 from reviews.models import AuditEntry
@@ -12,13 +13,14 @@ class Command(BaseCommand):
 
     help = "Write the audit log to standard output, oldest first."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         parser.add_argument("--format", choices=log.FORMATS, default="csv", help="CSV, or a JSON object a line")
         parser.add_argument("--since", metavar="2026-01-31", help="only from this day or moment on (ISO 8601; UTC)")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management. Raises CommandError where --since is no date."""
+        """Raises CommandError where --since is no date."""
         entries = AuditEntry.objects.all()
         if options["since"]:
             entries = entries.filter(at__gte=_moment(options["since"]))

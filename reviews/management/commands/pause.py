@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils.module_loading import import_string
 from django.utils.timezone import localtime
+from typing_extensions import override
 
 from agents import pauses as held
 from agents.models import Pause
@@ -54,14 +55,15 @@ class Command(BaseCommand):
 
     help = "Pause everything, an agent, a tool or a user: nothing of it begins until `resume`. Tasks wait."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         add_scopes(parser)
         parser.add_argument("--reason", default="", help="why, for those who meet the pause and for the audit log")
         parser.add_argument("--list", action="store_true", help="only show what is paused")
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management. Raises CommandError, and pauses nothing, where an option is not valid."""
+        """Raises CommandError, and pauses nothing, where an option is not valid."""
         if options["list"]:
             lines = [line_of(pause) for pause in held.active()]
             self.stdout.write("\n".join(lines) or "Nothing is paused.")

@@ -1,6 +1,7 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from typing_extensions import override
 
 from agents import pauses as held
 from core.errors import AgentsiteError
@@ -13,12 +14,13 @@ class Command(BaseCommand):
 
     help = "Lift a pause: the one of everything, or of an agent, a tool or a user. What it held goes on."
 
+    @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Source: django.core.management."""
         add_scopes(parser)
 
+    @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Source: django.core.management. Raises CommandError where that is not paused, or by a file."""
+        """Raises CommandError where that is not paused, or by a file."""
         scope, value = scope_of(options)
         found = list(held.active().filter(scope=scope, value=value))
         if not found:
