@@ -15,12 +15,13 @@ from agents import pauses
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.observability import failpoints, tracing
-from agents.policy import DAY, ResponseType
-from agents.state import tasks
-from core.db.clock import Now, seconds_from_now
+from agents.policy import DAY
+from agents.state import interrupts, tasks
+from agents.state.interrupts import Answer as Answer
+from core.db.clock import seconds_from_now
 from core.errors import Conflict, Invalid, NotFound, TooMany
 from core.text import canonical, digest
-from memory import services
+from memory import services as memories
 
 ENQUEUE, REJECT = "enqueue", "reject"
 STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
@@ -166,37 +167,13 @@ def _require_few(user_id: str, principal: User) -> None:
             raise TooManyTasks(f"{owner} has {limit} or more unfinished tasks.", retry_after=RETRY_AFTER)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a decision says, in the form in which the gate reads it."""
-
-    type: ResponseType
-    status: str  # of the interrupt
-    by: str
-    args_text: str = ""  # of an edit: what runs instead
-    verdict_text: str = ""  # of an edit: the policy's verdict on it
-    digest: str = ""  # over what is to run
-    message: str = ""
-
-
 def answer(interrupt: Interrupt, given: Answer) -> None:
     """Store the answer and let the run go on. The caller holds the locks on the task and on this open interrupt.
 
     Raises Conflict where the interrupt is not open any more.
     """
     failpoints.here("before-answer")
-    rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
-    if not rows.update(
-        status=given.status,
-        version=interrupt.version + 1,
-        answer_type=given.type,
-        answer_args_text=given.args_text,
-        answer_verdict_text=given.verdict_text,
-        answer_digest=given.digest,
-        answer_message=given.message,
-        answered_by=given.by,
-        answered_at=Now(),
-    ):
+    if not interrupts.resolve(interrupt, given):
         raise Conflict(gettext("This review is not open any more."), code="not_open")
     tasks.wake(interrupt.task)
     failpoints.here("after-answer")
@@ -261,7 +238,7 @@ def delete_sessions_of(user_id: str) -> Iterator[int]:
 def _delete(sessions: list[Session]) -> None:
     pks = [session.pk for session in sessions]
     tasks.remove_all(Task.objects.filter(session__in=pks))
-    services.erase_sessions([(session.user_id, session.session_id) for session in sessions])
+    memories.erase_sessions([(session.user_id, session.session_id) for session in sessions])
     Session.objects.filter(pk__in=pks).delete()
 
 

@@ -20,7 +20,7 @@ from agentsite import privacy
 from core.accounts import find_permission, make_service, reviewers
 from demo import SUFFIX, times
 from demo.play import Play
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from reviews.console import queue
 from reviews.decisions import locks
@@ -146,13 +146,13 @@ def _remember(entry: dict[str, Any], now: datetime) -> None:
     about: dict[str, Any] = {"kind": kind, "source": source, "trusted": status != "pending"}
     if "scope" in entry:
         about |= {"scope": Memory.Scope(entry["scope"]), "scope_ref": entry["of"]}
-    memory = services.add(entry["user"] + SUFFIX, entry.get("was", entry["text"]), **about)
+    memory = memories.add(entry["user"] + SUFFIX, entry.get("was", entry["text"]), **about)
     at = now - timedelta(hours=entry["ago"])
     found = [memory]
     if "was" in entry:
-        found.append(services.supersede(memory, entry["text"], source=source, trusted=True))
+        found.append(memories.supersede(memory, entry["text"], source=source, trusted=True))
     if status == "forgotten":
-        services.forget(memory)
+        memories.forget(memory)
     Memory.objects.filter(pk__in=[one.pk for one in found]).update(created_at=at, updated_at=at, valid_from=at)
 
 

@@ -15,7 +15,7 @@ from django.db import connection
 from agents.models import Interrupt, Session, Task
 from agents.policy import Verdict
 from core.accounts import create_key
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from tests.hostile import addresses, bodies, headers
 from tests.support import raw
@@ -88,7 +88,7 @@ def asked(db: None) -> Interrupt:
 
 @pytest.fixture
 def memory(db: None) -> Memory:
-    return services.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
+    return memories.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from agents.api.views import SessionViewSet
 from agents.models import Interrupt, Session, Task
 from core.accounts import create_key
 from core.models import ApiKey
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from reviews.decisions import permissions
 from reviews.models import Review
@@ -107,7 +107,7 @@ def ids(invoke: Any, work: Any, ann: User) -> dict[str, str]:
     """Of ann's things: a task that asks, its review, a memory."""
     task = invoke(f"book the Ritz for 2 nights and remember that {SECRET}")
     work()
-    memory = services.add("ann", SECRET, source=Memory.Source.API, trusted=True)
+    memory = memories.add("ann", SECRET, source=Memory.Source.API, trusted=True)
     return ids_of(task, memory, Interrupt.objects.filter(task=task)[0])
 
 

@@ -20,7 +20,7 @@ ID_LENGTH = 128
 
 
 class Status(models.TextChoices):
-    """Of a task. The transitions are in `lifecycle.TRANSITIONS`."""
+    """Of a task. The transitions are in `agents.state.transitions`."""
 
     QUEUED = "queued", _("Queued")  # waits for the session to be free; `pending` on the wire
     PENDING = "pending", _("Pending")  # waits for a worker

@@ -1,15 +1,20 @@
-"""The questions that stop a task: how they are made, found again and proved unchanged."""
+"""The questions that stop a task: how they are made, found again and proved unchanged, and how they end.
+
+The only code that writes the status of an interrupt; `transitions.INTERRUPT` is the table.
+"""
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db.models import F
 from django.utils.module_loading import import_string
 
-from agents.models import Interrupt, Task
-from agents.policy import REQUESTER, REVIEWERS, STAND, Terms, Verdict
+from agents.models import Interrupt, Task, ToolCall
+from agents.policy import REQUESTER, REVIEWERS, STAND, ResponseType, Terms, Verdict
 from core.db.clock import Now, seconds_from_now
 from core.text import canonical, digest, storable
 
@@ -103,8 +108,96 @@ def has_lost_decider(approval: Interrupt) -> bool:
     return True
 
 
-def closed_by_itself() -> dict[str, Any]:
-    """The columns of a question in doubt that answered itself: the call that was thought lost has ended."""
+def store(question: Interrupt) -> tuple[Interrupt, bool]:
+    """Store a question that the graph asked. Returns its row, and whether it is new.
+
+    One about a call in doubt that has ended meanwhile is stored with its answer.
+    """
+    key = ("task", "message_id", "tool_call_id", "kind", "round")
+    if question.kind == Interrupt.Kind.IN_DOUBT and not _is_in_doubt(question):
+        for name, value in _closed_by_itself().items():
+            setattr(question, name, value)
+    row, made = Interrupt.objects.get_or_create(
+        **{name: getattr(question, name) for name in key},
+        defaults={
+            field.attname: getattr(question, field.attname)
+            for field in Interrupt._meta.concrete_fields
+            if field.name not in (*key, "id", "created_at") and not field.generated
+        },
+    )
+    if not made and row.graph_id != question.graph_id:
+        Interrupt.objects.filter(pk=row.pk).update(graph_id=question.graph_id)
+    return row, made
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a decision says, in the form in which the gate reads it."""
+
+    type: ResponseType
+    status: str  # of the interrupt
+    by: str
+    args_text: str = ""  # of an edit: what runs instead
+    verdict_text: str = ""  # of an edit: the policy's verdict on it
+    digest: str = ""  # over what is to run
+    message: str = ""
+
+
+def resolve(interrupt: Interrupt, given: Answer) -> bool:
+    """Store the answer to an open question. False where it is not open any more."""
+    rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
+    return bool(
+        rows.update(
+            status=given.status,
+            version=interrupt.version + 1,
+            answer_type=given.type,
+            answer_args_text=given.args_text,
+            answer_verdict_text=given.verdict_text,
+            answer_digest=given.digest,
+            answer_message=given.message,
+            answered_by=given.by,
+            answered_at=Now(),
+        )
+    )
+
+
+def resolve_ended(row: ToolCall) -> bool:
+    """Answer the open question about a call that has ended after all. False where there is none."""
+    rows = Interrupt.objects.filter(
+        task=row.task_id,
+        message_id=row.message_id,
+        tool_call_id=row.tool_call_id,
+        kind=Interrupt.Kind.IN_DOUBT,
+        status=Interrupt.Status.PENDING,
+    )
+    return bool(rows.update(version=F("version") + 1, **_closed_by_itself()))
+
+
+def cancel_open(task: Task) -> None:
+    """Close the open questions of a task that has ended."""
+    rows = Interrupt.objects.filter(task=task, status=Interrupt.Status.PENDING)
+    rows.update(status=Interrupt.Status.CANCELLED, version=F("version") + 1)
+
+
+def use(answer: Interrupt) -> None:
+    """Note that the run acts on this answer, so that nobody wakes the task for it again."""
+    Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())
+
+
+def use_all_but(task: Task, asked: Iterable[Interrupt]) -> None:
+    """Note of every other answer that nothing waits for it: it would wake the task for ever."""
+    unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
+    unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
+
+
+def _is_in_doubt(question: Interrupt) -> bool:
+    """Whether the call is still open: a stalled worker may have closed it since the gate asked."""
+    calls = ToolCall.objects.filter(task=question.task_id, status=ToolCall.Status.STARTED)
+    return calls.filter(message_id=question.message_id, tool_call_id=question.tool_call_id).exists()
+
+
+def _closed_by_itself() -> dict[str, Any]:
+    """Return the field values that resolve a question about a call that has ended after all."""
     return {
         "status": Interrupt.Status.RESPONDED,
         "answer_type": "response",

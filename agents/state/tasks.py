@@ -1,4 +1,4 @@
-"""The states of a task and the only code that writes them.
+"""The only code that writes the status of a task; `transitions.TASK` is the table.
 
 Every transition is one conditional update. Locks are taken in one order: session, task, interrupts, attempt; the
 session only where a task ends or begins, so that exactly one successor starts.
@@ -17,28 +17,16 @@ from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 
 from agents import broker, pauses, signals
 from agents.checkpoints import tables
-from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
+from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
 from agents.state import interrupts
+from agents.state.transitions import TASK, targets
 from core.db.clock import Now, SecondsSince, seconds_from_now
 from core.errors import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
 
 Row = TypeVar("Row", bound=Model)
-
-TRANSITIONS: dict[str, frozenset[str]] = {
-    # the session is free; cancelled
-    Status.QUEUED: frozenset({Status.PENDING, Status.CANCELLED}),
-    # claimed by a worker; three attempts in a row died without a new checkpoint; cancelled
-    Status.PENDING: frozenset({Status.RUNNING, Status.ERROR, Status.CANCELLED}),
-    # the graph asked; an answer came meanwhile, the lease lapsed, the worker drains or a pause holds it; the three ends
-    Status.RUNNING: frozenset(
-        {Status.INTERRUPTED, Status.PENDING, Status.COMPLETED, Status.ERROR, Status.CANCELLED},
-    ),
-    # a question was answered; cancelled
-    Status.INTERRUPTED: frozenset({Status.PENDING, Status.CANCELLED}),
-}
 
 POISON = (
     "The task brought its worker down {count} times in a row at the same step and was given up. "
@@ -86,11 +74,9 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") ->
     failpoints.here("before-pause")
     with transaction.atomic():
         task = _held(attempt)
-        stored = [_stored(question) for question in asking]
+        stored = [interrupts.store(question) for question in asking]
         asked = [row for row, _ in stored]
-        unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
-        # An answer to a question that is not asked any more would wake the task for ever.
-        unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
+        interrupts.use_all_but(task, asked)
         answered = any(row.answered_at for row in asked)
         status = Status.PENDING if answered else Status.INTERRUPTED
         _end(attempt, task, Attempt.Outcome.PAUSED, status, lapses=0, held_tool="" if answered else held_tool)
@@ -283,9 +269,7 @@ def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> Non
 
 def _settle(task: Task) -> None:
     """What follows from a task's end: its open questions close, the session's next task starts, the world is told."""
-    Interrupt.objects.filter(task=task, status=Interrupt.Status.PENDING).update(
-        status=Interrupt.Status.CANCELLED, version=F("version") + 1
-    )
+    interrupts.cancel_open(task)
     promote(task.session_id)
     signals.task_finished.send_robust(sender=Task, task=task)
 
@@ -325,34 +309,9 @@ def _publish(task_pk: uuid.UUID) -> bool:
     return False
 
 
-def _stored(question: Interrupt) -> tuple[Interrupt, bool]:
-    """Its row, and whether it is new."""
-    key = ("task", "message_id", "tool_call_id", "kind", "round")
-    if question.kind == Interrupt.Kind.IN_DOUBT and not _is_in_doubt(question):
-        for name, value in interrupts.closed_by_itself().items():
-            setattr(question, name, value)
-    row, made = Interrupt.objects.get_or_create(
-        **{name: getattr(question, name) for name in key},
-        defaults={
-            field.attname: getattr(question, field.attname)
-            for field in Interrupt._meta.concrete_fields
-            if field.name not in (*key, "id", "created_at") and not field.generated
-        },
-    )
-    if not made and row.graph_id != question.graph_id:
-        Interrupt.objects.filter(pk=row.pk).update(graph_id=question.graph_id)
-    return row, made
-
-
-def _is_in_doubt(question: Interrupt) -> bool:
-    """Whether the call is still open: a stalled worker may have closed it since the gate asked."""
-    calls = ToolCall.objects.filter(task=question.task_id, status=ToolCall.Status.STARTED)
-    return calls.filter(message_id=question.message_id, tool_call_id=question.tool_call_id).exists()
-
-
 def _move(task: Task, status: str, **values: Any) -> None:
     """One conditional update. Raises TransitionLost where the task is not any more in the state that was read."""
-    if status not in TRANSITIONS.get(task.status, frozenset()):
+    if status not in targets(TASK, task.status):
         raise TransitionLost(f"A task that is {task.status} does not become {status}.")
     if status == Status.PENDING:
         values["published_at"] = Now()

@@ -1,4 +1,7 @@
-"""At-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it."""
+"""The ledger of at-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it.
+
+The only code that writes the status of a tool call; `transitions.TOOL_CALL` is the table.
+"""
 
 import logging
 import uuid
@@ -60,7 +63,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     with transaction.atomic():
         pauses.require_none(attempt.task, entry.tool)
         if entry.approved_by is not None:
-            use(entry.approved_by)
+            interrupts.use(entry.approved_by)
         tasks.require_open(attempt)
         row = ToolCall.objects.create(
             id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
@@ -99,7 +102,7 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
     with transaction.atomic():
         pauses.require_none(attempt.task, row.tool)
         if answer is not None:
-            use(answer)
+            interrupts.use(answer)
         tasks.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED, runs=row.runs)
         if not rows.update(attempt=attempt, runs=F("runs") + 1, doubtful=False):
@@ -138,14 +141,7 @@ def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
         closing = {"status": status, "result_text": result_text, "doubtful": False, "finished_at": Now()}
         if task is None or not _started(row).update(**closing):
             return False
-        open_doubts = Interrupt.objects.filter(
-            task=task,
-            message_id=row.message_id,
-            tool_call_id=row.tool_call_id,
-            kind=Interrupt.Kind.IN_DOUBT,
-            status=Interrupt.Status.PENDING,
-        )
-        if open_doubts.update(version=F("version") + 1, **interrupts.closed_by_itself()):
+        if interrupts.resolve_ended(row):
             tasks.wake(task)
         return True
 
@@ -157,7 +153,7 @@ def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: st
     """
     with transaction.atomic():
         if answer is not None:
-            use(answer)
+            interrupts.use(answer)
         tasks.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
         settled = rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
@@ -182,11 +178,6 @@ def take_back(row: ToolCall) -> None:
                 give_back(row)
     else:
         _started(row).update(runs=F("runs") - 1)
-
-
-def use(answer: Interrupt) -> None:
-    """Note that the run acts on this answer, so that nobody wakes the task for it again."""
-    Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())
 
 
 def _started(row: ToolCall) -> QuerySet[ToolCall]:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from agents.policy import Declaration, declare
 from agents.tool_context import current_call
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 
 
@@ -19,7 +19,7 @@ def remember(text: Annotated[str, Field(min_length=1, max_length=4000)]) -> str:
     # Whatever a tool brought in from outside must not be able to plant a memory: then a person approves it first.
     trusted = not (call.tainted or settings.MEMORY_REVIEW)
     source = Memory.Source.AGENT
-    memory = services.add(call.user_id, text, source=source, source_task_id=uuid.UUID(call.task_pk), trusted=trusted)
+    memory = memories.add(call.user_id, text, source=source, source_task_id=uuid.UUID(call.task_pk), trusted=trusted)
     if memory.status == Memory.Status.ACTIVE:
         return f"Remembered: {memory.text}"
     return "Noted. It will be remembered once a person has approved it."

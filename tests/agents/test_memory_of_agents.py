@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from agents.runtime import registry
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from memory.strategies import Default, made_for
 from tests.support.helpers import again, answer_of
@@ -31,7 +31,7 @@ def agents(settings: Any) -> Any:
 
 
 def keep(text: str, scope: str, ref: str = "") -> None:
-    services.add("ann", text, source=Memory.Source.ADMIN, scope=Memory.Scope(scope), scope_ref=ref, trusted=True)
+    memories.add("ann", text, source=Memory.Source.ADMIN, scope=Memory.Scope(scope), scope_ref=ref, trusted=True)
 
 
 @pytest.mark.parametrize("query", [SEARCH, KNOWN])

@@ -20,7 +20,7 @@ from agents.state import tasks
 from agentsite.privacy import _cascades
 from core.accounts import create_key
 from core.models import ApiKey
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from reviews.models import Decision, PolicyRule, Review
 from tests.support.accounts import client_of
@@ -54,8 +54,8 @@ def task(api: Any, invoke: Any, work: Any, ann: User) -> Task:
     work()
     resume(api, made)
     work()
-    first = services.add("ann", "prefers tea", source=Memory.Source.API, trusted=True)
-    services.supersede(first, "prefers coffee", source=Memory.Source.API, trusted=True)
+    first = memories.add("ann", "prefers tea", source=Memory.Source.API, trusted=True)
+    memories.supersede(first, "prefers coffee", source=Memory.Source.API, trusted=True)
     body = {"query": "multiply 6 by 7", "session_id": "s2"}
     client_of(ann).post("/agent/invoke", body, headers={"Idempotency-Key": "once"})
     create_key(ann, "laptop")
@@ -95,7 +95,7 @@ def test_it_has_no_credential(task: Task) -> None:
 
 def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
     invoke("a secret of bob", user="bob")
-    services.add("bob", "another secret", source=Memory.Source.API, trusted=True)
+    memories.add("bob", "another secret", source=Memory.Source.API, trusted=True)
     assert "secret" not in run("export_user", "ann")
 
 
@@ -168,7 +168,7 @@ def test_what_is_always_allowed_the_user_goes_too(task: Task, bob: User) -> None
 
 def test_others_keep_what_is_theirs(task: Task, invoke: Any, work: Any, bob: User) -> None:
     kept = invoke("multiply 6 by 7", user="bob")
-    services.add("bob", "likes tea", source=Memory.Source.API, trusted=True)
+    memories.add("bob", "likes tea", source=Memory.Source.API, trusted=True)
     run("erase_user", "ann", "--yes", "--account")
     work()
     assert "42" in answer_of(kept)

@@ -11,7 +11,7 @@ from django_celery_results.models import TaskResult
 
 from agents.models import Interrupt, Pause, WorkerProcess
 from core.accounts import create_key, create_second_factor
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from notifications.models import Delivery, Endpoint, Subscription
 from reviews.decisions.locks import claim
@@ -114,7 +114,7 @@ def everything(reviewer: User, invoke: Any, work: Any) -> None:
     one, other = Interrupt.objects.filter(tool="book_hotel")[:2]
     claim(other.pk, reviewer)  # an entry of the audit log that has no outcome
     decide(one.pk, reviewer, Choice("reject", message="too dear"))
-    services.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
+    memories.add("ann", "likes tea", source=Memory.Source.API, trusted=False)
     PolicyRule.objects.create(name="no mail", effect="deny", tool="send_email")
     create_key(reviewer, "test")
     create_second_factor(reviewer)

@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 
 from agents.models import Interrupt
 from core.accounts import create_key
-from memory import services
+from memory import services as memories
 from memory.models import Memory
 from tests.schema import server
 from tests.support.accounts import grant
@@ -32,7 +32,7 @@ def known(invoke: Any, work: Any) -> dict[str, list[str]]:
     work()
     # A tool that takes whatever an edit gives it: what the arguments of others may be is not in the API's schema.
     Interrupt.objects.update(args_schema={"type": "object"})
-    memory = services.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
+    memory = memories.add("ann", "likes tea", source=Memory.Source.API, trusted=True)
     return {
         "user_id": ["ann"],
         "session_id": ["done", "asked"],

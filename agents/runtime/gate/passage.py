@@ -1,4 +1,4 @@
-"""The way of one tool call: ledger, stored interrupt, policy, interrupt, digest, deny rules again, ledger entry, tool.
+"""Does with one tool call what `decision` says: asks people, enters it in the ledger, runs it, answers the model.
 
 Nothing here remembers anything between two runs of a node: LangGraph runs it again from its top after each pause and
 each crash, and every decision is read from the database. A call may be part of another one: a sub-agent runs inside the
@@ -18,7 +18,8 @@ from agents.models import Interrupt, ToolCall
 from agents.observability import metrics
 from agents.policy import Call, Verdict
 from agents.runtime import tool_arguments
-from agents.runtime.gate import in_doubt
+from agents.runtime.gate import facts, in_doubt
+from agents.runtime.gate.decision import Entry, Known, Outcome, Step, after_policy, next_step
 from agents.runtime.gate.execution import CallRequest, Execution, InDoubt, outer_call
 from agents.runtime.gate.tool_results import Result, dumped
 from agents.runtime.middleware import bounds
@@ -69,10 +70,15 @@ class Passage(Execution):
         """Return the result of the call, or of what a person decided about it."""
         row = tool_calls.find(self.run.task, self.message_id, self.call_id)
         if row is not None:
-            return self.replay(row)
+            return self.entered_before(row)
         asked = self.asked_before(Kind.TOOL_CALL)
-        if asked is not None:
-            return self.obey(self.answered(asked))
+        match next_step(Known(review=facts.review_of(asked))), asked:
+            case Step.JUDGE_AGREED, Interrupt():
+                return self.approved(asked)
+            case Step.REPLY, Interrupt():
+                return self.refused(asked)
+            case Step.WAIT, Interrupt():
+                self.ask(asked)
         try:
             return self.judged(self.read())
         except ArgumentError as error:
@@ -91,9 +97,10 @@ class Passage(Execution):
         """
         for _ in range(MAX_ROUNDS):
             verdict = self.assessed(args)
-            if verdict.action == "deny":
+            step = after_policy(Step.JUDGE_NEW, verdict.action)
+            if step is Step.DENY:
                 return self.denied(args, verdict)
-            if verdict.action == "review":
+            if step is Step.ASK:
                 break
             try:
                 return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
@@ -102,25 +109,30 @@ class Passage(Execution):
         bounds.require_unrejected(self.run.task, self.name, args.wire)
         return self.ask(self.question(args, replace(verdict, action="review")))
 
-    def replay(self, row: ToolCall) -> Result:
-        """Answer a call that was entered before: by its stored result, or by asking what became of it."""
+    def entered_before(self, row: ToolCall) -> Result:
+        """Answer a call that stands in the ledger: by its stored result, or by what people say became of it."""
         if row.status != ToolCall.Status.STARTED:
             return self.stored(row)
         asked = self.asked_before(Kind.IN_DOUBT)
-        if asked is None and self.declaration.idempotent and not row.doubtful:
-            return self.run_again(row)
-        if asked is None or in_doubt.is_over(asked, row):
-            metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
-            return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
-        if asked.answered_at is None:
+        outcome = facts.outcome_of(asked, row)
+        repeatable = self.declaration.idempotent and not row.doubtful
+        match next_step(Known(Entry.STARTED, repeatable, outcome)), asked:
+            case Step.JUDGE_AGAIN, _:
+                return self.run_again(row, asked)
+            case Step.REPLAY, Interrupt():  # the call ended after all and closed its row
+                interrupts.use(asked)
+                return self.stored(self.reread(row))
+            case Step.CLOSE, Interrupt():
+                return self.closed_by(asked, row)
+        if outcome is Outcome.OPEN and asked is not None:
             return self.doubted(row, asked)
-        if asked.status == Answer.APPROVED:
-            return self.run_again(row, asked)
-        if asked.status == Answer.RESPONDED and asked.answered_by == "system":
-            tool_calls.use(asked)  # the call ended after all and closed its row
-            return self.stored(self.reread(row))
+        metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
+        return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
+
+    def closed_by(self, asked: Interrupt, row: ToolCall) -> Result:
+        """Close a call in doubt by what a person said of it, once it is known of each call inside it as well."""
         if inner := list(in_doubt.inner_questions(self.run, row)):
-            tool_calls.use(asked)
+            interrupts.use(asked)
             self.ask(*inner)  # what has happened is to be known of each, also where nothing runs again
         in_doubt.settle_inner(self.run, row)
         happened = asked.status == Answer.RESPONDED
@@ -144,7 +156,7 @@ class Passage(Execution):
         if args is None:
             raise RunFailure(f"The schema of {self.name} has changed, so its call is not run again.")
         verdict = self.assessed(args)
-        if verdict.action != "deny":
+        if after_policy(Step.JUDGE_AGAIN, verdict.action) is Step.RUN_AGAIN:
             return self.execute(tool_calls.enter_again(self.run.attempt, row, answer), args)
         denial = self.denied(args, verdict)
         text = f"{denial.content} It is not known whether it has happened before."
@@ -155,11 +167,9 @@ class Passage(Execution):
         tool_calls.settle(self.run.attempt, row, answer, status, dumped(self.tell(text)))
         return self.stored(self.reread(row), note=False)
 
-    def obey(self, answer: Interrupt) -> Result:
-        """Do what the person decided."""
-        if answer.status in (Answer.APPROVED, Answer.EDITED):
-            return self.approved(answer)
-        tool_calls.use(answer)
+    def refused(self, answer: Interrupt) -> Result:
+        """Tell the model what a person said in place of running the tool."""
+        interrupts.use(answer)
         if answer.status == Answer.RESPONDED:
             return self.tell(f"[A person answered in place of the tool] {answer.answer_message}")
         reason = answer.answer_message or "no reason was given"
@@ -180,18 +190,20 @@ class Passage(Execution):
             agreed = self.agreed_arguments(text, edited=edited)
             args = agreed or tool_arguments.read(self.name, self.request.tool, json.loads(text))
         except ArgumentError as error:
-            tool_calls.use(answer)
+            interrupts.use(answer)
             return self.tell(str(error), status="error")
         verdict = self.assessed(args)
-        if verdict.action == "deny":
-            tool_calls.use(answer)
+        holds = verdict.action != "deny" and agreed is not None and not interrupts.is_stale(answer)
+        step = after_policy(Step.JUDGE_AGREED, verdict.action, holds=holds, may_ask=answer.round < MAX_ROUNDS)
+        if step is Step.DENY:
+            interrupts.use(answer)
             return self.denied(args, verdict)
-        if agreed is not None:
-            if not interrupts.is_stale(answer):
-                return self.enter(agreed, verdict_text, answer)
-            verdict = Verdict.from_text(verdict_text)
-        if answer.round >= MAX_ROUNDS:
+        if step is Step.RUN:
+            return self.enter(args, verdict_text, answer)
+        if step is Step.GIVE_UP:
             raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
+        if agreed is not None:  # only its age is against it: it is asked again on its own terms
+            verdict = Verdict.from_text(verdict_text)
         terms = interrupts.agreed_terms(answer) if verdict.action != "review" else verdict.terms
         again = replace(verdict, action="review", terms=terms)
         return self.ask(self.question(args, again, round_=answer.round + 1))
@@ -225,7 +237,7 @@ class Passage(Execution):
         try:
             return self.perform(row, args)
         except InDoubt:
-            return self.replay(self.reread(row))
+            return self.entered_before(self.reread(row))
 
     def prove(self, answer: Interrupt, args_digest: str) -> None:
         """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
@@ -233,10 +245,6 @@ class Passage(Execution):
         if asked != answer.args_digest or args_digest != answer.answer_digest or answer.tool != self.name:
             logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
             raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
-
-    def answered(self, asked: Interrupt) -> Interrupt:
-        """The question, where it is answered; else the run pauses here."""
-        return asked if asked.answered_at is not None else self.ask(asked)
 
     def ask(self, *asked: Interrupt) -> NoReturn:
         """Pause this call, as LangGraph's `interrupt()` does, but without taking an answer.

@@ -1,0 +1,70 @@
+"""The life of a task, of an interrupt and of a tool call: every change of a status that there is, and why.
+
+One module a noun makes these changes: `tasks`, `interrupts` and `tool_calls`, each with conditional updates.
+docs/explanation/lifecycle.md has the diagrams of these tables.
+"""
+
+from dataclasses import dataclass
+
+from agents.models import Interrupt, Status, ToolCall
+
+Answers = Interrupt.Status
+Calls = ToolCall.Status
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A change that may happen, and what brings it about. `source` is empty where the row is new."""
+
+    source: str
+    target: str
+    cause: str
+
+
+TASK = (
+    Transition("", Status.PENDING, "submitted, the session is free"),
+    Transition("", Status.QUEUED, "submitted, the session is busy"),
+    Transition(Status.QUEUED, Status.PENDING, "the session is free"),
+    Transition(Status.QUEUED, Status.CANCELLED, "cancelled"),
+    Transition(Status.PENDING, Status.RUNNING, "claimed by a worker"),
+    Transition(Status.PENDING, Status.ERROR, "too many attempts in a row died at one step"),
+    Transition(Status.PENDING, Status.CANCELLED, "cancelled"),
+    Transition(Status.RUNNING, Status.INTERRUPTED, "the graph asked"),
+    Transition(Status.RUNNING, Status.PENDING, "answered meanwhile, lease lapsed, worker drains, or paused"),
+    Transition(Status.RUNNING, Status.COMPLETED, "the graph finished"),
+    Transition(Status.RUNNING, Status.ERROR, "it failed for good"),
+    Transition(Status.RUNNING, Status.CANCELLED, "cancelled"),
+    Transition(Status.INTERRUPTED, Status.PENDING, "a question was answered"),
+    Transition(Status.INTERRUPTED, Status.CANCELLED, "cancelled"),
+)
+
+INTERRUPT = (
+    Transition("", Answers.PENDING, "the graph asked"),
+    Transition("", Answers.RESPONDED, "in doubt, and the call had ended meanwhile"),
+    Transition(Answers.PENDING, Answers.APPROVED, "a person approved"),
+    Transition(Answers.PENDING, Answers.EDITED, "a person approved with other arguments"),
+    Transition(Answers.PENDING, Answers.RESPONDED, "a person answered, or the call in doubt ended after all"),
+    Transition(Answers.PENDING, Answers.REJECTED, "a person rejected"),
+    Transition(Answers.PENDING, Answers.EXPIRED, "nobody decided in time"),
+    Transition(Answers.PENDING, Answers.CANCELLED, "its task ended first"),
+)
+
+TOOL_CALL = (
+    Transition("", Calls.STARTED, "entered, right before it runs"),
+    Transition(Calls.STARTED, Calls.STARTED, "run again with the same key"),
+    Transition(Calls.STARTED, Calls.SUCCEEDED, "the tool returned, or a person said so"),
+    Transition(Calls.STARTED, Calls.FAILED, "the tool failed, or was given up"),
+    Transition(Calls.STARTED, "", "the tool asked before it did anything"),
+)
+
+
+def targets(table: tuple[Transition, ...], source: str) -> frozenset[str]:
+    """Return what a row with this status may become."""
+    return frozenset(one.target for one in table if one.source == source)
+
+
+def mermaid(table: tuple[Transition, ...]) -> str:
+    """Draw the table as a state diagram for Mermaid."""
+    rows = [f"    {one.source or '[*]'} --> {one.target or '[*]'}: {one.cause}" for one in table]
+    final = dict.fromkeys(one.target for one in table if one.target and not targets(table, one.target))
+    return "\n".join(["stateDiagram-v2", *rows, *(f"    {status} --> [*]" for status in final)])
