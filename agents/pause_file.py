@@ -14,13 +14,12 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from django.conf import settings
-from django.utils.module_loading import import_string
 
+from agents.desk import desk
 from agents.models import Pause
 from agents.models.pauses import VALUE_LENGTH
 from core.identifiers import identifier
@@ -29,7 +28,6 @@ from core.text import shortened, storable
 logger = logging.getLogger(__name__)
 
 NAME = "PAUSE"
-MIRROR = "reviews.pauses.mirror"  # plugged in by its path: reviews stand above agents
 RESYNC = 10.0  # seconds after which the pauses are held against the file though it has not changed
 LONGEST = 64 * 1024  # bytes that are read of it
 REASON_LENGTH = 1000  # characters
@@ -87,8 +85,7 @@ def heed() -> None:
         signature = _signature()
         if signature == _watch.signature and time.monotonic() < _watch.due:
             return
-        mirror: Callable[[Found], None] = import_string(MIRROR)
-        mirror(Found(wanted(), _folder_id(), socket.gethostname()))
+        desk().mirror_pauses(Found(wanted(), _folder_id(), socket.gethostname()))
         _watch.signature, _watch.due = signature, time.monotonic() + RESYNC
 
 

@@ -1,11 +1,18 @@
 """What a policy says of a tool call, and what a tool declares of itself. Plain data, without LangChain or Django."""
 
 import json
+import uuid
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from typing_extensions import override
 
 from core.text import canonical
+
+if TYPE_CHECKING:
+    from agents.models import ToolCall  # which needs Django; this module does not
 
 ResponseType = Literal["accept", "edit", "response", "reject"]
 RESPONSE_TYPES: tuple[ResponseType, ...] = ("accept", "edit", "response", "reject")
@@ -101,9 +108,61 @@ def _terms(data: dict[str, Any]) -> Terms:
     return Terms(**{**data, "deciders": tuple(data["deciders"]), "allowed": tuple(data["allowed"])})
 
 
-class Policy(Protocol):
-    """What `AGENTS[…]["POLICY"]` names."""
+class BasePolicy(ABC):
+    """A policy: it judges tool calls, and keeps the books of what it has let through and denied.
 
-    def __call__(self, call: Call) -> Verdict:
-        """What is to happen with this call. Anything that it raises stops the task; it never lets the call through."""
-        ...
+    `AGENTS[…]["POLICY"]` names a subclass, an instance, or a function that only judges. One instance serves a process,
+    by many threads at once; it is used in workers and, for edited arguments, in the web process.
+    """
+
+    @abstractmethod
+    def assess(self, call: Call) -> Verdict:
+        """Judge the call. Anything that it raises stops the task; it never lets the call through."""
+
+    def consume(self, row: "ToolCall", rule_id: int) -> bool:
+        """Count one use of the rule that lets this call through; False where the rule allows no more.
+
+        Called in the transaction that enters the call in the ledger, for a verdict with a `rule_id`.
+        """
+        return True
+
+    def give_back(self, row: "ToolCall") -> None:  # noqa: B027 (a policy without limits has nothing to undo)
+        """Undo `consume`: the call has not run, and will be judged again. Called in the transaction that removes it."""
+
+    def record_denial(self, denied: "Denied") -> bool:
+        """Record that a call was denied, which has no row in the ledger. False where that is recorded already."""
+        return True
+
+
+@dataclass(frozen=True)
+class Denied:
+    """A call that the policy denied."""
+
+    task: uuid.UUID
+    call: uuid.UUID  # its idempotency key, the same each time
+    tool: str
+    args_text: str
+    rule_id: int | None
+
+
+class FunctionPolicy(BasePolicy):
+    """A function that judges; the books are kept by another policy."""
+
+    def __init__(self, function: Callable[[Call], Verdict], books: BasePolicy) -> None:
+        self.function, self.books = function, books
+
+    @override
+    def assess(self, call: Call) -> Verdict:
+        return self.function(call)
+
+    @override
+    def consume(self, row: "ToolCall", rule_id: int) -> bool:
+        return self.books.consume(row, rule_id)
+
+    @override
+    def give_back(self, row: "ToolCall") -> None:
+        self.books.give_back(row)
+
+    @override
+    def record_denial(self, denied: Denied) -> bool:
+        return self.books.record_denial(denied)

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db.models import Exists, OuterRef, QuerySet
-from django.utils.module_loading import import_string
 
 from agents import broker, pauses
 from agents.checkpoints import tables
+from agents.desk import desk
 from agents.maintenance import duties
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agents.observability import metrics
@@ -26,7 +26,6 @@ Row = TypeVar("Row")
 
 BATCH = 500  # rows of one kind in one sweep
 SWEEP = "sweep"
-EXPIRE = "reviews.decisions.services.expire"  # plugged in by its path: reviews stand above agents
 GONE = 3600.0  # seconds after which a silent worker process is forgotten
 
 
@@ -146,8 +145,7 @@ def promote_queued() -> int:
 
 def expire_reviews() -> int:
     """Open questions whose time is up, closed as their terms say."""
-    expire: Callable[[], int] = import_string(EXPIRE)
-    return expire()
+    return desk().expire_overdue()
 
 
 def forget_checkpoints() -> int:

@@ -4,7 +4,7 @@ import asyncio
 import importlib
 import logging
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cache, wraps
 from types import ModuleType
@@ -16,8 +16,9 @@ from langchain.chat_models import init_chat_model
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
-from agents import json_schema
-from agents.policy import Policy
+from agents import config, json_schema
+from agents.config import Misconfigured as Misconfigured
+from agents.policy import BasePolicy
 from agents.runtime import tool_schemas
 from agents.runtime.endpoints import http_clients
 from agents.runtime.gate import retried_nodes
@@ -29,10 +30,6 @@ COMPATIBLE = "agents.runtime.endpoints.chat.compatible"  # imported where an age
 logger = logging.getLogger(__name__)
 
 
-class Misconfigured(Exception):
-    """An agent's settings name something that can't be had."""
-
-
 @dataclass(frozen=True)
 class Agent:
     """One entry of `settings.AGENTS`, resolved."""
@@ -40,7 +37,7 @@ class Agent:
     alias: str
     model: Callable[[], BaseChatModel]
     tools: tuple[BaseTool, ...]
-    policy: Policy
+    policy: BasePolicy
     memory: Strategy
     system_prompt: str
     build: Callable[["Agent"], Any]  # to a StateGraph or a compiled graph
@@ -54,20 +51,18 @@ class Agent:
 @cache
 def agent(alias: str) -> Agent:
     """The agent of this alias. Raises Misconfigured."""
-    config = settings.AGENTS.get(alias)
-    if config is None:
-        raise Misconfigured(f"AGENTS has no {alias!r}.")
-    tools, left_out = _tools(config.get("TOOLS", []))
+    entry = config.agent(alias)
+    tools, left_out = _tools(entry.tools)
     for name, reason in left_out.items():
         logger.error("agent %s: tool %s is left out, its schema can't be read: %s", alias, name, reason)
     return Agent(
         alias=alias,
-        model=cache(lambda: _prepared(_compatible(_model(config["MODEL"])))),
+        model=cache(lambda: _prepared(_compatible(_model(entry.model)))),
         tools=tools,
-        policy=_named(config["POLICY"]),
-        memory=made_for(alias, _named(config["MEMORY"])),
-        system_prompt=config.get("SYSTEM_PROMPT", ""),
-        build=_named(config["GRAPH"]),
+        policy=config.policy(alias),
+        memory=made_for(alias, config.named(entry.memory)),
+        system_prompt=entry.system_prompt,
+        build=config.named(entry.graph),
         left_out=left_out,
     )
 
@@ -85,17 +80,10 @@ def graph(alias: str) -> Any:
     return built if hasattr(built, "stream") else built.compile()
 
 
-def _named(path: str) -> Any:
-    try:
-        return import_string(path)
-    except ImportError as error:
-        raise Misconfigured(f"{path}: {error}") from error
-
-
 def _model(spec: str) -> BaseChatModel:
     provider, _, name = spec.partition(":")
     if not name:
-        made = _named(spec)()
+        made = config.named(spec)()
         if not isinstance(made, BaseChatModel):
             raise Misconfigured(f"{spec} gives no chat model.")
         return made
@@ -122,7 +110,7 @@ def _compatible(model: BaseChatModel) -> BaseChatModel:
     return cast(BaseChatModel, import_string(COMPATIBLE)(model))
 
 
-def _tools(paths: list[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
+def _tools(paths: Iterable[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
     """The tools with the guard on them, and those left out with the reason."""
     found: dict[str, BaseTool] = {}
     for path in paths:
@@ -158,7 +146,7 @@ def _tools_at(path: str) -> list[BaseTool]:
     except ModuleNotFoundError as error:
         if error.name is None or not path.startswith(error.name):
             raise Misconfigured(f"{path}: {error}") from error
-        tool = _named(path)
+        tool = config.named(path)
         if not isinstance(tool, BaseTool):
             raise Misconfigured(f"{path} is no LangChain tool.") from error
         return [tool]

@@ -4,15 +4,14 @@ The only code that writes the status of an interrupt; `transitions.INTERRUPT` is
 """
 
 import logging
-import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
 from django.db.models import F
-from django.utils.module_loading import import_string
 
+from agents.desk import desk
 from agents.models import Interrupt, Task, ToolCall
 from agents.policy import REQUESTER, REVIEWERS, STAND, ResponseType, Terms, Verdict
 from core.db.clock import Now, seconds_from_now
@@ -20,9 +19,6 @@ from core.text import canonical, digest, storable
 
 logger = logging.getLogger(__name__)
 
-MAY_STILL_DECIDE = (
-    "reviews.decisions.permissions.may_still_decide"  # plugged in by its path: reviews stand above agents
-)
 MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
 OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
 OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
@@ -100,8 +96,7 @@ def has_lost_decider(approval: Interrupt) -> bool:
     """Whether who approved it may not decide it any more, where the settings have such a call asked again."""
     if settings.DECISIONS_OF_FORMER_REVIEWERS == STAND:
         return False
-    may_still: Callable[[uuid.UUID], bool] = import_string(MAY_STILL_DECIDE)
-    if may_still(approval.pk):
+    if desk().may_still_decide(approval.pk):
         return False
     by = approval.answered_by
     logger.warning("task %s: %s, who approved %s, may not decide it any more", approval.task_id, by, approval.tool)

@@ -5,24 +5,20 @@ The only code that writes the status of a tool call; `transitions.TOOL_CALL` is 
 
 import logging
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F, QuerySet
-from django.utils.module_loading import import_string
 
-from agents import pauses
+from agents import config, pauses
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.observability import failpoints, metrics
+from agents.policy import Denied
 from agents.state import interrupts, tasks
 from core.db.clock import Now
 
 logger = logging.getLogger(__name__)
 
-ADMIT = "reviews.policy.rules.admit"  # plugged in by their paths: reviews stand above agents
-GIVE_BACK = "reviews.policy.rules.give_back"
-DENIED = "reviews.audit.log.denied"
 NODE = "node:"  # begins what stands for the message's id of a call that no message of ours asks for
 
 
@@ -77,10 +73,8 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
             reviewed=entry.approved_by is not None,
             outer=entry.outer,
         )
-        if entry.rule_id is not None:
-            admit: Callable[[ToolCall, int], bool] = import_string(ADMIT)
-            if not admit(row, entry.rule_id):
-                raise RuleLapsed
+        if entry.rule_id is not None and not config.policy(attempt.task.agent).consume(row, entry.rule_id):
+            raise RuleLapsed
     failpoints.here("after-entry")
     return row
 
@@ -89,8 +83,9 @@ def refuse(attempt: Attempt, entry: Entry) -> None:
     """Have it noted that the policy denied this call, which is never entered. Raises StaleAttempt."""
     with transaction.atomic():
         tasks.require_open(attempt)
-        denied: Callable[[uuid.UUID, uuid.UUID, Entry], bool] = import_string(DENIED)
-        is_new = denied(attempt.task_id, key_of(attempt.task_id, entry.message_id, entry.tool_call_id), entry)
+        key = key_of(attempt.task_id, entry.message_id, entry.tool_call_id)
+        denied = Denied(attempt.task_id, key, entry.tool, entry.args_text, entry.rule_id)
+        is_new = config.policy(attempt.task.agent).record_denial(denied)
     metrics.count(metrics.TOOL_CALLS, entry.tool, "denied", by=is_new)
 
 
@@ -174,8 +169,7 @@ def take_back(row: ToolCall) -> None:
         with transaction.atomic():
             taken_back, _ = _started(row).delete()
             if taken_back and not row.reviewed:
-                give_back: Callable[[ToolCall], None] = import_string(GIVE_BACK)
-                give_back(row)
+                config.policy(row.task.agent).give_back(row)
     else:
         _started(row).update(runs=F("runs") - 1)
 

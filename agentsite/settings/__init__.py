@@ -231,12 +231,14 @@ MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of o
 MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
 PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: none
 AGENT_TOOLS = env.list("AGENT_TOOLS", default=[])
+REVIEW_DESK = "reviews.desk.Desk"
+DEFAULT_POLICY = "reviews.policy.plugin.RulesPolicy"  # it also keeps the books of a policy that is a function
 AGENTS: dict[str, dict[str, Any]] = {
     "default": {
         "GRAPH": "agents.runtime.graphs.react.build",
         "MODEL": AGENT_MODEL,
         "TOOLS": ["agents.tools", *AGENT_TOOLS],
-        "POLICY": "reviews.policy.engine.assess",
+        "POLICY": DEFAULT_POLICY,
         "MEMORY": "memory.strategies.Default",
         "SYSTEM_PROMPT": (
             "You are a helpful assistant. Use the tools when they help. Some tool calls are looked at by a person "

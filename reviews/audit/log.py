@@ -2,7 +2,6 @@
 
 import csv
 import json
-import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,9 +10,8 @@ from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
 from agents.models import Interrupt, Pause, ToolCall
-from agents.policy import Verdict
+from agents.policy import Denied, Verdict
 from agents.services import Answer
-from agents.state.tool_calls import Entry
 from core.text import canonical, shortened
 from reviews.models import AuditEntry, PolicyRule
 
@@ -68,17 +66,17 @@ def let_through(row: ToolCall, rule_id: int) -> None:
     _write(Verb.LET_THROUGH, Kind.TOOL_CALL, row.pk, None, **about)
 
 
-def denied(task: uuid.UUID, call: uuid.UUID, entry: Entry) -> bool:
+def denied(entry: Denied) -> bool:
     """The policy denied a call, which has no row of its own; False where that is written already, before a crash."""
-    if AuditEntry.objects.filter(object_id=str(call), verb=Verb.DENIED).exists():
+    if AuditEntry.objects.filter(object_id=str(entry.call), verb=Verb.DENIED).exists():
         return False
     about: dict[str, Any] = {
-        "task": task,
+        "task": entry.task,
         "rule": entry.rule_id,
         "tool": entry.tool,
         "args_digest": digest(entry.args_text),
     }
-    _write(Verb.DENIED, Kind.TOOL_CALL, call, None, **about)
+    _write(Verb.DENIED, Kind.TOOL_CALL, entry.call, None, **about)
     return True
 
 

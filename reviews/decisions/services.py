@@ -5,12 +5,11 @@ import logging
 from dataclasses import dataclass, replace
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
-from django.utils.module_loading import import_string
 from django.utils.translation import gettext as _
 
+from agents import config
 from agents import services as agents
 from agents.maintenance import sweeper
 from agents.models import Interrupt, Task
@@ -263,7 +262,7 @@ def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
     declared = Verdict.from_text(review.verdict_text).declared
     task = review.task
     call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
-    verdict: Verdict = import_string(settings.AGENTS[task.agent]["POLICY"])(call)
+    verdict = config.policy(task.agent).assess(call)
     if verdict.action == "deny":
         raise Invalid(_("The policy denies these arguments."), errors={"args": [verdict.reason or verdict.rule]})
     if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):

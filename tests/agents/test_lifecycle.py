@@ -64,8 +64,9 @@ def test_a_diagram_ends_where_nothing_follows() -> None:
 def writes(path: Path) -> Iterator[int]:
     """The lines with an `update(status=…)`."""
     for node in ast.walk(ast.parse(path.read_text())):
-        is_update = isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "update"
-        if is_update and any(keyword.arg == "status" for keyword in node.keywords):
+        if not isinstance(node, ast.Call) or getattr(node.func, "attr", "") != "update":
+            continue
+        if any(keyword.arg == "status" for keyword in node.keywords):
             yield node.lineno
 
 

@@ -291,7 +291,7 @@ class Passage(Execution):
         """What the policy says of the call with these arguments."""
         task, agent = self.run.task, self.run.agent
         declared = self.declaration.review
-        return agent.policy(
+        return agent.policy.assess(
             Call(self.name, args.wire, task.session.user_id, agent.alias, declared, str(task.session_id))
         )
 

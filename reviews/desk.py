@@ -1,0 +1,26 @@
+"""The reviewers' side of the runs (`settings.REVIEW_DESK`)."""
+
+import uuid
+
+from typing_extensions import override
+
+from agents import desk
+from agents.pause_file import Found
+from reviews import pauses
+from reviews.decisions import permissions, services
+
+
+class Desk(desk.Desk):
+    """Answers workers from reviews, decisions and pauses."""
+
+    @override
+    def may_still_decide(self, interrupt_pk: uuid.UUID) -> bool:
+        return permissions.may_still_decide(interrupt_pk)
+
+    @override
+    def expire_overdue(self) -> int:
+        return services.expire()
+
+    @override
+    def mirror_pauses(self, found: Found) -> None:
+        pauses.mirror(found)

@@ -1,0 +1,28 @@
+"""The policy of the rules in the admin, as `AGENTS[…]["POLICY"]` names it."""
+
+from typing_extensions import override
+
+from agents.models import ToolCall
+from agents.policy import BasePolicy, Call, Denied, Verdict
+from reviews.audit import log
+from reviews.policy import engine, rules
+
+
+class RulesPolicy(BasePolicy):
+    """Judges by the rules and the tools' declarations; uses and denials are in the audit log."""
+
+    @override
+    def assess(self, call: Call) -> Verdict:
+        return engine.assess(call)
+
+    @override
+    def consume(self, row: ToolCall, rule_id: int) -> bool:
+        return rules.admit(row, rule_id)
+
+    @override
+    def give_back(self, row: ToolCall) -> None:
+        rules.give_back(row)
+
+    @override
+    def record_denial(self, denied: Denied) -> bool:
+        return log.denied(denied)
