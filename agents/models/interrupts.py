@@ -1,0 +1,101 @@
+"""Questions that stop a task. Data only: `state.interrupts` changes a status."""
+
+import json
+import uuid
+from typing import Any
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
+
+from agents.frozen_terms import FrozenTerm
+from agents.models.tasks import Task
+from core.db.clock import Now
+
+
+class Interrupt(models.Model):
+    """A question that stops a task until it is answered. Deciding it is the business of `reviews`.
+
+    The row is found by (task, message, call, kind, round): a tool call's id alone can come again in a later turn.
+    """
+
+    class Kind(models.TextChoices):
+        TOOL_CALL = "tool_call", _("Tool call")  # may this call run?
+        QUESTION = "question", _("Question")  # the graph itself asks
+        IN_DOUBT = "in_doubt", _("In doubt")  # the call may have run: what happened?
+
+    class Status(models.TextChoices):
+        PENDING = "pending", _("Pending")
+        APPROVED = "approved", _("Approved")
+        EDITED = "edited", _("Edited")
+        RESPONDED = "responded", _("Responded")
+        REJECTED = "rejected", _("Rejected")
+        EXPIRED = "expired", _("Expired")  # closed by the system as its terms say
+        CANCELLED = "cancelled", _("Cancelled")  # its task ended first
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    task = models.ForeignKey(Task, models.CASCADE, related_name="interrupts", verbose_name=_("task"))
+    kind = models.CharField(_("kind"), max_length=16, choices=Kind)
+    message_id = models.CharField(max_length=200)  # of the model's message that holds the call
+    tool_call_id = models.CharField(max_length=200)
+    round = models.PositiveIntegerField(default=0)  # counts up when the same thing is asked again
+    graph_id = models.CharField(max_length=64)  # LangGraph's id, the address of the wake-up call
+
+    tool = models.CharField(_("tool"), max_length=200, blank=True)
+    args_text = models.TextField(_("arguments"))  # canonical JSON; a question's payload
+    verdict_text = models.TextField()  # canonical JSON of the policy's verdict, frozen when it was asked
+    # Who may decide it, read from the verdict by the database: `reviews.decisions.permissions` filters by these two.
+    deciders = models.GeneratedField(
+        expression=FrozenTerm("verdict_text", "deciders"), output_field=models.TextField(), db_persist=True
+    )  # JSON text of a list
+    distinct = models.GeneratedField(
+        expression=FrozenTerm("verdict_text", "distinct", output_field=models.BooleanField()),
+        output_field=models.BooleanField(),
+        db_persist=True,
+    )
+    args_digest = models.CharField(max_length=64)  # over task, tool, arguments and verdict
+    args_schema = models.JSONField(default=dict)
+    description = models.TextField(_("description"), blank=True)
+    said = models.TextField(_("the agent's words"), blank=True)  # what the model wrote beside the call
+    risk = models.CharField(_("risk"), max_length=10, blank=True)
+    expires_at = models.DateTimeField(_("expires"), null=True)
+    on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": it is overdue, and stays open
+
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
+    version = models.PositiveIntegerField(default=1)  # changes with whatever a reviewer would see
+    answer_type = models.CharField(max_length=16, blank=True)  # accept, edit, response, reject
+    answer_args_text = models.TextField(blank=True)  # of an edit: what runs instead, canonical JSON
+    answer_verdict_text = models.TextField(blank=True)  # of an edit: the policy's verdict on it
+    answer_digest = models.CharField(max_length=64, blank=True)  # over what is to run
+    answer_message = models.TextField(blank=True)  # the reason of a reject, the text of a response
+    answered_by = models.CharField(_("decided by"), max_length=150, blank=True)
+    answered_at = models.DateTimeField(_("decided"), null=True)
+    used_at = models.DateTimeField(null=True)  # when the run acted on the answer
+
+    created_at = models.DateTimeField(_("requested"), db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name = _("interrupt")
+        verbose_name_plural = _("interrupts")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("task", "message_id", "tool_call_id", "kind", "round"), name="one_interrupt_per_question"
+            ),
+        )
+        indexes = (
+            models.Index(fields=("status", "created_at"), name="interrupt_queue"),  # GET /reviews, the pending badge
+            models.Index(fields=("status", "expires_at", "created_at", "id"), name="interrupt_desk"),  # soonest expiry
+            models.Index(
+                fields=("expires_at",), condition=Q(status="pending", on_expiry="reject"), name="interrupt_expiry"
+            ),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.tool or self.get_kind_display()} ({self.task})"
+
+    @property
+    def args(self) -> Any:
+        """The arguments that were asked about; a question's payload."""
+        return json.loads(self.args_text)

@@ -1,0 +1,129 @@
+"""What users ask for. Data only: `state.tasks` changes a status."""
+
+import uuid
+
+from django.conf import settings
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+from typing_extensions import override
+
+from agents.models.sessions import ID_LENGTH, Session
+from core.db.clock import Now
+
+
+class Status(models.TextChoices):
+    """Of a task. The transitions are in `agents.state.transitions`."""
+
+    QUEUED = "queued", _("Queued")  # waits for the session to be free; `pending` on the wire
+    PENDING = "pending", _("Pending")  # waits for a worker
+    RUNNING = "running", _("Running")  # an attempt holds it
+    INTERRUPTED = "interrupted", _("Interrupted")  # waits for a person
+    COMPLETED = "completed", _("Completed")  # has a final answer
+    ERROR = "error", _("Error")  # failed for good; `message` says why
+    CANCELLED = "cancelled", _("Cancelled")  # ended by its owner
+
+
+ACTIVE = (Status.PENDING, Status.RUNNING, Status.INTERRUPTED)
+
+
+UNFINISHED = (Status.QUEUED, *ACTIVE)
+
+
+FINAL = (Status.COMPLETED, Status.ERROR, Status.CANCELLED)
+
+
+class Task(models.Model):
+    """One thing a user asked for: one run of the graph on the LangGraph thread `id`, possibly paused and resumed."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    session = models.ForeignKey(Session, models.CASCADE, related_name="tasks", verbose_name=_("session"))
+    task_id = models.CharField(_("task"), max_length=ID_LENGTH)
+    user_id = models.CharField(max_length=ID_LENGTH, editable=False)  # the session's: an index can't look there
+    position = models.PositiveIntegerField(editable=False)  # in the session, from 1: the clock can tie
+    query = models.TextField(_("query"))
+    system_message = models.TextField(_("system message"), blank=True)
+    agent = models.CharField(_("agent"), max_length=100, default="default")
+    request_digest = models.CharField(max_length=64, editable=False)  # the same body again starts nothing
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="+",
+        db_index=False,  # `task_flight_principal` begins with it
+        verbose_name=_("submitted by"),
+    )
+
+    status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
+    message = models.TextField(_("message"), blank=True)  # of an error: what happened, and whether trying again helps
+    result = models.JSONField(_("result"), null=True, encoder=DjangoJSONEncoder)  # of a completed one: its messages
+    recalled = models.JSONField(_("recalled memories"), null=True)  # [{id, text, kind}]; null until it first starts
+
+    token = models.PositiveIntegerField(default=0)  # of the newest attempt; only fences
+    lapses = models.PositiveIntegerField(default=0)  # leases lapsed in a row without a new checkpoint
+    last_checkpoint = models.CharField(max_length=64, blank=True)  # its id when the last attempt lapsed
+    run_seconds = models.FloatField(default=0)  # spent in ended attempts: waiting for people does not count
+    published_at = models.DateTimeField(null=True)  # when its job last was, while pending
+    # The call in front of which a pause stopped it; the database fills it for a release that does not know it yet.
+    held_tool = models.CharField(max_length=200, blank=True, default="", db_default="")
+    has_thread = models.BooleanField(default=False)  # checkpoints may exist; they go when the task has ended
+    counted = models.BooleanField(default=False)  # its end is in the figures of `metrics`
+
+    request_id = models.CharField(_("request"), max_length=128, blank=True)  # of the HTTP request that submitted it
+    traceparent = models.CharField(max_length=55, blank=True)  # W3C Trace Context of that request
+
+    created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
+    updated_at = models.DateTimeField(_("updated"), db_default=Now(), editable=False)  # when the status last changed
+
+    class Meta:
+        verbose_name = _("task")
+        verbose_name_plural = _("tasks")
+        constraints = (
+            models.UniqueConstraint(fields=("session", "task_id"), name="one_task_per_id_and_session"),
+            # Also the index of the queue and the conversation.
+            models.UniqueConstraint(fields=("session", "position"), name="one_task_per_position_and_session"),
+            models.UniqueConstraint(
+                fields=("session",),
+                condition=Q(status__in=[Status.PENDING, Status.RUNNING, Status.INTERRUPTED]),
+                name="one_active_task_per_session",
+            ),
+        )
+        indexes = (
+            models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
+            # The sweeper. Whole, as SQLite uses no partial index for a status that is a parameter.
+            models.Index(fields=("status", "published_at"), name="task_sweep"),
+            # What is in flight, counted with each submission. Not partial: SQLite would scan the table all the same.
+            models.Index(fields=("user_id", "status"), name="task_flight_user"),
+            models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
+            models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
+            models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # the sweeper's tidying
+            # All unfinished tasks and those that have just ended, however many are stored: the figures of `metrics`.
+            models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
+        )
+
+    @override
+    def __str__(self) -> str:
+        return f"{self.session} / {self.task_id}"
+
+    @property
+    def wire_status(self) -> str:
+        """The status word clients see: `queued` is inside only."""
+        return Status.PENDING.value if self.status == Status.QUEUED else str(self.status)
+
+
+class IdempotencyKey(models.Model):
+    """A submission's `Idempotency-Key`: for a day the same one by the same principal is the same task."""
+
+    principal = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=255)
+    request_digest = models.CharField(max_length=64)
+    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="+")  # null only while it is being made
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the housekeeping looks for old ones
+
+    class Meta:
+        constraints = (models.UniqueConstraint(fields=("principal", "key"), name="one_use_per_idempotency_key"),)
+
+    @override
+    def __str__(self) -> str:
+        return self.key
