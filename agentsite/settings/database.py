@@ -1,4 +1,4 @@
-"""The setting DATABASES."""
+"""The database: SQLite in the data folder, or what DATABASE_URL names."""
 
 import os
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Any
 
 import environ
 
+from agentsite.settings.base import DATA_DIR, env
 from core.db.connections import RECONNECT_SECONDS, begin_anew
 
 # Seconds, seconds and a number: a peer that has gone without a word is found out after 25 s where nothing is sent.
@@ -46,3 +47,12 @@ def database(env: environ.Env, folder: Path, lease: float) -> dict[str, Any]:
         "reconnect_failed": begin_anew,
     }
     return config
+
+
+TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
+DATABASE_URL = env.str("DATABASE_URL", default="")
+# Seconds for which a request waits for one answer of PostgreSQL; 0 is no limit. A worker's runs wait for a lease at
+# least, tools and management commands without a limit.
+DATABASE_ANSWER_SECONDS = env.float("DATABASE_ANSWER_SECONDS", default=10.0)
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = {"default": database(env, DATA_DIR, TASK_LEASE_SECONDS)}

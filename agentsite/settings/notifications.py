@@ -1,23 +1,31 @@
-"""Settings of the notices (docs/notices.md), read into settings.py. Nothing here may need Django to be set up."""
+"""Notices (docs/notices.md), and mail: written below the data folder unless EMAIL_URL names a server."""
 
 import environ
 
-_env = environ.Env()
+from agentsite.settings.base import DATA_DIR, env
 
 # Where people reach this site: the links of notices begin with it.
-PUBLIC_URL = _env.str("PUBLIC_URL", default=f"http://127.0.0.1:{_env.int('PORT', default=8000)}").rstrip("/")
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
 # Networks (CIDR) of receivers inside; all others have to be public, and spoken to by https.
-WEBHOOK_ALLOW_NETWORKS: list[str] = _env.list("WEBHOOK_ALLOW_NETWORKS", default=[])
-NOTICE_TRIES = _env.int("NOTICE_TRIES", default=8)  # of one delivery: about a day with the pauses between them
-NOTICE_RETRY_SECONDS = _env.float("NOTICE_RETRY_SECONDS", default=15.0)  # the first pause; each next is four times it
-NOTICE_TIMEOUT_SECONDS = _env.float("NOTICE_TIMEOUT_SECONDS", default=10.0)  # of one try by webhook, all in all
+WEBHOOK_ALLOW_NETWORKS: list[str] = env.list("WEBHOOK_ALLOW_NETWORKS", default=[])
+NOTICE_TRIES = env.int("NOTICE_TRIES", default=8)  # of one delivery: about a day with the pauses between them
+NOTICE_RETRY_SECONDS = env.float("NOTICE_RETRY_SECONDS", default=15.0)  # the first pause; each next is four times it
+NOTICE_TIMEOUT_SECONDS = env.float("NOTICE_TIMEOUT_SECONDS", default=10.0)  # of one try by webhook, all in all
 # A review is nearly expired when less than this is left, and less than this share of the time that it had.
-NOTICE_NEAR_EXPIRY_SECONDS = _env.float("NOTICE_NEAR_EXPIRY_SECONDS", default=3600.0)
-NOTICE_NEAR_EXPIRY_SHARE = _env.float("NOTICE_NEAR_EXPIRY_SHARE", default=0.25)
-NOTICE_RETENTION_DAYS = _env.int("NOTICE_RETENTION_DAYS", default=30)  # of deliveries; 0 keeps for ever
+NOTICE_NEAR_EXPIRY_SECONDS = env.float("NOTICE_NEAR_EXPIRY_SECONDS", default=3600.0)
+NOTICE_NEAR_EXPIRY_SHARE = env.float("NOTICE_NEAR_EXPIRY_SHARE", default=0.25)
+NOTICE_RETENTION_DAYS = env.int("NOTICE_RETENTION_DAYS", default=30)  # of deliveries; 0 keeps for ever
 
 EMAIL_TIMEOUT = 10  # seconds; Django waits for ever for a mail server that does not answer
 
 # What the workers do besides, by dotted paths: the notices stand above agents.
 SWEEPER_DUTIES = ["notifications.outbox.near_expiry", "notifications.delivery_threads.deliver_notices"]
 HOUSEKEEPING_DUTIES = ["notifications.outbox.old_deliveries"]
+
+# EMAIL_URL: smtp+tls://user:password@host:587
+EMAIL_FILE_PATH = str(DATA_DIR / "outbox")
+if EMAIL_URL := env.str("EMAIL_URL", default=""):
+    vars().update(environ.Env.email_url_config(EMAIL_URL))
+else:
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default="agentsite@localhost")

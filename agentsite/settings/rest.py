@@ -1,8 +1,11 @@
-"""Django REST framework's settings."""
+"""Django REST framework, CORS, and drf-spectacular, which makes the OpenAPI schema."""
 
 from typing import Any
 
 import environ
+
+from agentsite.settings.base import env
+from agentsite.settings.limits import BEHIND_PROXY
 
 
 def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
@@ -24,3 +27,12 @@ def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
         "URL_FORMAT_OVERRIDE": None,
         "TEST_REQUEST_DEFAULT_FORMAT": "json",
     }
+
+
+REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
+# Pages of other origins that may call the API from a browser; the admin is never among what they reach.
+CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
+CORS_URLS_REGEX = r"^/(agent|reviews|pauses|system|health|schema)"
+CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "traceparent", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["retry-after", "x-request-id"]
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body

@@ -57,7 +57,7 @@ WORKER = {
 
 
 def read_by_settings() -> set[str]:
-    source = "".join(path.read_text() for path in (ROOT / "agentsite").glob("*.py"))  # settings.py and its helpers
+    source = "".join(path.read_text() for path in (ROOT / "agentsite" / "settings").glob("*.py"))
     return set(re.findall(r"""env\.\w+\(\s*"([A-Z_]+)""", source))
 
 

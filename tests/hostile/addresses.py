@@ -139,7 +139,7 @@ PATHS: dict[str, bytes] = {
     "bytes": b"/\xff\xfe",
     "an overlong slash": b"/agent\xc0\xafinvoke",
     "another service": b"/.env",
-    "static files by dots": b"/static/../agentsite/settings.py",
+    "static files by dots": b"/static/../agentsite/settings/base.py",
     "static files by a NUL": b"/static/\x00",
     "static files by bytes": b"/static/\xff",
     "a long one": b"/" + b"a/" * 10_000,

@@ -1,12 +1,25 @@
-"""Settings of the admin's login: django-axes locks out who guesses passwords, django-otp asks for a second factor.
+"""Limits and the admin's login (docs/limits.md). An empty rate, or a 0, switches a limit off.
 
-Read by settings.py, so nothing here may need Django to be set up.
+django-axes locks out who guesses passwords, django-otp asks for a second factor.
 """
 
 from datetime import timedelta
 from typing import Any
 
 import environ
+
+from agentsite.settings.base import env
+
+BEHIND_PROXY = env.bool("BEHIND_PROXY", default=False)
+RATE_PRINCIPAL = env.str("RATE_PRINCIPAL", default="600/min")
+# Of an account that may act for any user. One that polls a dozen tasks twice a second makes 1,440 a minute: no limit,
+# unless there is one for all principals.
+RATE_SERVICE = env.str("RATE_SERVICE", default=env.str("RATE_PRINCIPAL", default=""))
+RATE_USER = env.str("RATE_USER", default="120/min")  # of POST /agent/invoke
+RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests without a valid credential, by address
+TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
+TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=10_000)
+ADMIN_REQUIRE_OTP = env.bool("ADMIN_REQUIRE_OTP", default=False)
 
 
 def login_protection(env: environ.Env) -> dict[str, Any]:
@@ -34,3 +47,6 @@ def login_protection(env: environ.Env) -> dict[str, Any]:
         "OTP_TOTP_ISSUER": "Agentsite",
         "OTP_ADMIN_HIDE_SENSITIVE_DATA": True,  # whoever sees a key or a backup code is that person
     }
+
+
+vars().update(login_protection(env))
