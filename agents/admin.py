@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 from django.contrib import admin, messages
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +15,7 @@ from typing_extensions import override
 from agents import services
 from agents.api import history
 from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
+from core.admin_tools import ReadOnly, link
 from core.errors import NotFound
 from core.text import readable, shortened, visible
 
@@ -23,11 +23,6 @@ LINE = 80  # characters of a text in a list
 LATEST = 10  # tasks of a session on its page
 SAID = 40  # messages on it
 SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # of the messages
-
-
-def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
-    """A link to one of the admin's own pages."""
-    return format_html('<a href="{}{}">{}</a>', reverse(f"admin:{name}", args=args), query, visible(str(text)))
 
 
 def talk(said: list[dict[str, Any]]) -> SafeString | str:
@@ -38,19 +33,6 @@ def talk(said: list[dict[str, Any]]) -> SafeString | str:
     return format_html(
         '<div class="talk">{}</div>', format_html_join("", '<p class="{}"><strong>{}</strong>{}</p>', lines)
     )
-
-
-class ReadOnly:
-    """For admins and inlines that only show."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
 
 
 class AttemptInline(ReadOnly, admin.TabularInline):

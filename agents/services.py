@@ -16,7 +16,7 @@ from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.observability import failpoints, tracing
 from agents.policy import DAY
-from agents.state import interrupts, tasks
+from agents.state import interrupts, sessions, tasks
 from agents.state.interrupts import Answer as Answer
 from core.db.clock import seconds_from_now
 from core.errors import Conflict, Invalid, NotFound, TooMany
@@ -97,7 +97,7 @@ def submit(submission: Submission, principal: User, idempotency_key: str = "") -
         if submission.task_id or not idempotency_key:
             return _stored(submission, body, principal)
         if submission.session_id:  # before the key, as who deletes the session locks them in this order
-            tasks.lock_session(submission.user_id, submission.session_id)
+            sessions.lock_named(submission.user_id, submission.session_id)
         key = _key(principal, idempotency_key, body)
         if key.request_digest != body:
             raise KeyReused
@@ -119,7 +119,7 @@ def _key(principal: User, key: str, body: str) -> Keys:
 
 
 def _stored(submission: Submission, body: str, principal: User) -> Task:
-    session = tasks.lock_session(submission.user_id, submission.session_id or str(uuid.uuid4()))
+    session = sessions.lock_named(submission.user_id, submission.session_id or str(uuid.uuid4()))
     known = session.tasks.filter(task_id=submission.task_id).first() if submission.task_id else None
     if known is not None:
         if known.request_digest != body:
@@ -188,7 +188,7 @@ def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple
     """
     _require_agent(agent)
     given = {name: value for name, value in (("title", title), ("agent", agent)) if value}
-    session, made = tasks.open_session(user_id, session_id, **given)
+    session, made = sessions.open_named(user_id, session_id, **given)
     if not made and any(getattr(session, name) != value for name, value in given.items()):
         raise DifferentSession
     return session, made
@@ -218,9 +218,9 @@ def delete_sessions(pks: Collection[uuid.UUID], still: QuerySet[Session]) -> int
         rows = Session.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=pks).order_by("pk")
         locked = list(rows.values_list("pk", flat=True))
         # A statement of its own: the one that locks sees the tasks as they were before it got the locks.
-        sessions = list(still.filter(pk__in=locked))
-        _delete(sessions)
-    return len(sessions)
+        going = list(still.filter(pk__in=locked))
+        _delete(going)
+    return len(going)
 
 
 def delete_sessions_of(user_id: str) -> Iterator[int]:
@@ -228,17 +228,17 @@ def delete_sessions_of(user_id: str) -> Iterator[int]:
     rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id).order_by("pk")
     while True:
         with transaction.atomic():
-            sessions = list(rows[:DELETED_AT_ONCE])
-            _delete(sessions)
-        if not sessions:
+            going = list(rows[:DELETED_AT_ONCE])
+            _delete(going)
+        if not going:
             return
-        yield len(sessions)
+        yield len(going)
 
 
-def _delete(sessions: list[Session]) -> None:
-    pks = [session.pk for session in sessions]
+def _delete(going: list[Session]) -> None:
+    pks = [session.pk for session in going]
     tasks.remove_all(Task.objects.filter(session__in=pks))
-    memories.erase_sessions([(session.user_id, session.session_id) for session in sessions])
+    memories.erase_sessions([(session.user_id, session.session_id) for session in going])
     Session.objects.filter(pk__in=pks).delete()
 
 

@@ -13,8 +13,8 @@ from django.utils.translation import get_language, gettext
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.admin import ReadOnly, link
 from agents.models import Task
+from core.admin_tools import ReadOnly, link
 from core.auth.principals import ACT_FOR_ANY_USER
 from core.text import visible
 from notifications import outbox

@@ -1,13 +1,9 @@
 """The endpoints of sessions and tasks as the OpenAPI schema describes them."""
 
-from typing import Any
-
-from django.conf import settings
-from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
-from typing_extensions import override
 
+from agents.api import openapi_rules as openapi_rules
 from agents.api.serializers import KEY_HEADER, KEY_LIMIT, InvokeSerializer, OpenSessionSerializer, TaskIdsSerializer
 from agents.models import ACTIVE, FINAL, Interrupt, Pause
 from core.api import openapi
@@ -209,32 +205,6 @@ class MissingTaskSerializer(NamedTaskSerializer):
     last_response = ObjectField(allow_null=True)
     detail = serializers.CharField()
     code = serializers.CharField()
-
-
-class InvokeRules(OpenApiSerializerExtension):
-    """What fields alone can't say of a submission, and which agents there are."""
-
-    target_class = InvokeSerializer
-    match_subclasses = False
-
-    @override
-    def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        body["properties"]["agent"]["enum"] = sorted(settings.AGENTS)
-        # `dependentRequired` would say it shorter, but few tools know it.
-        return {**body, "anyOf": [{"required": ["session_id"]}, {"not": {"required": ["task_id"]}}]}
-
-
-class OpenSessionRules(OpenApiSerializerExtension):
-    """Which agents there are."""
-
-    target_class = OpenSessionSerializer
-
-    @override
-    def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
-        body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
-        body["properties"]["agent"]["enum"] = sorted(settings.AGENTS)
-        return body
 
 
 DONE = {200: (DoneSerializer, "It is deleted.")}

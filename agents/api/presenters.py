@@ -5,8 +5,8 @@ from typing import Any
 
 from django.db.models import Count, Max
 
-from agents import task_results
 from agents.models import ACTIVE, FINAL, Interrupt, Pause, Session, Status, Task
+from agents.runtime.history import task_results
 
 
 def interrupt(row: Interrupt, allowed: list[str]) -> dict[str, Any]:

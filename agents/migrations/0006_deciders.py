@@ -1,6 +1,6 @@
 from django.db import migrations, models
 
-from agents.frozen_terms import FrozenTerm
+from agents.models.frozen_terms import FrozenTerm
 
 
 class Migration(migrations.Migration):

@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.frozen_terms import FrozenTerm
+from agents.models.frozen_terms import FrozenTerm
 from agents.models.tasks import Task
 from core.db.clock import Now
 

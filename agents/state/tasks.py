@@ -12,14 +12,14 @@ from functools import partial
 from typing import Any, TypeVar
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 
 from agents import broker, pauses, signals
 from agents.checkpoints import tables
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
-from agents.state import interrupts
+from agents.state import interrupts, sessions
 from agents.state.transitions import TASK, targets
 from core.db.clock import Now, SecondsSince, seconds_from_now
 from core.errors import Conflict, NotFound
@@ -158,7 +158,7 @@ def cancel(task: Task) -> Task:
     Raises NotFound where the task has been deleted meanwhile.
     """
     with transaction.atomic():
-        _lock_session(task.session_id)
+        sessions.lock(task.session_id)
         held = _locked(pk=task.pk).first()
         if held is None:
             raise NotFound(NO_TASK)
@@ -175,7 +175,7 @@ def cancel(task: Task) -> Task:
 
 
 def remove(session: Session, tasks: QuerySet[Task]) -> int:
-    """Any state -> gone, with attempts, questions, ledger and checkpoints. The caller holds `lock_session`.
+    """Any state -> gone, with attempts, questions, ledger and checkpoints. The caller holds `sessions.lock_named`.
 
     Returns how many tasks there were. The next task of the session is not started: `promote` does that.
     """
@@ -203,7 +203,7 @@ def _remove(pks: list[uuid.UUID]) -> None:
 
 
 def begin(session: Session, task: Task) -> Task:
-    """Store a new task: pending where the session is free, else queued. The caller holds `lock_session`."""
+    """Store a new task: pending where the session is free, else queued. The caller holds `sessions.lock_named`."""
     busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
     task.user_id = session.user_id
     task.status = Status.QUEUED if busy else Status.PENDING
@@ -218,7 +218,7 @@ def begin(session: Session, task: Task) -> Task:
 def promote(session_pk: uuid.UUID) -> Task | None:
     """queued -> pending for the oldest waiting task, where the session is free."""
     with transaction.atomic():
-        _lock_session(session_pk)
+        sessions.lock(session_pk)
         tasks = Task.objects.filter(session=session_pk)
         if tasks.filter(status__in=ACTIVE).exists():
             return None
@@ -240,27 +240,9 @@ def require_open(attempt: Attempt) -> None:
         raise StaleAttempt
 
 
-def lock_session(user_id: str, session_id: str) -> Session:
-    """The session, made where it is new, locked until the transaction ends."""
-    rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id, session_id=session_id)
-    while True:  # once more for each time that somebody deletes it in between
-        open_session(user_id, session_id)
-        if (session := rows.first()) is not None:
-            return session
-
-
-def open_session(user_id: str, session_id: str, **values: str) -> tuple[Session, bool]:
-    """The session, and whether it is new: then with these values."""
-    while True:
-        try:
-            return Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=values)
-        except IntegrityError:  # somebody made it meanwhile, and it has been deleted again
-            continue
-
-
 def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> None:
     with transaction.atomic():
-        _lock_session(attempt.task.session_id)
+        sessions.lock(attempt.task.session_id)
         task = _held(attempt)
         _end(attempt, task, outcome, status, **values)
         _settle(task)
@@ -272,10 +254,6 @@ def _settle(task: Task) -> None:
     interrupts.cancel_open(task)
     promote(task.session_id)
     signals.task_finished.send_robust(sender=Task, task=task)
-
-
-def _lock_session(pk: uuid.UUID) -> None:
-    Session.objects.select_for_update(no_key=True).filter(pk=pk).first()
 
 
 def _locked(**where: Any) -> QuerySet[Task]:

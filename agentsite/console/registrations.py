@@ -18,7 +18,7 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework_api_key.models import APIKey
 from typing_extensions import override
 
-from agents.admin import ReadOnly
+from core.admin_tools import ReadOnly
 
 # Keys of that model would open nothing: ours, which belong to a user, stand under "Access".
 admin.site.unregister(APIKey)

@@ -1,4 +1,4 @@
-"""How runs are leased, bounded and kept (seconds, unless said otherwise); `manage.py check` holds the values together."""
+"""How runs are leased, bounded and kept, in seconds unless said otherwise. `manage.py check` compares the values."""
 
 from agentsite.settings.base import env
 

@@ -37,7 +37,7 @@ def login_protection(env: environ.Env) -> dict[str, Any]:
         "AXES_LOCKOUT_PARAMETERS": [["username", "ip_address"]],
         "AXES_RESET_ON_SUCCESS": True,
         "AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT": False,  # else a script that goes on trying never gets out
-        "AXES_CLIENT_IP_CALLABLE": "core.addresses.client_address",
+        "AXES_CLIENT_IP_CALLABLE": "core.api.addresses.client_address",
         "AXES_LOCKOUT_CALLABLE": "agentsite.console.site.locked_out",
         "AXES_ENABLE_ADMIN": False,
         "AXES_DISABLE_ACCESS_LOG": True,  # a row a login, for ever; Django keeps `last_login`

@@ -13,7 +13,7 @@ from rest_framework.request import Request
 from rest_framework.throttling import SimpleRateThrottle
 from typing_extensions import override
 
-from core.addresses import client_address
+from core.api.addresses import client_address
 from core.auth.principals import ACT_FOR_ANY_USER, may_act_for
 from core.identifiers import stored
 from core.text import digest

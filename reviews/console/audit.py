@@ -12,8 +12,8 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.admin import ReadOnly, link
 from agents.models import Interrupt
+from core.admin_tools import ReadOnly, link
 from core.text import shortened, visible
 from reviews.audit import log
 from reviews.models import AuditEntry

@@ -14,8 +14,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 from typing_extensions import override
 
-from agents.admin import ReadOnly
 from agents.models import Pause
+from core.admin_tools import ReadOnly
 from core.errors import AgentsiteError, Invalid, NotFound
 from core.text import shortened, visible
 from reviews import pauses

@@ -10,8 +10,9 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.admin import ReadOnly, SessionAdmin, TaskAdmin, link
+from agents.admin import SessionAdmin, TaskAdmin
 from agents.models import Interrupt, Session, Task
+from core.admin_tools import ReadOnly, link
 from core.text import visible
 from reviews.console import queue
 from reviews.decisions import permissions

@@ -17,9 +17,9 @@ from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.admin import ReadOnly, link
 from agents.models import Interrupt
 from core import marks
+from core.admin_tools import ReadOnly, link
 from core.text import visible
 from reviews.console import following, page, queue
 from reviews.console.forms import BulkForm

@@ -14,7 +14,7 @@ from agents import services
 from agents.checkpoints import tables
 from agents.maintenance import retention
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
-from agents.state import tasks
+from agents.state import sessions, tasks
 from memory.models import Memory
 from reviews.models import Decision
 from tests.support.accounts import client_of
@@ -205,7 +205,7 @@ def test_a_session_that_somebody_holds_is_passed_over() -> None:
             done.set()
             return told
         with transaction.atomic():
-            tasks.lock_session("ann", "held")
+            sessions.lock_named("ann", "held")
             locked.set()
             return done.wait(10)
 

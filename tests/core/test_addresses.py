@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import RequestFactory
 
-from core.addresses import client_address
+from core.api.addresses import client_address
 
 
 def address(**meta: str) -> str | None:

@@ -79,16 +79,12 @@ class Passage(Execution):
                 return self.refused(asked)
             case Step.WAIT, Interrupt():
                 self.ask(asked)
+        if self.request.malformed:
+            return self.tell(self.request.malformed, status="error")
         try:
-            return self.judged(self.read())
+            return self.judged(tool_arguments.read(self.name, self.request.tool, self.request.args))
         except ArgumentError as error:
             return self.tell(str(error), status="error")
-
-    def read(self) -> Arguments:
-        """Read the arguments as they were written. Raises ArgumentError."""
-        if self.request.malformed:
-            raise ArgumentError(self.request.malformed)
-        return tool_arguments.read(self.name, self.request.tool, self.request.args)
 
     def judged(self, args: Arguments) -> Result:
         """Do what the policy says of a call that nobody has been asked about.

@@ -9,8 +9,8 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 from agents.models import Status, Task
 from agents.runtime.endpoints import returned_fields
 from agents.runtime.history import effects, fitting
+from agents.runtime.history.task_results import RETURNED
 from agents.runtime.middleware import answers
-from agents.task_results import RETURNED
 from core.text import storable
 
 WireMessage = dict[str, Any]
