@@ -14,6 +14,7 @@ from celery import current_app
 logger = logging.getLogger(__name__)
 
 RUN = "agents.jobs.run"
+REMEMBER = "agents.jobs.remember"
 
 SLOW = 1.0  # seconds after which a failure has cost a request time
 PAUSE = 5.0  # seconds after such a failure in which this process does not try again: its next requests don't wait too
@@ -51,6 +52,11 @@ def is_taking() -> bool:
 def publish(task_pk: uuid.UUID) -> bool:
     """Wake a worker up for this task. Never raises: False where the broker does not take the job."""
     return _send(RUN, str(task_pk), about=f"task {task_pk}")
+
+
+def remember_later(task_pk: uuid.UUID) -> bool:
+    """Wake a worker up to keep what this completed task is worth remembering for. Never raises, as `publish`."""
+    return _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}")
 
 
 def waiting() -> int | None:

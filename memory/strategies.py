@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -35,8 +35,8 @@ class Strategy(Protocol):
             query: what the user asks for.
         """
 
-    def remember(self, task: Any) -> None:
-        """Called after a task has finished, outside of the user's way; `task` is the agents.Task."""
+    # May also have `remember(task)`: called with the agents.Task after it has completed, in a job of its own. What it
+    # raises is logged and changes nothing; a worker that dies in it does not come back to it.
 
 
 def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
@@ -67,6 +67,3 @@ class Default:
         chosen = [one.candidate.id for one in fill(ranking, settings.MEMORY_TOKENS)]
         Memory.objects.filter(pk__in=chosen).update(last_used_at=Now(), use_count=F("use_count") + 1)
         return [Recalled(pk, found[pk].text, found[pk].kind) for pk in chosen]
-
-    def remember(self, task: Any) -> None:
-        """What is to be kept, the `remember` tool and the client write while the task runs."""

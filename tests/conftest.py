@@ -91,6 +91,7 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """The jobs that were published, in order; a test delivers them when it wants to."""
     jobs_out: list[Any] = []
     monkeypatch.setattr(broker, "publish", noting(jobs_out))
+    monkeypatch.setattr(broker, "remember_later", lambda task_pk: True)
     monkeypatch.setattr(broker, "waiting", lambda: len(jobs_out))
     return jobs_out
 

@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 
 from agents import broker, pause_file
 from agents.checkpoints import tables
-from agents.models import Attempt
+from agents.models import Attempt, Status, Task
 from agents.observability import metrics, tracing
 from agents.runtime import registry
 from agents.runtime.runner import Failed, Finished, Held, Outcome, Paused, advance
@@ -44,6 +44,21 @@ def run(task_pk: str) -> None:
         attempt = tasks.claim(task_pk, heart().name)
         if attempt is not None:
             _carry_out(attempt)
+
+
+@shared_task(name=broker.REMEMBER)
+def remember(task_pk: str) -> None:
+    """Let the agent's memory strategy look at a completed task. What goes wrong there harms nothing."""
+    with bound_contextvars(task=task_pk):
+        task = Task.objects.select_related("session").filter(pk=task_pk, status=Status.COMPLETED).first()
+        if task is None:
+            return
+        try:
+            registry.agent(task.agent).memory.remember(task)  # type: ignore[attr-defined]  # one without it has no job
+        except Exception:
+            logger.exception("task %s: its memory strategy failed, nothing is remembered of it", task_pk)
+        finally:
+            close_old_connections()
 
 
 def _carry_out(attempt: Attempt) -> None:
@@ -93,6 +108,8 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
             return False
         case Finished(result, message):
             tasks.finish(attempt, result, message)
+            if hasattr(registry.agent(attempt.task.agent).memory, "remember"):
+                broker.remember_later(attempt.task_id)
         case Failed(message):
             tasks.fail(attempt, message)
         case _:

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
+from agents import broker
+from agents.models import Task
 from agents.runtime import registry
+from agents.worker import jobs
 from memory import services as memories
 from memory.models import Memory
 from memory.strategies import Default, made_for
-from tests.support.helpers import again, answer_of
+from tests.support.helpers import again, answer_of, noting
 from tests.support.own_memory import Named, Notebook
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,3 +86,55 @@ def test_a_strategy_is_made_with_what_it_takes() -> None:
     assert isinstance(made_for("sales", Notebook), Notebook)
     assert made_for("sales", Named).agent == "sales"  # type: ignore[attr-defined]
     assert made_for("sales", lambda: Default("x")).agent == "x"  # type: ignore[attr-defined]
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The tasks whose strategy is to be called, by the jobs that were published for it."""
+    found: list[Any] = []
+    monkeypatch.setattr(broker, "remember_later", noting(found))
+    return found
+
+
+def test_a_strategy_looks_at_a_completed_task_in_a_job_of_its_own(
+    invoke: Any, work: Any, agents: Any, later: list[Any]
+) -> None:
+    agents(own="tests.support.own_memory.Diary")
+    task = invoke("multiply 6 by 7", agent="own")
+    work()
+    assert later == [task.pk]
+    assert not Memory.objects.exists(), "the task has completed without waiting for it"
+    jobs.remember(str(task.pk))
+    assert Memory.objects.get().text == "asked: multiply 6 by 7"
+
+
+def test_a_strategy_that_fails_there_harms_nothing(
+    invoke: Any, work: Any, agents: Any, later: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    agents(own="tests.support.own_memory.Diary")
+    task = invoke("multiply 6 by 7 in secret", agent="own")
+    work()
+    before = again(task)
+    jobs.remember(str(task.pk))
+    assert "its memory strategy failed" in caplog.text
+    assert (again(task).status, again(task).result) == ("completed", before.result)
+
+
+@pytest.mark.parametrize("query", ["book the Ritz for 2 nights", "say error 400"])
+def test_of_a_task_that_has_not_completed_nothing_is_remembered(
+    invoke: Any, work: Any, agents: Any, later: list[Any], query: str
+) -> None:
+    agents(own="tests.support.own_memory.Diary")
+    task = invoke(query, agent="own")
+    work()
+    assert (later == []) == (again(task).status != "completed")
+    Task.objects.update(status="cancelled")
+    jobs.remember(str(task.pk))
+    jobs.remember("00000000-0000-0000-0000-000000000000")
+    assert not Memory.objects.exists()
+
+
+def test_a_strategy_that_keeps_nothing_has_no_job(invoke: Any, work: Any, later: list[Any]) -> None:
+    invoke("multiply 6 by 7")
+    work()
+    assert later == []

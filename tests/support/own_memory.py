@@ -4,6 +4,8 @@ from typing import Any
 
 from typing_extensions import override
 
+from memory import services as memories
+from memory.models import Memory
 from memory.strategies import Recalled
 
 
@@ -12,9 +14,6 @@ class Notebook:
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         return [Recalled("1", f"{user_id} asked the notebook about {query}", "fact")]
-
-    def remember(self, task: Any) -> None:
-        """Nothing."""
 
 
 class Named(Notebook):
@@ -26,3 +25,13 @@ class Named(Notebook):
     @override
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         return [Recalled("1", f"this is {self.agent}'s notebook", "fact")]
+
+
+class Diary(Notebook):
+    """Keeps a line of each task that has completed, and fails on what it does not like."""
+
+    def remember(self, task: Any) -> None:
+        if "secret" in task.query:
+            raise ValueError("not in my diary")
+        text = f"asked: {task.query}"
+        memories.add(task.session.user_id, text, source=Memory.Source.AGENT, source_task_id=task.pk, trusted=True)
