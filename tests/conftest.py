@@ -26,6 +26,7 @@ from tests.support.accounts import client_of, grant, pages_of
 from tests.support.concurrency import lapse_all
 from tests.support.helpers import noting, open_review
 from tests.support.oracle import Crash
+from tests.support.receiver import Receiver, receiving
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -223,3 +224,11 @@ def real_broker(monkeypatch: Any, settings: Any) -> Iterator[Callable[[int], Non
 
     yield use
     celery_app.set_current()
+
+
+@pytest.fixture
+def receiver(settings: Any) -> Iterator[Receiver]:
+    """A receiver of webhooks, which may be sent to although it is on loopback."""
+    settings.WEBHOOK_ALLOW_NETWORKS = ["127.0.0.0/8"]
+    with receiving() as made:
+        yield made

@@ -268,7 +268,7 @@ def test_control_a_view_that_asks_for_no_credential_is_found(ids: dict[str, str]
 def test_control_a_view_without_the_owners_check_is_found(
     outsider: APIClient, ids: dict[str, str], monkeypatch: Any, room: str
 ) -> None:
-    monkeypatch.setattr(f"{room}.views.require_to_read", lambda principal, user_id: None)
+    monkeypatch.setattr(f"{room}.api.views.require_to_read", lambda principal, user_id: None)
     assert leaks(outsider, ids, foreign_owner=True)
 
 

@@ -283,7 +283,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 package = types.ModuleType("trace_exporter")
 package.OTLPSpanExporter = ConsoleSpanExporter
 sys.modules["opentelemetry.exporter.otlp.proto.http.trace_exporter"] = package
-from agentsite import exporter
+from agentsite.observability import exporter
 exporter.start()
 exporter.start()
 trace.get_tracer("probe").start_span("probe").end()

@@ -79,7 +79,7 @@ def test_nothing_is_sent_without_a_selection(desk: Any, waiting: list[Interrupt]
 
 
 def test_11_all_across_pages_can_be_selected(desk: Any, waiting: list[Interrupt], monkeypatch: Any) -> None:
-    monkeypatch.setattr("reviews.admin.ReviewAdmin.list_per_page", 2)
+    monkeypatch.setattr("reviews.console.reviews.ReviewAdmin.list_per_page", 2)
     desk.queue()
     desk.page.check("#action-toggle")
     desk.button("Select all 4 of this list").click()

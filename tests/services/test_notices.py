@@ -10,7 +10,6 @@ from notifications.models import Delivery, Endpoint
 from tests.support.helpers import resume
 from tests.support.processes import until
 from tests.support.receiver import Receiver
-from tests.support.receiver import receiver as receiver
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
