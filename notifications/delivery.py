@@ -10,6 +10,7 @@ from django.db import connection
 from django.db.models import F, QuerySet
 
 from agents.observability import metrics
+from core.db import leases
 from core.db.clock import Now, seconds_from_now
 from core.text import shortened, storable
 from notifications.delivery_results import Outcome, pause
@@ -27,7 +28,7 @@ Status = Delivery.Status
 
 def due() -> QuerySet[Delivery]:
     """What is to be sent now."""
-    return Delivery.objects.filter(status=Status.PENDING, due_at__lte=Now())
+    return leases.over(Delivery.objects.filter(status=Status.PENDING), "due_at")
 
 
 def lanes() -> list[int]:
@@ -53,8 +54,8 @@ def deliver_due() -> None:
 
 def claim(pk: uuid.UUID) -> Delivery | None:
     """The delivery, for this worker to make a try; None where another one does, or it is gone."""
-    rows = due().filter(pk=pk)
-    if not rows.update(due_at=seconds_from_now(LEASE), attempts=F("attempts") + 1, tries=F("tries") + 1):
+    rows = Delivery.objects.filter(pk=pk, status=Status.PENDING)
+    if not leases.take(rows, "due_at", LEASE, attempts=F("attempts") + 1, tries=F("tries") + 1):
         return None
     return Delivery.objects.select_related("endpoint", "user__notices").filter(pk=pk).first()
 

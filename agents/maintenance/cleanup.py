@@ -18,7 +18,7 @@ from django_celery_results.models import TaskResult
 from agents.maintenance import duties, retention
 from agents.models import Chore
 from agents.policy import DAY
-from core.db.clock import Now, seconds_from_now
+from core.db import leases
 from core.models import ApiKey
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ PAUSE = 0.05  # seconds between two batches, in which those who wait for SQLite'
 def claim() -> bool:
     """Whether the housekeeping is due and this worker has it from now on."""
     Chore.objects.get_or_create(name=CHORE)
-    return bool(Chore.objects.filter(name=CHORE, due_at__lte=Now()).update(due_at=seconds_from_now(HELD)))
+    return leases.take(Chore.objects.filter(name=CHORE), "due_at", HELD)
 
 
 def run(stop: threading.Event) -> None:
@@ -111,4 +111,4 @@ DUTIES: tuple[Callable[[], Iterator[int]], ...] = (
 
 
 def _hold(seconds: float) -> None:
-    Chore.objects.filter(name=CHORE).update(due_at=seconds_from_now(seconds))
+    leases.renew(Chore.objects.filter(name=CHORE), "due_at", seconds)

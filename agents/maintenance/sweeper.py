@@ -17,6 +17,7 @@ from agents.maintenance import duties
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agents.observability import metrics
 from agents.state import holds, tasks
+from core.db import leases
 from core.db.clock import Now, seconds_from_now
 from core.db.connections import AWAY
 
@@ -32,14 +33,14 @@ GONE = 3600.0  # seconds after which a silent worker process is forgotten
 def sweep_if_due() -> None:
     """Sweep, unless another worker has done so within the interval: half of it, where something was lost."""
     Chore.objects.get_or_create(name=SWEEP)
-    due = Chore.objects.filter(name=SWEEP, due_at__lte=Now())
-    if due.update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS)):
+    chore = Chore.objects.filter(name=SWEEP)
+    if leases.take(chore, "due_at", settings.TASK_SWEEP_SECONDS):
         with broker.giving_up():
             done = _swept()
             lost = not broker.is_taking() or done["lapse_leases"] or done["republish_lost"]
         if lost:
             # Who takes over may die as well, with the job in hand: where a machine goes down, many do.
-            Chore.objects.filter(name=SWEEP).update(due_at=seconds_from_now(settings.TASK_SWEEP_SECONDS / 2))
+            leases.renew(chore, "due_at", settings.TASK_SWEEP_SECONDS / 2)
 
 
 def sweep() -> Counter[str]:
@@ -79,7 +80,7 @@ def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:
 
 def lapse_leases() -> int:
     """Attempts whose worker died or stalled: their tasks become pending again."""
-    lapsed = Attempt.objects.filter(ended_at=None, lease_until__lt=Now()).select_related("task")
+    lapsed = leases.over(Attempt.objects.filter(ended_at=None), "lease_until").select_related("task")
     return each(lapsed[:BATCH], lambda attempt: tasks.lapse(attempt, tables.newest(attempt.task_id)))
 
 

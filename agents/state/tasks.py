@@ -21,6 +21,7 @@ from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Ta
 from agents.observability import failpoints, metrics
 from agents.state import interrupts, sessions
 from agents.state.transitions import TASK, targets
+from core.db import leases
 from core.db.clock import Now, SecondsSince, seconds_from_now
 from core.errors import Conflict, NotFound
 
@@ -129,7 +130,7 @@ def lapse(attempt: Attempt, checkpoint: str) -> str | None:
     with transaction.atomic():
         session = Session.objects.filter(pk=attempt.task.session_id)
         held = Task.objects.filter(pk=attempt.task_id, status=Status.RUNNING, token=attempt.token)
-        over = Attempt.objects.filter(pk=attempt.pk, ended_at=None, lease_until__lt=Now())
+        over = leases.over(Attempt.objects.filter(pk=attempt.pk, ended_at=None), "lease_until")
         if not (_free(session) and (task := _free(held)) and _free(over)):
             return None
         lapses = task.lapses + 1 if checkpoint == task.last_checkpoint else 1

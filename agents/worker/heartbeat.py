@@ -23,6 +23,7 @@ from agents.maintenance import cleanup, sweeper
 from agents.models import Attempt, Task, WorkerProcess
 from agents.observability import metrics
 from agents.worker import listening
+from core.db import leases
 from core.db.clock import Now, seconds_from_now
 from core.db.connections import patience
 
@@ -108,13 +109,13 @@ class Heart:
         defaults = {"beat_at": Now(), "listened_at": _listened_at(busy=bool(running))}
         WorkerProcess.objects.update_or_create(name=self.name, defaults=defaults)
         if dropped:
-            Attempt.objects.filter(pk__in=dropped, ended_at=None).update(lease_until=seconds_from_now(-1))
+            leases.expire(Attempt.objects.filter(pk__in=dropped, ended_at=None), "lease_until")
             with self._lock:
                 self._dropped -= dropped
         if not running:
             return
         rows = Attempt.objects.filter(pk__in=running, ended_at=None)
-        rows.update(lease_until=seconds_from_now(settings.TASK_LEASE_SECONDS))
+        leases.renew(rows, "lease_until", settings.TASK_LEASE_SECONDS)
         for pk in running.keys() - set(rows.values_list("pk", flat=True)):
             running[pk].set()
 

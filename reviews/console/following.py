@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from agents.models import Interrupt
-from core.db.clock import Now
+from core.db import leases
 from reviews.decisions import permissions
 from reviews.models import Claim, Review
 
@@ -67,7 +67,7 @@ def _open(principal: Any, listed: QuerySet[Review]) -> QuerySet[Review]:
 
 
 def _claimed(principal: Any) -> QuerySet[Claim, Any]:
-    return Claim.objects.filter(until__gt=Now()).exclude(by=principal.pk).values("review")
+    return leases.held(Claim.objects.all(), "until").exclude(by=principal.pk).values("review")
 
 
 def after(found: QuerySet[Review], review: Interrupt, *, in_own_order: bool, wrap: bool) -> Review | None:

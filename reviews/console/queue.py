@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from agents.models import UNFINISHED, Interrupt, Task
 from core.closed_lookups import ClippingPaginator
+from core.db import leases
 from core.db.clock import Now
 from core.text import visible
 from reviews.console import following, page
@@ -42,7 +43,7 @@ def mine(principal: Any) -> Q:
     """What the principal has claimed, and the reviews of their own tasks, which a requester is asked to confirm."""
     # From the tasks and claims, of which one person has few, and not from all that is pending.
     own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
-    claimed = Claim.objects.filter(by=principal.pk, until__gt=Now())
+    claimed = leases.held(Claim.objects.filter(by=principal.pk), "until")
     return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED)) | Q(pk__in=claimed.values("review"))
 
 

@@ -8,7 +8,8 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from agents.models import Interrupt
-from core.db.clock import Now, seconds_from_now
+from core.db import leases
+from core.db.clock import seconds_from_now
 from core.errors import Conflict, NotAllowed, NotFound
 from reviews.audit import log
 from reviews.decisions import permissions
@@ -34,7 +35,7 @@ class Closed(Conflict):
 def held(reviews: Iterable[Interrupt]) -> dict[Any, Claim]:
     """The claims that count now on these open reviews, by the review's id: one query for a whole list."""
     keys = [review.pk for review in reviews if review.status == Interrupt.Status.PENDING]
-    rows = Claim.objects.filter(review__in=keys, until__gt=Now()).select_related("by") if keys else ()
+    rows = leases.held(Claim.objects.filter(review__in=keys), "until").select_related("by") if keys else ()
     return {row.review_id: row for row in rows}
 
 
@@ -69,7 +70,7 @@ def release(review_pk: Any, principal: User) -> Review:
     with transaction.atomic():
         review = _locked(review_pk, principal)
         rows = Claim.objects.filter(review=review, by=principal)
-        live = rows.filter(until__gt=Now()).exists()
+        live = leases.held(rows, "until").exists()
         rows.delete()
         if live:
             log.claim(Verb.RELEASED, review, principal)

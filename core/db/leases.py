@@ -1,0 +1,44 @@
+"""Leases: a column that says until when somebody has a row, by the database's clock.
+
+Attempts, chores, deliveries and claims on reviews have one each. A holder that stops renewing loses the row when the
+moment comes. Of several that take it at once one gets it, because taking is a conditional update.
+"""
+
+from typing import Any, TypeVar
+
+from django.db.models import Model, QuerySet
+
+from core.db.clock import Now, seconds_from_now
+
+Row = TypeVar("Row", bound=Model)
+
+
+def take(rows: "QuerySet[Row]", field: str, seconds: float, **values: Any) -> bool:
+    """Take the row for so many seconds, where nobody has it now. Returns whether this caller got it.
+
+    Args:
+        rows: narrowed to the one row, and to what else must still hold.
+        field: the name of the lease's column.
+        values: further columns that are written with it.
+    """
+    return bool(over(rows, field).update(**{field: seconds_from_now(seconds)}, **values))
+
+
+def renew(rows: "QuerySet[Row]", field: str, seconds: float) -> int:
+    """Hold the rows for so many seconds from now. Returns how many there are."""
+    return rows.update(**{field: seconds_from_now(seconds)})
+
+
+def expire(rows: "QuerySet[Row]", field: str) -> int:
+    """End the leases now, so that others may take the rows. Returns how many there are."""
+    return rows.update(**{field: seconds_from_now(-1)})
+
+
+def over(rows: "QuerySet[Row]", field: str) -> "QuerySet[Row]":
+    """Return the rows that nobody has."""
+    return rows.filter(**{f"{field}__lte": Now()})
+
+
+def held(rows: "QuerySet[Row]", field: str) -> "QuerySet[Row]":
+    """Return the rows that somebody has."""
+    return rows.filter(**{f"{field}__gt": Now()})
