@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all services-test chaos lint format api-docs messages screenshots lock
+.PHONY: help run demo test test-all services-test chaos lint format docs api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -54,6 +54,9 @@ format: $(VENV)/.installed-dev ## Put imports and layout in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-docs ## Make the documentation a site in var/site
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs var/site
+
 api-docs: $(VENV)/.installed ## Write docs/api.md from the schema, its introduction and its examples
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python manage.py api_docs
 
@@ -68,6 +71,7 @@ lock: ## Compile requirements*.in into the pinned requirements*.txt (ARGS=--upgr
 	$(COMPILE) $(ARGS) requirements.in -o requirements.txt
 	$(COMPILE) $(ARGS) requirements-dev.in -o requirements-dev.txt
 	$(COMPILE) $(ARGS) requirements-otel.in -o requirements-otel.txt
+	$(COMPILE) $(ARGS) requirements-docs.in -o requirements-docs.txt
 
 # Installing. The stamps are newer than the requirements that were installed last.
 
@@ -100,4 +104,9 @@ endif
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.txt
 	@echo "Installing requirements-dev.txt into $(VENV)"
 	@$(INSTALL) -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.installed-docs: $(VENV)/.installed requirements-docs.txt
+	@echo "Installing requirements-docs.txt into $(VENV)"
+	@$(INSTALL) -r requirements-docs.txt
 	@touch $@
