@@ -1,4 +1,4 @@
-"""Sessions, tasks and tool calls to look at. Nothing here is changed by hand but a task that is cancelled."""
+"""Admin pages of sessions, tasks, tool calls and workers. All are read-only, except that a task can be cancelled."""
 
 from contextlib import suppress
 from typing import Any
@@ -19,14 +19,14 @@ from core.admin_tools import ReadOnly, link
 from core.errors import NotFound
 from core.text import readable, shortened, visible
 
-LINE = 80  # characters of a text in a list
-LATEST = 10  # tasks of a session on its page
-SAID = 40  # messages on it
-SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # of the messages
+LINE = 80  # characters of a text that are shown in a list
+LATEST = 10  # tasks on a session's page
+SAID = 40  # messages on a session's page
+SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # by type of message
 
 
 def talk(said: list[dict[str, Any]]) -> SafeString | str:
-    """Messages as the pages show them, each with who said it."""
+    """Render messages with their speakers as HTML, or return "-" if there are none."""
     if not said:
         return "-"
     lines = ((one["type"], SPEAKERS.get(one["type"], one["type"]), visible(history.text_of(one))) for one in said)
@@ -44,11 +44,11 @@ class AttemptInline(ReadOnly, admin.TabularInline):
 
 
 class Doubt:
-    """For what shows tool calls: a cross would stand for all that is well."""
+    """Mixin with a column "in doubt" in words: a boolean column would show a cross for every call that is fine."""
 
     @admin.display(description=_("in doubt"), ordering="doubtful")
     def in_doubt(self, row: ToolCall) -> Any:
-        """Whether nobody knows if it happened."""
+        """Return "Yes" if it is unknown whether the call happened, else "-"."""
         return _("Yes") if row.doubtful else "-"
 
 
@@ -61,12 +61,12 @@ class ToolCallInline(Doubt, ReadOnly, admin.TabularInline):
 
     @admin.display(description=_("tool"))
     def call(self, row: ToolCall) -> SafeString:
-        """The tool's name, as a link to the call."""
+        """Return the tool's name as a link to the call."""
         return link("agents_toolcall_change", row.tool, row.pk)
 
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
-        """The arguments in one line."""
+        """Return the arguments in one line."""
         return visible(shortened(readable(row.args), LINE))
 
 
@@ -85,13 +85,13 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
-        """What stands in tasks is for those who may see tasks."""
+        """Leave out the fields that show tasks if the user may not view tasks."""
         may_see = request.user.has_perm("agents.view_task")
         return [name for name in self.fields if may_see or name not in self.of_tasks]
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        """With what the list shows of the tasks, in the one query."""
+        """Annotate the number of tasks and the active task's status, in one query."""
         active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
         return (
             super()
@@ -104,27 +104,27 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("user"), ordering="user_id")
     def user(self, row: Session) -> SafeString:
-        """The owner, as a link to all of their sessions."""
+        """Return the owner as a link to all of their sessions."""
         return link("agents_session_changelist", row.user_id, query=f"?{urlencode({'q': row.user_id})}")
 
     @admin.display(description=_("title"))
     def name(self, row: Session) -> str:
-        """What the client calls it."""
+        """Return the title that the client set, or "-" if there is none."""
         return visible(row.title) or "-"
 
     @admin.display(description=_("status"))
     def active(self, row: Any) -> Any:
-        """Idle, or the status of the active task."""
+        """Return "Idle" or the status of the active task."""
         return Status(row.active_).label if row.active_ else _("Idle")
 
     @admin.display(description=_("tasks"), ordering="tasks_")
     def task_count(self, row: Any) -> SafeString:
-        """How many tasks, as a link to them."""
+        """Return the number of tasks as a link to them."""
         return link("agents_task_changelist", row.tasks_, query=f"?session__id__exact={row.pk}")
 
     @admin.display(description=_("latest tasks"))
     def latest_tasks(self, row: Session) -> SafeString | str:
-        """The last ones, each as a link to it, with its status and the beginning of what it asks."""
+        """Return the latest tasks, each as a link with its status and the beginning of its query."""
         tasks = row.tasks.only("session", "task_id", "status", "query").order_by("-position")[:LATEST]
         lines = (
             (
@@ -139,12 +139,12 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("conversation"))
     def conversation(self, row: Session) -> SafeString | str:
-        """The last messages of its ended tasks; of one that failed or was cancelled the calls that were made."""
+        """Return the last messages of its ended tasks. A failed or cancelled task shows the tool calls that it made."""
         return talk(history.latest(row, SAID))
 
     @admin.display(description=_("memories"))
     def memories(self, row: Session) -> SafeString:
-        """A link to what is remembered of the owner."""
+        """Return a link to the owner's memories."""
         return link("memory_memory_changelist", _("memories"), query=f"?{urlencode({'q': row.user_id})}")
 
 
@@ -153,7 +153,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
     list_filter = ("status", "agent", "updated_at")
     search_fields = ("task_id", "session__session_id", "session__user_id", "query", "request_id")
-    extra_lookups = ("session__id__exact",)  # sessions link to their tasks
+    extra_lookups = ("session__id__exact",)  # used by the links from sessions to their tasks
     list_select_related = ("session",)
     ordering = ("-updated_at",)
     actions = ("cancel",)
@@ -171,68 +171,68 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("user"), ordering="session__user_id")
     def user(self, row: Task) -> str:
-        """The owner."""
+        """Return the owner."""
         return visible(row.session.user_id)
 
     @admin.display(description=_("session"), ordering="session__session_id")
     def in_session(self, row: Task) -> SafeString:
-        """The session, as a link to it."""
+        """Return the session as a link."""
         return link("agents_session_change", row.session.session_id, row.session_id)
 
     @admin.display(description=_("query"))
     def question(self, row: Task) -> str:
-        """The beginning of the query."""
+        """Return the beginning of the query."""
         return visible(shortened(row.query, LINE))
 
     @admin.display(description=_("query"))
     def asked(self, row: Task) -> str:
-        """The whole query."""
+        """Return the whole query."""
         return visible(row.query)
 
     @admin.display(description=_("message"))
     def told(self, row: Task) -> str:
-        """What the client is told of it, an error for instance."""
+        """Return the message that the client receives, such as an error."""
         return visible(row.message) or "-"
 
     @admin.display(description=_("system message"))
     def instructions(self, row: Task) -> str:
-        """What the request adds to the agent's system prompt."""
+        """Return the text that the request adds to the agent's system prompt."""
         return visible(row.system_message) or "-"
 
     @admin.display(description=_("attempts"), ordering="attempts_")
     def attempt_count(self, row: Any) -> int:
-        """How often a worker has claimed it."""
+        """Return how often a worker has claimed the task."""
         return int(row.attempts_)
 
     @admin.display(description=_("messages"))
     def conversation(self, row: Task) -> SafeString | str:
-        """The messages of an ended task."""
+        """Return the messages of an ended task."""
         return talk(history.of(row))
 
     @admin.display(description=_("recalled memories"))
     def remembered(self, row: Task) -> str:
-        """What the task was told about the user."""
+        """Return the memories of the user that the task received."""
         return visible("; ".join(fact["text"] for fact in row.recalled or [])) or "-"
 
     @admin.display(description=_("seconds run"))
     def ran_for(self, row: Task) -> float:
-        """In attempts that have ended: waiting for people does not count."""
+        """Return the seconds spent in ended attempts. Waiting for people does not count."""
         return round(row.run_seconds, 1)
 
     @admin.display(description=_("lapses in a row"))
     def lapsed(self, row: Task) -> int:
-        """Leases that ran out since the last new checkpoint."""
+        """Return how many leases expired in a row since the last new checkpoint."""
         return row.lapses
 
     def has_cancel_permission(self, request: HttpRequest) -> bool:
-        """Whether the action `cancel` is offered."""
+        """Return whether the user is offered the action `cancel`."""
         return bool(request.user.has_perm("agents.change_task"))
 
     @admin.action(description=_("Cancel the selected tasks"), permissions=["cancel"])
     def cancel(self, request: HttpRequest, queryset: QuerySet[Task]) -> None:
-        """Cancel what has not ended yet."""
+        """Cancel the selected tasks that have not ended."""
         for task in queryset.select_related("session"):
-            with suppress(NotFound):  # it was deleted meanwhile
+            with suppress(NotFound):  # deleted since the query
                 services.cancel(task)
         messages.success(request, _("Cancelled, where they had not ended before."))
 
@@ -252,32 +252,32 @@ class ToolCallAdmin(Doubt, ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("user"))
     def user(self, row: ToolCall) -> str:
-        """The owner of the task."""
+        """Return the owner of the task."""
         return visible(row.task.session.user_id)
 
     @admin.display(description=_("task"))
     def of_task(self, row: ToolCall) -> SafeString:
-        """The task, as a link to it."""
+        """Return the task as a link."""
         return link("agents_task_change", row.task.task_id, row.task_id)
 
     @admin.display(description=_("reviewed"), ordering="reviewed")
     def approved(self, row: ToolCall) -> Any:
-        """Whether a person let it through."""
+        """Return "Yes" if a person approved the call, else "-"."""
         return _("Yes") if row.reviewed else "-"
 
     @admin.display(description=_("idempotency key"))
     def key(self, row: ToolCall) -> str:
-        """Our own id of the call, which its tool gets."""
+        """Return the internal id of the call, which its tool receives as the idempotency key."""
         return str(row.pk)
 
     @admin.display(description=_("arguments"))
     def arguments(self, row: ToolCall) -> str:
-        """The arguments as they ran."""
+        """Return the arguments that the tool ran with."""
         return visible(readable(row.args))
 
     @admin.display(description=_("result"))
     def result(self, row: ToolCall) -> str:
-        """What the model was told."""
+        """Return the result that the model received."""
         return visible(readable(row.result)) or "-"
 
 

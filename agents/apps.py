@@ -16,7 +16,7 @@ class AgentsConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """The checkpoint tables are LangGraph's own; `migrate` makes them beside ours."""
+        """Register the system checks, and have `migrate` create LangGraph's checkpoint tables as well."""
         register(checks.timing)
         register(checks.bounds)
         register(checks.retention)
@@ -28,5 +28,5 @@ class AgentsConfig(AppConfig):
 
 
 def _create_checkpoint_tables(**kwargs: Any) -> None:
-    # By its path, when it is needed: this module is loaded by every process, and LangGraph would cost each 60 MB.
+    # Imported only when needed: every process loads this module, and LangGraph would cost each of them 60 MB.
     import_string("agents.checkpoints.fenced_saver.create_tables")()

@@ -1,4 +1,4 @@
-"""Publishing of jobs by their names, so that the web process never imports LangChain."""
+"""Publishing of jobs by name, so that the web process never imports LangChain."""
 
 import logging
 import time
@@ -16,17 +16,17 @@ logger = logging.getLogger(__name__)
 RUN = "agents.jobs.run"
 REMEMBER = "agents.jobs.remember"
 
-SLOW = 1.0  # seconds after which a failure has cost a request time
-PAUSE = 5.0  # seconds after such a failure in which this process does not try again: its next requests don't wait too
+SLOW = 1.0  # seconds; a failure that takes longer delays the request noticeably
+PAUSE = 5.0  # seconds without another try after such a failure, so that the next requests are not delayed too
 
-_deaf_until: dict[str, float] = {}  # by the broker's URL, on the monotonic clock
+_deaf_until: dict[str, float] = {}  # by the broker's URL, as monotonic time
 _is_silent: ContextVar[bool] = ContextVar("agentsite_queue_is_silent", default=False)
 _failures: ContextVar[list[Exception] | None] = ContextVar("agentsite_queue_failures", default=None)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """Publish nothing meanwhile: whoever asks for it claims and runs the tasks itself."""
+    """Publish no jobs inside the block, for callers that claim and run the tasks themselves."""
     reset = _is_silent.set(True)
     try:
         yield
@@ -36,7 +36,7 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def giving_up() -> Iterator[None]:
-    """Ask a broker that has not taken a job no more meanwhile: a deaf one would cost its time-out for each."""
+    """Stop publishing inside the block after the first failure: a dead broker would cost its timeout for each job."""
     reset = _failures.set([])
     try:
         yield
@@ -45,37 +45,37 @@ def giving_up() -> Iterator[None]:
 
 
 def is_taking() -> bool:
-    """False once the broker has not taken a job since `giving_up` began."""
+    """Return whether no call of the broker has failed since `giving_up` began."""
     return not _failures.get()
 
 
 def publish(task_pk: uuid.UUID) -> bool:
-    """Wake a worker up for this task. Never raises: False where the broker does not take the job."""
+    """Publish the job that runs this task. Never raises; returns False if the broker does not take the job."""
     return _send(RUN, str(task_pk), about=f"task {task_pk}")
 
 
 def remember_later(task_pk: uuid.UUID) -> bool:
-    """Wake a worker up to keep what this completed task is worth remembering for. Never raises, as `publish`."""
+    """Publish the job that derives memories from this completed task. Like `publish`, never raises."""
     return _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}")
 
 
 def waiting() -> int | None:
-    """How many jobs the broker holds that no worker has taken yet, notices too. Never raises: None where unknown."""
+    """Return how many jobs, deliveries included, wait in the broker. Never raises; returns None if unknown."""
     connection = current_app.connection_for_write()
     try:
         with connection, connection.channel() as channel:
-            # Declared as its workers do: asked passively, kombu's Redis does not look below its own key prefix.
+            # Declared just as by workers: a passive declare in kombu's Redis transport ignores the key prefix.
             declared = channel.queue_declare(current_app.conf.task_default_queue, durable=True, auto_delete=False)
             return int(declared.message_count)
     except Exception as error:
         logger.warning("the broker does not say how many jobs wait (%s)", error)
-        if isinstance(error, connection.connection_errors):  # else it does not let us ask, and may take jobs
+        if isinstance(error, connection.connection_errors):  # otherwise it refuses the question, but may take jobs
             _note(error)
         return None
 
 
 def nudge(name: str) -> None:
-    """Wake a worker up for the job of this name, which finds out for itself what is due. Never raises, as `publish`."""
+    """Publish the job of this name, which finds out for itself what is due. Like `publish`, never raises."""
     _send(name, about=name)
 
 
@@ -87,7 +87,7 @@ def _send(name: str, *args: str, about: str) -> bool:
         return False
     try:
         current_app.send_task(name, args=args, retry=False)
-    except Exception as error:  # kombu lets each transport's own exceptions through
+    except Exception as error:  # kombu passes on each transport's own exceptions
         logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
         _note(error)
         if time.monotonic() - started > SLOW:
@@ -102,7 +102,7 @@ def _note(failure: Exception) -> None:
 
 
 def clear(folder: str, older_than: timedelta) -> int:
-    """Delete the delivered messages that the filesystem broker leaves in this folder. Returns how many."""
+    """Delete delivered messages older than this that the filesystem broker left in the folder. Returns how many."""
     limit = time.time() - older_than.total_seconds()
     old = [path for path in Path(folder).glob("*.msg") if path.stat().st_mtime < limit]
     for path in old:

@@ -1,4 +1,4 @@
-"""Misconfiguration that shows at `manage.py check` and not in the middle of somebody's task."""
+"""System checks that report misconfiguration at `manage.py check` and not in the middle of a task."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,11 +19,11 @@ GUARD = (
 LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
 SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
-LEAST_TOKENS = 500  # of a budget: with less, even short results would be little but marks of what was left out
+LEAST_TOKENS = 500  # of a budget: with less, even short results would consist mostly of truncation marks
 
 
 def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """The constants of execution, held against one another."""
+    """Check the lease, heartbeat, sweep and republish times against one another."""
     found = []
     if settings.TASK_LEASE_SECONDS <= 2 * settings.TASK_HEARTBEAT_SECONDS:
         hint = "One late heartbeat would cost a living worker its task: make the lease more than two heartbeats long."
@@ -34,7 +34,7 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """Check the bounds on what a model may ask for, and on its time."""
+    """Check the limits on model requests and the model's timeout."""
     found: list[CheckMessage] = [
         Error(f"{name} is {value}: give 1 or more.", id="agents.E008")
         for name in AT_LEAST_ONE
@@ -46,7 +46,7 @@ def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """How much of a conversation a model is told."""
+    """Check the token budgets for what a model receives of a conversation."""
     return [
         Error(f"{name} is {tokens}: give at least {LEAST_TOKENS} tokens.", id="agents.E010")
         for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
@@ -55,7 +55,7 @@ def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """What becomes of the decisions of those who may not decide any more."""
+    """Check the setting for decisions of people who may no longer decide."""
     value, known = settings.DECISIONS_OF_FORMER_REVIEWERS, (STAND, ASK_AGAIN)
     if value in known:
         return []
@@ -63,7 +63,7 @@ def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMe
 
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """How long things are kept."""
+    """Check the retention times."""
     return [
         Error(f"{name} is {days}: give days from 0 (for ever) to {MAX_DAYS}.", id="agents.E006")
         for name in ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS")
@@ -72,7 +72,7 @@ def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """What is plugged into the workers' duties. Imports it."""
+    """Check that the duties named in the settings can be imported. Imports them."""
     found: list[CheckMessage] = []
     for name in ("SWEEPER_DUTIES", "HOUSEKEEPING_DUTIES"):
         for path in getattr(settings, name):
@@ -84,7 +84,7 @@ def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """The entries of AGENTS. Imports what they name, LangChain with it, so it runs only when it is asked for."""
+    """Check the entries of AGENTS. Imports what they name, including LangChain, so it runs only with `--deploy`."""
     found: list[CheckMessage] = []
     for alias, config in settings.AGENTS.items():
         if missing := [key for key in NEEDED if key not in config]:
@@ -101,7 +101,7 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
                 found.append(
                     Warning(UNGUARDED.format(alias=alias, names=", ".join(names)), hint=GUARD, id="agents.W001")
                 )
-        except Exception as error:  # whatever a named module raises when it is imported
+        except Exception as error:  # a named module may raise anything when it is imported
             hint = "Correct the dotted path, or the module that it names."
             found.append(Error(f"AGENTS[{alias!r}]: {error}", hint=hint, id="agents.E004"))
     if "default" not in settings.AGENTS:

@@ -12,7 +12,7 @@ from agents.policy import BasePolicy, FunctionPolicy
 
 
 class Misconfigured(Exception):
-    """An agent's settings name something that can't be had."""
+    """An agent is not configured, or its settings name something that cannot be used."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class AgentConfig:
 
     alias: str
     graph: str
-    model: str  # "provider:name", or the path of a function that makes one
+    model: str  # "provider:name", or the path of a function that creates one
     policy: str
     memory: str
     tools: tuple[str, ...] = ()
@@ -45,7 +45,7 @@ def policy(alias: str) -> BasePolicy:
 
 
 def named(path: str) -> Any:
-    """Import what the dotted path names. Raises Misconfigured."""
+    """Import the object at the dotted path. Raises Misconfigured."""
     try:
         return import_string(path)
     except ImportError as error:

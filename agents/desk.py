@@ -1,6 +1,6 @@
-"""What the people who decide do for the runs: an interface that `reviews` implements, named by `settings.REVIEW_DESK`.
+"""Interface to the reviewers' side, which `reviews` implements and `settings.REVIEW_DESK` names.
 
-Agents ask, reviews answer: nothing here imports the package above.
+It lets agents use `reviews`, the package above, without importing it.
 """
 
 import uuid
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 
 
 class Desk(ABC):
-    """The side of the reviewers, as far as workers need it."""
+    """Operations of the reviewers' side that workers need."""
 
     @abstractmethod
     def may_still_decide(self, interrupt_pk: uuid.UUID) -> bool:
-        """Whether who decided this interrupt is active and still has the right to decide it so."""
+        """Return whether the person who decided this interrupt is active and still has the right to decide it so."""
 
     @abstractmethod
     def expire_overdue(self) -> int:
-        """Close the open questions whose time is up, as their terms say. Returns how many."""
+        """Expire the open interrupts whose time is up, as their terms say. Returns how many."""
 
     @abstractmethod
     def mirror_pauses(self, found: "Found") -> None:
-        """Make the rows of pauses what the pause file says."""
+        """Update the rows of pauses to match the pause file."""
 
 
 def desk() -> Desk:

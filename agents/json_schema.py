@@ -1,7 +1,7 @@
-"""JSON schemas of whatever draft and dialect, read as draft 2020-12.
+"""Validation with JSON schemas of any draft or dialect, which are converted to draft 2020-12.
 
-Tools of MCP servers bring schemas as their authors wrote them: bounds of draft 4, types as Python or OpenAPI names
-them, patterns of ECMAScript. Models and servers read those, so they are read here too, and put into the current form.
+Tools of MCP servers bring schemas as their authors wrote them: bounds of draft 4, type names of Python or OpenAPI,
+patterns of ECMAScript. Models and other servers accept those, so this module does too.
 """
 
 import json
@@ -18,9 +18,9 @@ from referencing import Registry
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
-NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not make us fetch an address
+NO_REMOTE: Registry[Any] = Registry()  # a schema of an MCP server must not cause a network request
 PATTERN_SECONDS = 1.0  # for one pattern and one text: a server's pattern may take exponential time
-KEPT = 500  # validators
+KEPT = 500  # cached validators, and as many patterns
 
 TYPES = {
     **dict.fromkeys(("int", "long", "int32", "int64"), "integer"),
@@ -34,21 +34,21 @@ TYPES = {
 FORMATS = {"date": "date", "datetime": "date-time", "date-time": "date-time", "time": "time", "uuid": "uuid"}
 KNOWN_TYPES = frozenset(("integer", "number", "string", "array", "object", "null", "boolean"))
 
-MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")  # of names to schemas
+MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")  # maps of names to schemas
 LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 ONES = (
     *("items", "additionalItems", "additionalProperties", "propertyNames", "contains", "not", "if", "then", "else"),
     *("unevaluatedItems", "unevaluatedProperties"),
 )
-VALUES = ("const", "default", "examples")  # which null is a value of; elsewhere it says that there is no such word
+VALUES = ("const", "default", "examples")  # null is a value for these; for others it means absent
 
 
 class Unreadable(ValueError):
-    """A schema can't be read; the text says why."""
+    """A schema cannot be used; the text says why."""
 
 
 def modern(schema: Any) -> Any:
-    """The schema in the form of draft 2020-12. What fits no draft is left as it is."""
+    """Return the schema in the form of draft 2020-12. Parts that fit no draft are left as they are."""
     if not isinstance(schema, dict):
         return schema
     found = {key: value for key, value in schema.items() if key != "$schema" and (value is not None or key in VALUES)}
@@ -68,7 +68,7 @@ def modern(schema: Any) -> Any:
 
 
 def validator(schema: Any, format_checker: jsonschema.FormatChecker | None = None) -> Validator:
-    """A validator of the schema. Raises Unreadable."""
+    """Return a validator of the schema. Raises Unreadable."""
     try:
         text = json.dumps(schema)
     except (TypeError, ValueError, RecursionError) as error:
@@ -78,7 +78,7 @@ def validator(schema: Any, format_checker: jsonschema.FormatChecker | None = Non
 
 
 def validate(value: Any, schema: Any) -> None:
-    """Require that the value fits. Raises jsonschema.ValidationError, and Unreadable where it can't be known."""
+    """Require that the value fits. Raises jsonschema.ValidationError, and Unreadable if the schema can't be applied."""
     try:
         error = jsonschema.exceptions.best_match(validator(schema).iter_errors(value))
     except (RecursionError, re.error) as problem:
@@ -123,7 +123,7 @@ def _type(name: str) -> str:
 
 
 def _nullable(schema: dict[str, Any]) -> None:
-    """Replace the word that OpenAPI 3.0 has for what may be null."""
+    """Replace `nullable` of OpenAPI 3.0."""
     if schema.get("nullable") is not True:
         return
     kinds = schema.get("type")
@@ -138,7 +138,7 @@ def _nullable(schema: dict[str, Any]) -> None:
 
 
 def _bounds(schema: dict[str, Any]) -> None:
-    """Write the bounds of draft 4, exclusive by a flag beside them, and the divisor of draft 3, as today."""
+    """Convert the bounds of draft 4, which a separate flag makes exclusive, and `divisibleBy` of draft 3."""
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(flag := schema.get(exclusive), bool):
             del schema[exclusive]
@@ -149,7 +149,7 @@ def _bounds(schema: dict[str, Any]) -> None:
 
 
 def _require_named(schema: dict[str, Any]) -> None:
-    """Collect the properties of draft 3 that say by themselves that they are required."""
+    """Replace the `required` flags of draft 3 properties with a list of the required names."""
     if isinstance(schema.get("required"), bool):
         del schema["required"]
     known = schema.get("properties")
@@ -160,7 +160,7 @@ def _require_named(schema: dict[str, Any]) -> None:
 
 
 def _places(schema: dict[str, Any]) -> None:
-    """Rename a list of schemas in `items`: before 2020-12 it stands for the first items, one each."""
+    """Rename `items` if it is a list of schemas: before 2020-12, that describes the first items, one schema each."""
     if isinstance(schema.get("items"), list):
         schema["prefixItems"] = [modern(part) for part in schema.pop("items")]
         if "additionalItems" in schema:
@@ -168,7 +168,7 @@ def _places(schema: dict[str, Any]) -> None:
 
 
 def _dependencies(schema: dict[str, Any]) -> None:
-    """Split `dependencies`: before 2019-09 the word had two meanings."""
+    """Split `dependencies`, which had two meanings before 2019-09."""
     given = schema.get("dependencies")
     if not isinstance(given, dict):
         return
@@ -186,7 +186,7 @@ def _is_schema(value: Any) -> bool:
 
 
 def _schemas(schema: Any) -> Iterator[dict[str, Any]]:
-    """The schema and all those in it."""
+    """Yield the schema and all schemas inside it."""
     if not isinstance(schema, dict):
         return
     yield schema
@@ -225,7 +225,7 @@ def _require_references(schema: Any) -> None:
 
 @lru_cache(maxsize=KEPT)
 def _compiled(pattern: str) -> Any:
-    """A pattern of ECMAScript or of Pydantic: with properties of Unicode, which Python's own module does not know."""
+    """Compile a pattern of ECMAScript or Pydantic, with Unicode properties, which Python's `re` does not support."""
     text = re.sub(r"\\[ux]\{([0-9A-Fa-f]{1,6})\}", lambda found: f"\\U{int(found[1], 16):08x}", pattern)
     return regex.compile(text.replace("[^]", r"[\s\S]"))
 

@@ -1,9 +1,9 @@
-"""The file that pauses work where neither the web nor a shell with the settings is at hand.
+"""Pause file: pauses work without access to the web interface or to a shell with the settings.
 
-`PAUSE` in the data folder: as long as it is there everything is paused, and its text is the reason. Lines such as
-`agent=default`, `tool=send_email` or `user=ann` in it pause only those. What can't be understood pauses everything.
-Every worker of the data folder looks for it once a second and before it claims a task, and makes pauses of it that
-all workers obey, also those of other machines.
+While the file `PAUSE` exists in the data folder, everything is paused, and the text of the file is the reason. Lines
+such as `agent=default`, `tool=send_email` or `user=ann` limit the pause to what they name. A line of this form that
+cannot be understood pauses everything. Every worker of the data folder checks the file once a second and before it
+claims a task, and turns it into pauses that all workers obey, also those on other machines.
 """
 
 import errno
@@ -28,8 +28,8 @@ from core.text import shortened, storable
 logger = logging.getLogger(__name__)
 
 NAME = "PAUSE"
-RESYNC = 10.0  # seconds after which the pauses are held against the file though it has not changed
-LONGEST = 64 * 1024  # bytes that are read of it
+RESYNC = 10.0  # seconds after which the pauses are compared with the file even if it has not changed
+LONGEST = 64 * 1024  # bytes; a longer file counts as unreadable
 REASON_LENGTH = 1000  # characters
 
 Scope = Pause.Scope
@@ -38,7 +38,7 @@ _LINE = re.compile(r"(\w+)[ \t]*=[ \t]*(.*)")
 
 @dataclass(frozen=True)
 class Wanted:
-    """One thing that the file pauses."""
+    """One pause that the file asks for."""
 
     scope: str
     value: str
@@ -47,20 +47,20 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Found:
-    """What a worker of this data folder has found in it."""
+    """Content of the pause file as a worker of the data folder found it."""
 
     wanted: tuple[Wanted, ...]
     source: str  # the id of the data folder
-    host: str  # that looked
+    host: str  # of the worker
 
 
 class _Watch:
-    """What this process last made of the file."""
+    """State of this process's last check of the file."""
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.signature: object = None  # of the file when it was last looked at
-        self.due = 0.0  # when to look again in any case, by the monotonic clock
+        self.signature: object = None  # of the file at the last check
+        self.due = 0.0  # monotonic time of the next check in any case
 
 
 _watch = _Watch()
@@ -75,12 +75,12 @@ os.register_at_fork(after_in_child=_forget_parents)
 
 
 def path() -> Path:
-    """Where the file stands."""
+    """Return the path of the pause file."""
     return Path(settings.DATA_DIR) / NAME
 
 
 def heed() -> None:
-    """Make the pauses what the file says, where it has changed. Raises what a database that is away raises."""
+    """Update the pauses if the file has changed or a resync is due. Raises database errors."""
     with _watch.lock:
         signature = _signature()
         if signature == _watch.signature and time.monotonic() < _watch.due:
@@ -90,7 +90,7 @@ def heed() -> None:
 
 
 def wanted() -> tuple[Wanted, ...]:
-    """What the file pauses: nothing where there is none."""
+    """Return the pauses that the file asks for: none if there is no file, one of everything if it cannot be read."""
     try:
         text = _read()
     except FileNotFoundError:
@@ -109,7 +109,10 @@ def _read() -> str:
 
 
 def _parsed(text: str) -> tuple[Wanted, ...]:
-    """Each line that names an agent, a tool or a user; the others are the reason."""
+    """Return a pause for each line that names an agent, a tool or a user. The other lines are the reason.
+
+    Without such a line, or with one that cannot be understood, everything is paused.
+    """
     named: list[tuple[str, str]] = []
     said: list[str] = []
     mistakes: list[str] = []
@@ -130,7 +133,7 @@ def _parsed(text: str) -> tuple[Wanted, ...]:
 
 
 def _name(scope: str, value: str) -> str | None:
-    """The name in its stored form; None where the line is no such line."""
+    """Return the name in its stored form, or None if the line does not name an agent, a tool or a user."""
     if scope not in (Scope.AGENT, Scope.TOOL, Scope.USER) or not 1 <= len(value) <= VALUE_LENGTH:
         return None
     try:
@@ -140,7 +143,7 @@ def _name(scope: str, value: str) -> str | None:
 
 
 def _signature() -> object:
-    """Something else after each change of the file."""
+    """Return a value that changes with every change of the file."""
     try:
         found = path().stat()
     except FileNotFoundError:
@@ -151,13 +154,13 @@ def _signature() -> object:
 
 
 def _folder_id() -> str:
-    """The data folder's own id, the same for all processes and hosts that share it; made where there is none."""
+    """Return the data folder's id, common to all processes and hosts that share it. Creates it if missing."""
     file = Path(settings.DATA_DIR) / ".folder-id"
     try:
         if not file.exists():
             _make_id(file)
         return file.read_text(encoding="ascii").strip()
-    except OSError:  # a folder that only this host has, as nobody can write there
+    except OSError:  # not writable, so no other host shares the folder
         return socket.gethostname()
 
 
@@ -165,7 +168,7 @@ def _make_id(file: Path) -> None:
     fresh = file.with_name(f".folder-id-{uuid.uuid4().hex}")
     try:
         fresh.write_text(uuid.uuid4().hex, encoding="ascii")
-        os.link(fresh, file)  # whole or not at all, and only for the first
+        os.link(fresh, file)  # atomic, and only the first process succeeds
     except FileExistsError:
         return
     finally:

@@ -1,7 +1,7 @@
-"""The kill switch as work meets it: what is paused, and the look at it right before anything begins.
+"""Kill switch: the pauses that are in force, and the check right before any work begins.
 
-A pause counts for a claim, for each call of the model and for each ledger entry. A task that it stops becomes pending
-again, with the tool in front of which it stopped (`held_tool`); no worker claims it until the pause is lifted.
+A pause applies to claims, to calls of the model and to ledger entries. A task that a pause stops becomes pending again
+and records the tool whose call was about to begin (`held_tool`). No worker claims it until the pause is lifted.
 """
 
 import logging
@@ -16,12 +16,12 @@ logger = logging.getLogger(__name__)
 
 Scope = Pause.Scope
 
-LOCK = 0x6167656E74736974  # PostgreSQL's advisory lock that entries share: "agentsit"
-PATIENCE = "2s"  # for entries that are on their way when a pause is made
+LOCK = 0x6167656E74736974  # PostgreSQL advisory lock that ledger entries share: "agentsit"
+PATIENCE = "2s"  # longest wait for entries in progress when a pause is created
 
 
 class OnHold(Exception):
-    """A pause keeps the task from going on; `tool` is the call in front of which it stopped, "" a call of the model."""
+    """A pause stops the task. `tool` names the tool whose call was about to begin; it is "" for a call of the model."""
 
     def __init__(self, tool: str = "") -> None:
         self.tool = tool
@@ -29,12 +29,12 @@ class OnHold(Exception):
 
 
 def active() -> QuerySet[Pause]:
-    """The pauses that are in force, oldest first."""
+    """Return the pauses that are in force, oldest first."""
     return Pause.objects.filter(lifted_at=None).order_by("created_at", "pk")
 
 
 def over(task: Task, tool: str = "") -> Pause | None:
-    """The pause that holds this task, right before it calls `tool`; None where it may go on."""
+    """Return the oldest pause that holds this task right before it calls `tool`, or None if it may continue."""
     about = Q(scope=Scope.EVERYTHING) | Q(scope=Scope.AGENT, value=task.agent) | Q(scope=Scope.USER, value=task.user_id)
     if tool:
         about |= Q(scope=Scope.TOOL, value=tool)
@@ -42,17 +42,17 @@ def over(task: Task, tool: str = "") -> Pause | None:
 
 
 def marked(tasks: QuerySet[Task]) -> QuerySet[Any]:
-    """The tasks with `is_paused`, so that a client who polls costs no second query while nothing is paused."""
+    """Annotate the tasks with `is_paused`, so that polling clients cost no second query while nothing is paused."""
     about = Q(scope=Scope.AGENT, value=OuterRef("agent")) | Q(scope=Scope.USER, value=OuterRef("user_id"))
     about |= Q(scope=Scope.EVERYTHING) | Q(scope=Scope.TOOL, value=OuterRef("held_tool"))
     return tasks.annotate(is_paused=Exists(Pause.objects.filter(about, lifted_at=None)))
 
 
 def require_none(task: Task, tool: str) -> None:
-    """Raises OnHold where this call may not begin. The transaction that enters the call in the ledger asks.
+    """Raise OnHold if this call may not begin. Called in the transaction that enters the call in the ledger.
 
-    No entry is made after a pause has been answered for: on PostgreSQL `settle` waits for those that are on their way,
-    on SQLite nobody else writes meanwhile.
+    No entry is made after the request for a pause has been answered: on PostgreSQL, `settle` waits for entries in
+    progress; SQLite allows one writer at a time.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
@@ -62,9 +62,9 @@ def require_none(task: Task, tool: str) -> None:
 
 
 def settle() -> None:
-    """Wait for ledger entries that may not have seen a pause which has just been committed.
+    """Wait for ledger entries in progress that may not have seen a pause that was just committed.
 
-    One whose worker stands still in its transaction is waited for only so long; the pause counts all the same.
+    Waits at most PATIENCE for a worker that hangs in its transaction. The pause applies all the same.
     """
     if connection.vendor != "postgresql":
         return
@@ -77,18 +77,18 @@ def settle() -> None:
 
 
 def held(tasks: QuerySet[Task]) -> QuerySet[Task]:
-    """Those of the tasks that a pause holds."""
+    """Return the tasks that a pause holds."""
     return held_by(list(active()), tasks)
 
 
 def held_by(pauses: list[Pause], tasks: QuerySet[Task]) -> QuerySet[Task]:
-    """Those of the tasks that one of these pauses holds."""
+    """Return the tasks that one of these pauses holds."""
     names = _names(pauses)
     return tasks if names[Scope.EVERYTHING] else tasks.filter(_held(names))
 
 
 def free(tasks: QuerySet[Task]) -> QuerySet[Task]:
-    """Those of the tasks that no pause holds."""
+    """Return the tasks that no pause holds."""
     names = _names(list(active()))
     return tasks.none() if names[Scope.EVERYTHING] else tasks.exclude(_held(names))
 

@@ -1,4 +1,4 @@
-"""What a policy says of a tool call, and what a tool declares of itself. Plain data, without LangChain or Django."""
+"""Verdicts of policies on tool calls, and declarations of tools. Plain data, without LangChain or Django."""
 
 import json
 import uuid
@@ -19,7 +19,7 @@ RESPONSE_TYPES: tuple[ResponseType, ...] = ("accept", "edit", "response", "rejec
 DAY = 86_400.0  # seconds
 
 REQUESTER = "requester"  # the task's owner, and the principal that submitted it
-REVIEWERS = "reviewers"  # whoever has the permission reviews.decide_review
+REVIEWERS = "reviewers"  # everyone with the permission reviews.decide_review
 GROUP = "group:"  # + a Django group's name: its members among the reviewers
 
 STAND, ASK_AGAIN = "stand", "ask_again"  # values of the setting DECISIONS_OF_FORMER_REVIEWERS
@@ -27,24 +27,24 @@ STAND, ASK_AGAIN = "stand", "ask_again"  # values of the setting DECISIONS_OF_FO
 
 @dataclass(frozen=True)
 class Terms:
-    """Under which a call is reviewed."""
+    """Terms under which a call is reviewed."""
 
     risk: Literal["low", "medium", "high"] = "medium"
     deciders: tuple[str, ...] = (REVIEWERS,)  # REQUESTER, REVIEWERS, "group:<name>"
-    distinct: bool = False  # requester and decider have to differ
-    seconds: float = 7 * DAY  # to decide in; an approval is good for as long
+    distinct: bool = False  # requester and decider must differ
+    seconds: float = 7 * DAY  # time to decide in; an approval stays valid for as long
     on_expiry: Literal["reject", "wait"] = "reject"
     allowed: tuple[ResponseType, ...] = RESPONSE_TYPES
 
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a tool says of itself, beside its function. A tool that declares nothing is reviewed by reviewers."""
+    """Properties that a tool declares. A call of a tool that declares nothing is reviewed by reviewers."""
 
     review: Terms | None = field(default_factory=Terms)  # None: free, runs unreviewed unless a rule says otherwise
     idempotent: bool = False  # running it again with the same idempotency key has no second effect
     plain_result: bool = False  # its results hold no text from outside, so they can't plant a memory
-    preview: Callable[[dict[str, Any]], str] | None = None  # what the call would do, for the reviewer's eyes
+    preview: Callable[[dict[str, Any]], str] | None = None  # describes to the reviewer what the call would do
 
 
 UNDECLARED = Declaration()
@@ -53,7 +53,7 @@ Tool = TypeVar("Tool")
 
 
 def declare(declaration: Declaration) -> Callable[[Tool], Tool]:
-    """A decorator that stands above LangChain's `@tool` and attaches the declaration to the tool."""
+    """Return a decorator that attaches the declaration to the tool. Use it above LangChain's `@tool`."""
 
     def attach(tool: Tool) -> Tool:
         tool.metadata = {**(getattr(tool, "metadata", None) or {}), _KEY: declaration}  # type: ignore[attr-defined]
@@ -63,41 +63,41 @@ def declare(declaration: Declaration) -> Callable[[Tool], Tool]:
 
 
 def declaration_of(tool: Any) -> Declaration:
-    """The tool's declaration, or the one of a tool that declares nothing."""
+    """Return the tool's declaration, or UNDECLARED if it has none."""
     found = (getattr(tool, "metadata", None) or {}).get(_KEY)
     return found if isinstance(found, Declaration) else UNDECLARED
 
 
 @dataclass(frozen=True)
 class Call:
-    """A tool call as a policy sees it: arguments validated and coerced, the same that are hashed and run."""
+    """A tool call to be judged. Its arguments are validated and coerced, exactly as they are hashed and run."""
 
     tool: str
     args: dict[str, Any]
     user_id: str
     agent: str
     declared: Terms | None  # None: the tool declares itself free
-    session: str = ""  # our own id of the session
+    session: str = ""  # internal id of the session
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a policy says of a call. Frozen on the interrupt: a later change releases nothing."""
+    """A policy's verdict on a call. Frozen on the interrupt, so that a later change of the policy releases nothing."""
 
     action: Literal["allow", "deny", "review"]
-    rule: str  # what gave it, for the reviewer and the log
+    rule: str  # that gave the verdict, for the reviewer and the log
     terms: Terms = field(default_factory=Terms)
     declared: Terms | None = None
-    reason: str = ""  # of a denial; the model is told
+    reason: str = ""  # of a denial; passed to the model
     rule_id: int | None = None  # of the PolicyRule that gave it; an allow by it is counted when the call is entered
 
     def to_text(self) -> str:
-        """Canonical JSON, as it is stored and hashed."""
+        """Return canonical JSON, the form in which the verdict is stored and hashed."""
         return canonical(asdict(self))
 
     @classmethod
     def from_text(cls, text: str) -> "Verdict":
-        """The verdict that `to_text` wrote."""
+        """Restore a verdict from the text that `to_text` returned."""
         data = json.loads(text)
         return cls(
             **{**data, "terms": _terms(data["terms"]), "declared": data["declared"] and _terms(data["declared"])}
@@ -109,28 +109,31 @@ def _terms(data: dict[str, Any]) -> Terms:
 
 
 class BasePolicy(ABC):
-    """A policy: it judges tool calls, and keeps the books of what it has let through and denied.
+    """Base class of policies, which judge tool calls and keep records of the calls that they allow and deny.
 
-    `AGENTS[…]["POLICY"]` names a subclass, an instance, or a function that only judges. One instance serves a process,
-    by many threads at once; it is used in workers and, for edited arguments, in the web process.
+    `AGENTS[…]["POLICY"]` names a subclass, an instance, or a function that only judges. One instance serves all threads
+    of a process. Policies are used in workers and, for edited arguments, in the web process.
     """
 
     @abstractmethod
     def assess(self, call: Call) -> Verdict:
-        """Judge the call. Anything that it raises stops the task; it never lets the call through."""
+        """Judge the call. Any exception stops the task; it never lets the call through."""
 
     def consume(self, row: "ToolCall", rule_id: int) -> bool:
-        """Count one use of the rule that lets this call through; False where the rule allows no more.
+        """Count one use of the rule that lets this call through. Returns False if the rule allows no more uses.
 
         Called in the transaction that enters the call in the ledger, for a verdict with a `rule_id`.
         """
         return True
 
     def give_back(self, row: "ToolCall") -> None:  # noqa: B027 (a policy without limits has nothing to undo)
-        """Undo `consume`: the call has not run, and will be judged again. Called in the transaction that removes it."""
+        """Undo `consume` for a call that has not run and will be judged again.
+
+        Called in the transaction that removes the call from the ledger.
+        """
 
     def record_denial(self, denied: "Denied") -> bool:
-        """Record that a call was denied, which has no row in the ledger. False where that is recorded already."""
+        """Record a denied call, which has no row in the ledger. Returns False if it is already recorded."""
         return True
 
 
@@ -146,7 +149,7 @@ class Denied:
 
 
 class FunctionPolicy(BasePolicy):
-    """A function that judges; the books are kept by another policy."""
+    """Policy that judges with a function and leaves the records to another policy."""
 
     def __init__(self, function: Callable[[Call], Verdict], books: BasePolicy) -> None:
         self.function, self.books = function, books

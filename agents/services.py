@@ -24,10 +24,10 @@ from core.text import canonical, digest
 from memory import services as memories
 
 ENQUEUE, REJECT = "enqueue", "reject"
-STRATEGIES = (ENQUEUE, REJECT)  # what a second task in a busy session does
+STRATEGIES = (ENQUEUE, REJECT)  # for a second task in a busy session
 NO_SESSION = "There is no such session."
-DELETED_AT_ONCE = 500  # sessions
-RETRY_AFTER = 30  # seconds, a guess: a queue shortens when a person decides something
+DELETED_AT_ONCE = 500  # sessions in one transaction
+RETRY_AFTER = 30  # seconds; a guess, because a queue gets shorter when a person decides something
 
 
 class SessionBusy(Conflict):
@@ -68,7 +68,7 @@ class TooManyTasks(TooMany):
 
 @dataclass(frozen=True)
 class Submission:
-    """What a client asks for. Ids that are left out are made."""
+    """A client's request for a task. Missing ids are generated."""
 
     user_id: str
     query: str
@@ -80,23 +80,24 @@ class Submission:
 
 
 def submit(submission: Submission, principal: User, idempotency_key: str = "") -> Task:
-    """Store the task and publish its job on commit. The same submission again starts nothing.
+    """Store the task and publish its job on commit. A repeated submission starts nothing.
 
     Args:
-        idempotency_key: makes a repetition known where the submission has no task_id; "" where there is none.
+        idempotency_key: identifies a repeated submission that has no task_id; "" if there is none.
 
     Raises:
         Invalid: there is no such agent.
-        DifferentTask, KeyReused: the task_id or the key is taken by another body.
-        SessionBusy, QueueFull: as the strategy says.
-        TooManyTasks: the user or the principal has too many unfinished ones.
+        DifferentTask, KeyReused: the task_id or the key was used with another body.
+        SessionBusy: the session has an unfinished task, and the strategy is REJECT.
+        QueueFull: too many tasks are queued in the session.
+        TooManyTasks: the user or the principal has too many unfinished tasks.
     """
     _require_agent(submission.agent)
     body = digest(canonical(asdict(submission)))
     with transaction.atomic():
         if submission.task_id or not idempotency_key:
             return _stored(submission, body, principal)
-        if submission.session_id:  # before the key, as who deletes the session locks them in this order
+        if submission.session_id:  # before the key: deleting a session locks them in this order
             sessions.lock_named(submission.user_id, submission.session_id)
         key = _key(principal, idempotency_key, body)
         if key.request_digest != body:
@@ -108,11 +109,11 @@ def submit(submission: Submission, principal: User, idempotency_key: str = "") -
 
 
 def _key(principal: User, key: str, body: str) -> Keys:
-    """The row of this Idempotency-Key with its task, made where it is new."""
+    """Return the row of this Idempotency-Key with its task. Creates the row if the key is new."""
     rows = Keys.objects.select_related("task__session").filter(principal=principal, key=key)
     rows.filter(created_at__lt=seconds_from_now(-DAY)).delete()
-    while True:  # once more for each time that its task is deleted in between, and the row with it
-        # Concurrent ones wait here for the first, and find its task when it has committed.
+    while True:  # again if the task, and the row with it, is deleted in between
+        # Concurrent requests wait here for the first one, and find its task once it has committed.
         Keys.objects.get_or_create(principal=principal, key=key, defaults={"request_digest": body})
         if (row := rows.first()) is not None:
             return row
@@ -153,12 +154,15 @@ def _require_room(session: Session, strategy: str) -> None:
 
 
 def unfinished() -> QuerySet[Task, Any]:
-    """The statuses of all unfinished tasks: of a user or a principal an index alone answers."""
+    """Return the statuses of all unfinished tasks. Filtered by user or principal, it needs only an index."""
     return Task.objects.filter(status__in=UNFINISHED).values("status")
 
 
 def _require_few(user_id: str, principal: User) -> None:
-    """Not exact: requests of other sessions that come at the same moment don't see each other's tasks."""
+    """Raise TooManyTasks if the user or the principal has too many unfinished tasks.
+
+    Not exact: concurrent requests for other sessions don't see each other's tasks.
+    """
     for owner, found, limit in (
         (f"The user {user_id!r}", unfinished().filter(user_id=user_id), settings.TASKS_IN_FLIGHT_PER_USER),
         ("This principal", unfinished().filter(submitted_by=principal), settings.TASKS_IN_FLIGHT_PER_PRINCIPAL),
@@ -168,9 +172,9 @@ def _require_few(user_id: str, principal: User) -> None:
 
 
 def answer(interrupt: Interrupt, given: Answer) -> None:
-    """Store the answer and let the run go on. The caller holds the locks on the task and on this open interrupt.
+    """Store the answer and wake the task. The caller holds the locks on the task and on this open interrupt.
 
-    Raises Conflict where the interrupt is not open any more.
+    Raises Conflict if the interrupt is no longer open.
     """
     failpoints.here("before-answer")
     if not interrupts.resolve(interrupt, given):
@@ -180,7 +184,9 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
 
 
 def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple[Session, bool]:
-    """A session before its first task, and whether it is new. The same again is the session that is there.
+    """Open a session before its first task. Returns the session and whether it is new.
+
+    A repeated call with the same values returns the existing session.
 
     Raises:
         Invalid: there is no such agent.
@@ -195,7 +201,7 @@ def open_session(user_id: str, session_id: str, title: str, agent: str) -> tuple
 
 
 def find_session(user_id: str, session_id: str) -> Session:
-    """The session of these ids. Raises NotFound."""
+    """Return the session with these ids. Raises NotFound."""
     session = Session.objects.filter(user_id=user_id, session_id=session_id).first()
     if session is None:
         raise NotFound(NO_SESSION)
@@ -203,7 +209,7 @@ def find_session(user_id: str, session_id: str) -> Session:
 
 
 def delete_session(user_id: str, session_id: str) -> None:
-    """Delete the session and all that belongs to it; a task that runs is stopped first. Raises NotFound."""
+    """Delete the session and everything that belongs to it; a running task is stopped first. Raises NotFound."""
     with transaction.atomic():
         _delete([_locked(user_id, session_id, NO_SESSION)])
 
@@ -211,20 +217,20 @@ def delete_session(user_id: str, session_id: str) -> None:
 def delete_sessions(pks: Collection[uuid.UUID], still: QuerySet[Session]) -> int:
     """Delete these sessions as `delete_session` does, in one transaction. Returns how many.
 
-    Only those that are `still` among these rows when they are locked: a task may have come meanwhile. One that somebody
-    else holds right now is in use and stays.
+    Deletes only sessions that are among the rows of `still` once they are locked, because a task may have been added.
+    Skips sessions that another transaction has locked, because they are in use.
     """
     with transaction.atomic():
         rows = Session.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=pks).order_by("pk")
         locked = list(rows.values_list("pk", flat=True))
-        # A statement of its own: the one that locks sees the tasks as they were before it got the locks.
+        # A separate statement, because the one that locks sees the tasks as they were before it got the locks.
         going = list(still.filter(pk__in=locked))
         _delete(going)
     return len(going)
 
 
 def delete_sessions_of(user_id: str) -> Iterator[int]:
-    """Delete all sessions of the user as `delete_session` does, some in one transaction; yields how many."""
+    """Delete all sessions of the user as `delete_session` does, one transaction per batch. Yields how many."""
     rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id).order_by("pk")
     while True:
         with transaction.atomic():
@@ -243,7 +249,7 @@ def _delete(going: list[Session]) -> None:
 
 
 def delete_task(user_id: str, session_id: str, task_id: str) -> None:
-    """Delete the task and take its messages out of the conversation; the next one starts. Raises NotFound."""
+    """Delete the task and its messages in the conversation, and start the next task. Raises NotFound."""
     with transaction.atomic():
         session = _locked(user_id, session_id, tasks.NO_TASK)
         if not tasks.remove(session, session.tasks.filter(task_id=task_id)):
@@ -260,15 +266,15 @@ def _locked(user_id: str, session_id: str, missing: str) -> Session:
 
 
 def cancel(task: Task) -> Task:
-    """Cancel the task: at once for the client, at the next step for its worker. A finished one stays as it is.
+    """Cancel the task: immediately for the client, at the next step for its worker. A finished task stays as it is.
 
-    Raises NotFound where it has been deleted meanwhile.
+    Raises NotFound if the task has been deleted.
     """
     return tasks.cancel(task)
 
 
 def find_task(user_id: str, session_id: str, task_id: str) -> Task:
-    """The task of these ids. Raises NotFound."""
+    """Return the task with these ids. Raises NotFound."""
     try:
         found = pauses.marked(Task.objects.select_related("session"))
         task: Task = found.get(session__user_id=user_id, session__session_id=session_id, task_id=task_id)

@@ -1,8 +1,8 @@
-"""What the outside world may be told of. Nothing here makes the core work: without a receiver nothing is missing.
+"""Signals for code outside the core. The core works without any receiver.
 
-Each is sent with `send_robust` inside the transaction that makes the fact, so that a receiver can write it down with
-it. A receiver that touches the database does so in a savepoint: PostgreSQL would refuse the rest of the transaction
-after its failure.
+Each signal is sent with `send_robust` inside the transaction that it reports on, so that a receiver can store something
+in the same transaction. A receiver that uses the database must do so in a savepoint: after its failure, PostgreSQL
+would refuse the rest of the transaction.
 """
 
 from django.dispatch import Signal

@@ -1,4 +1,4 @@
-"""What a tool may ask about the call it runs in: for whom, in which task, under which idempotency key."""
+"""Context of the running tool call, for its tool: the user, the task and the idempotency key."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,13 +8,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class CallContext:
-    """The surroundings of one tool call."""
+    """Context of one tool call."""
 
     user_id: str
     session_id: str
-    task_pk: str  # our own id of the task
-    idempotency_key: str  # the same whenever this call is tried again; hand it to the system that the tool talks to
-    tainted: bool  # a tool's result with text from outside is part of the conversation
+    task_pk: str  # internal id of the task
+    idempotency_key: str  # the same in every retry of this call; pass it to the system that the tool calls
+    tainted: bool  # the conversation contains a tool's result with text from outside
     agent: str = "default"  # the alias of the agent that calls
 
 
@@ -22,13 +22,13 @@ _current: ContextVar[CallContext] = ContextVar("agentsite_call")
 
 
 def current_call() -> CallContext:
-    """The call that runs now. Raises LookupError outside of a tool call."""
+    """Return the context of the running call. Raises LookupError outside of a tool call."""
     return _current.get()
 
 
 @contextmanager
 def running(call: CallContext) -> Iterator[None]:
-    """Make `call` the current one."""
+    """Make `call` the current one inside the block."""
     reset = _current.set(call)
     try:
         yield

@@ -1,4 +1,4 @@
-"""The Django project: settings, URLs, the Celery application and what belongs to the whole system."""
+"""The Django project: settings, URLs, the Celery application and code that concerns the whole system."""
 
 from agentsite.celery import app as celery_app
 

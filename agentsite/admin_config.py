@@ -2,6 +2,6 @@ from django.contrib.admin.apps import AdminConfig
 
 
 class AdminSiteConfig(AdminConfig):
-    """Makes `django.contrib.admin.site` a site of our own. A module of its own: apps.py has the project's config."""
+    """Admin app config with our own site class. Not in apps.py, which holds the project's own config."""
 
     default_site = "agentsite.console.site.AgentsiteAdminSite"

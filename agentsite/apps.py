@@ -12,7 +12,7 @@ class AgentsiteConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """The admin's index would say OTP_TOTP and OTP_STATIC."""
+        """Register checks, translate other packages' names and rename the OTP apps for the admin's index."""
         register(tracing.check)
         foreign.translate()
         apps.get_app_config("otp_totp").verbose_name = _("Second factor: authenticators")

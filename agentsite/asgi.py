@@ -16,4 +16,4 @@ from agentsite.server.handlers import StrictASGIHandler  # noqa: E402 # it needs
 application = StrictASGIHandler()
 
 limit_waits(settings.DATABASE_ANSWER_SECONDS)
-tracing.set_up()  # here, because a server loads this in each of the processes that it has forked
+tracing.set_up()  # here, because the server loads this module in each forked process

@@ -1,4 +1,4 @@
-"""The Celery application. Its messages are hints that wake a worker up; the task rows are the truth."""
+"""The Celery application. Its messages only wake a worker; the task rows are authoritative."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The former path of `agentsite/server/healthcheck.py`, for commands of containers that name it. Deprecated."""
+"""Former path of `agentsite/server/healthcheck.py`, kept for container commands that use it. Deprecated."""
 
 import runpy
 from pathlib import Path

@@ -1,7 +1,7 @@
-"""What the service has about one user: written out, counted, erased.
+"""Export, count and erasure of everything the service has about one user.
 
-What belongs to a session is found by following the foreign keys along which deletions cascade: the export shows just
-what an erasure deletes, also of tables that come later.
+Rows that belong to a session are found by following the foreign keys along which deletions cascade. The export
+therefore shows exactly what an erasure deletes, also for tables added later.
 """
 
 import json
@@ -31,7 +31,7 @@ from reviews import pauses
 from reviews.models import Decision
 from reviews.policy import rules
 
-# Credentials (an API key's id holds its hash), and numbers that are made from the text.
+# Credentials (an API key's id contains its hash), and embeddings, which are computed from the text.
 LEFT_OUT = {"user.password", "apikey.id", "apikey.hashed_key", "memory.embedding"}
 CHUNK = 20  # rows in memory; a task's result can be large
 AT_ONCE = 500  # ids in one statement
@@ -42,7 +42,7 @@ Rows = models.QuerySet[models.Model]
 
 
 def export(user_id: str) -> Iterator[str]:
-    """All of it as the text of one JSON object, piece by piece."""
+    """Yield everything as one JSON object, in pieces of text."""
     yield "{" + f'"user_id": {_json(user_id)}'
     for name, rows in _roots(user_id).items():
         yield f',\n"{name}": '
@@ -51,7 +51,7 @@ def export(user_id: str) -> Iterator[str]:
 
 
 def counts(user_id: str) -> dict[str, int]:
-    """How much of it there is, by kind; `unfinished` are the tasks that an erasure stops."""
+    """Count the rows by kind; `unfinished` is the number of tasks that an erasure stops."""
     tasks = Task.objects.filter(session__user_id=user_id)
     return {
         "sessions": Session.objects.filter(user_id=user_id).count(),
@@ -66,15 +66,16 @@ def counts(user_id: str) -> dict[str, int]:
 
 
 def erase(user_id: str, *, account: bool = False) -> None:
-    """Delete sessions with everything that belongs to them, memories, idempotency keys, the rules made from calls.
+    """Delete the user's sessions and everything in them, memories, idempotency keys, and policy rules made from calls.
 
-    Also pauses of the user, who is resumed by that: see docs/security.md.
+    Also delete pauses of the user, which resumes the user: see docs/security.md.
 
-    Tasks that run are stopped. What people did about it in the admin stays, without the names of the things. Running it
-    again goes on where it was interrupted.
+    Running tasks are stopped. The admin's log entries stay, without the names of the erased objects. Running it again
+    continues an interrupted erasure.
 
     Args:
-        account: also the Django user with its API keys, which open nothing from the start.
+        user_id: The owner's id, as in the API.
+        account: Also delete the Django user and its API keys. The account is deactivated first.
     """
     if account:
         User.objects.filter(username=user_id).update(is_active=False)
@@ -83,10 +84,10 @@ def erase(user_id: str, *, account: bool = False) -> None:
     for _ in services.delete_sessions_of(user_id):
         pass
     memories.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
-    rules.made_for(user_id).delete()  # the audit log keeps their ids
+    rules.made_for(user_id).delete()  # the audit log still has their ids
     pauses.erase(user_id)
     IdempotencyKey.objects.filter(principal__username=user_id).delete()
-    Delivery.objects.filter(user__username=user_id).delete()  # those about their tasks went with the sessions
+    Delivery.objects.filter(user__username=user_id).delete()  # those about the user's tasks went with the sessions
     _forget_failed_jobs()
     if account:
         User.objects.filter(username=user_id).delete()
@@ -132,8 +133,8 @@ def _row(row: models.Model) -> Iterator[str]:
 
 @cache
 def _cascades(model: type[models.Model]) -> list[tuple[str, type[models.Model], str]]:
-    """The tables whose rows go with a row of this one: a name, the model, its column."""
-    if model is User:  # what hangs on the account is named above: other apps keep secrets there
+    """Return the tables whose rows are deleted with a row of this model: name, model, foreign key column."""
+    if model is User:  # `_roots` lists an account's tables explicitly, because other apps keep secrets in theirs
         return []
     relations = (field for field in model._meta.get_fields(include_hidden=True) if isinstance(field, ManyToOneRel))
     with override("en"):
@@ -145,7 +146,7 @@ def _cascades(model: type[models.Model]) -> list[tuple[str, type[models.Model], 
 
 
 def _forget_names(rows: Rows) -> None:
-    """Take the names of these things, and of all that goes with them, out of the admin's log."""
+    """Replace the names of these rows, and of all rows deleted with them, in the admin's log."""
     kinds = [model for model in apps.get_models() if model._meta.concrete_model is rows.model]
     types = ContentType.objects.get_for_models(*kinds, for_concrete_models=False).values()
     found = rows.values_list("pk", flat=True).iterator()
@@ -156,7 +157,7 @@ def _forget_names(rows: Rows) -> None:
 
 
 def _forget_failed_jobs() -> None:
-    """What Celery notes of jobs whose task is gone: the traceback may quote it."""
+    """Delete Celery's results of failed jobs whose task is gone, because a traceback can quote the task."""
     found = TaskResult.objects.values_list("pk", "task_args").iterator()
     while some := list(islice(found, AT_ONCE)):
         tasks = {pk: match[0] for pk, args in some if (match := UUID.search(args or ""))}

@@ -9,7 +9,7 @@ from agentsite.api.metrics import MetricsViewSet
 
 admin.site.site_header = admin.site.site_title = "Agentsite"
 admin.site.index_title = _("Overview")
-admin.site.enable_nav_sidebar = False  # the lists need its room
+admin.site.enable_nav_sidebar = False  # the lists need the space
 
 handler400 = "agentsite.api.errors.bad_request"
 handler403 = "agentsite.api.errors.permission_denied"

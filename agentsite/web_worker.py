@@ -1,4 +1,4 @@
-"""The former name of `agentsite.server.gunicorn_worker`. Deprecated."""
+"""Former name of `agentsite.server.gunicorn_worker`. Deprecated."""
 
 from core.deprecation import moved
 

@@ -16,4 +16,4 @@ from agentsite.server.handlers import StrictWSGIHandler  # noqa: E402 # it needs
 application = StrictWSGIHandler()
 
 limit_waits(settings.DATABASE_ANSWER_SECONDS)
-tracing.set_up()  # here, because a server loads this in each of the processes that it has forked
+tracing.set_up()  # here, because the server loads this module in each forked process

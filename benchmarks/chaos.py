@@ -1,11 +1,11 @@
-"""Many tasks under fire: kills, stalls, restarts, doubled messages, quarrelling reviewers. Nothing lost, nothing twice.
+"""Chaos test: kills, stalls, restarts, duplicate messages and competing reviewers must not lose or double a call.
 
     python benchmarks/chaos.py --runs 1000 --kills 300 --stalls 100 --broker-restarts 20 --database-restarts 10
     python benchmarks/chaos.py --sqlite --runs 200 --kills 50
-    python benchmarks/chaos.py --control ledger          # takes a guard out: has to show damage
+    python benchmarks/chaos.py --control ledger          # removes a guard: must show damage
 
-Starts a PostgreSQL, a Redis and a rule model of its own. Prints one line; exits with 1 where a call was lost or doubled
-(with --control: where none was).
+Starts its own PostgreSQL, Redis and rule model. Prints one line. Exits with 1 if a call was lost or doubled (with
+--control: if none was).
 """
 
 import argparse
@@ -31,7 +31,7 @@ TIMES = {"TASK_LEASE_SECONDS": "3", "TASK_HEARTBEAT_SECONDS": "1", "TASK_SWEEP_S
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     for name, default in (("runs", 150), ("kills", 40), ("stalls", 10), ("broker-restarts", 3)):
         parser.add_argument(f"--{name}", type=int, default=default)
@@ -46,7 +46,7 @@ def arguments() -> argparse.Namespace:
 
 
 def environment(folder: Path, model_url: str, servers: tuple[PostgreSQL, Redis] | None, control: str | None) -> None:
-    """What this process and the workers are configured by."""
+    """Set the environment variables of this process and the workers."""
     for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_BASE"):
         os.environ.pop(name, None)
     os.environ |= {
@@ -72,7 +72,7 @@ def environment(folder: Path, model_url: str, servers: tuple[PostgreSQL, Redis] 
 
 
 def faults(given: argparse.Namespace, chance: random.Random) -> list[str]:
-    """Which fault comes when."""
+    """Return the faults in random order."""
     plan = ["kill"] * given.kills + ["stall"] * given.stalls
     if not given.sqlite:
         plan += ["broker"] * given.broker_restarts + ["database"] * given.database_restarts
@@ -81,7 +81,7 @@ def faults(given: argparse.Namespace, chance: random.Random) -> list[str]:
 
 
 def main() -> int:
-    """Start everything, let the faults come, end everything. The clients judge, and their verdict is the exit code."""
+    """Start everything, make the faults, stop everything. Returns the clients' exit code, which is their verdict."""
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="agentsite-chaos-") as name, serve(port=0) as model:
         folder = Path(name)
@@ -104,10 +104,10 @@ def under_fire(
     clients: "subprocess.Popen[bytes]",
     given: argparse.Namespace,
 ) -> None:
-    """Run workers and spoil their work, until the clients have seen the end of every task."""
+    """Run workers and make faults until the clients have seen the end of every task."""
     chance = random.Random(given.seed)
     wait_for(folder / "migrated", clients)
-    # As each is documented: threads on SQLite and files; a process for each task at once where children are to die.
+    # As documented for each: threads on SQLite and files, and otherwise prefork, whose children can be killed.
     blows = Blows(folder / "blows")
     workers = Workers(3, "threads" if given.sqlite else "prefork", 3, folder, blows)
     try:
@@ -133,7 +133,7 @@ def under_fire(
 
 
 def wait_for(path: Path, clients: "subprocess.Popen[bytes]") -> None:
-    """Until the clients have made this file."""
+    """Wait until the clients have created this file. Raises SystemExit if they end before."""
     while not path.exists():
         if clients.poll() is not None:
             raise SystemExit("the clients have ended early")

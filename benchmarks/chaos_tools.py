@@ -1,7 +1,7 @@
-"""What a worker under fire runs: tools whose calls leave a trace outside of every database, and guards taken out.
+"""Tools of a chaos run, whose calls leave a trace outside of every database, and the removal of guards.
 
-`CHAOS_ORACLE` names the file; each call appends one line, which the kernel keeps whole. `CHAOS_CONTROL` names the guard
-that is taken out of this worker, so that the damage shows.
+`CHAOS_ORACLE` names the file of the trace. Each call appends one line, which the kernel writes as a whole.
+`CHAOS_CONTROL` names the guard to remove from this worker, so that the damage shows.
 """
 
 import os
@@ -23,7 +23,7 @@ from agents.runtime.middleware.model_calls import ModelCalls
 from agents.state import tasks, tool_calls
 from agents.tool_context import current_call
 
-SLOW = 0.3  # seconds that a tool and a model take at most before and after: time to die in
+SLOW = 0.3  # seconds at most before and after a tool's effect, and after a model's answer: time to be killed in
 
 
 def _act(name: str, amount: float) -> str:
@@ -38,21 +38,21 @@ def _act(name: str, amount: float) -> str:
 
 @tool
 def charge(amount: float) -> str:
-    """Declares nothing, so it is reviewed; its effect must not happen twice."""
+    """Charge an amount. Declares nothing, so it is reviewed; its effect must not happen twice."""
     return _act("charge", amount)
 
 
 @declare(Declaration(review=None))
 @tool
 def grab(amount: float) -> str:
-    """Free; its effect must not happen twice."""
+    """Grab an amount. Free; its effect must not happen twice."""
     return _act("grab", amount)
 
 
 @declare(Declaration(review=None, idempotent=True))
 @tool
 def put(amount: float) -> str:
-    """Free and idempotent: the same key again is no second effect."""
+    """Put an amount. Free and idempotent: the same key again has no second effect."""
     return _act("put", amount)
 
 
@@ -81,7 +81,7 @@ def _without_fence() -> None:
 
 
 def _without_token() -> None:
-    """An attempt whose lease was taken over may write all the same: the task, the ledger, checkpoints."""
+    """Let an attempt whose lease was taken over still write to the task, the ledger and the checkpoints."""
 
     def held(attempt: Any) -> Task:
         task = Task.objects.select_for_update(no_key=True).filter(pk=attempt.task_id, status=Status.RUNNING).first()
@@ -95,7 +95,7 @@ def _without_token() -> None:
 
 
 def _without_ledger() -> None:
-    """Every call counts as one that was never entered."""
+    """Treat every call as one that was never entered."""
     enter = tool_calls.enter
 
     def enter_anew(attempt: Any, entry: tool_calls.Entry) -> ToolCall:

@@ -1,10 +1,10 @@
-"""How fast `manage.py cleanup_sessions` deletes and how much memory it takes, at 10,000 and at 100,000 sessions.
+"""Benchmark of `manage.py cleanup_sessions`: speed and peak memory with 10,000 and with 100,000 sessions.
 
-    python benchmarks/cleanup_sessions.py                                    # SQLite in a folder of its own
+    python benchmarks/cleanup_sessions.py                                    # SQLite in a temporary folder
     DATABASE_URL=postgres://… python benchmarks/cleanup_sessions.py          # a database that it may fill and empty
 
 Each session has two tasks of about 2 KB; every fifth has a decided interrupt and a tool call, every tenth checkpoints.
-Memory that does not grow with the number of sessions shows as a ratio near 1.
+If memory does not grow with the number of sessions, its ratio is near 1.
 """
 
 import os
@@ -20,9 +20,9 @@ COMMAND = ["manage.py", "cleanup_sessions", "--older-than", "30d"]
 
 
 def main() -> None:
-    """Fill, delete, print; for each count."""
+    """Fill the database, delete the sessions and print the figures, for each count."""
     with tempfile.TemporaryDirectory(prefix="agentsite-benchmark-") as folder:
-        # Without DEBUG, under which Django remembers its statements.
+        # Without DEBUG, because with it Django keeps every statement.
         os.environ |= {"DEBUG": "false", "SECRET_KEY": "x" * 50, "AGENTSITE_DATA": folder, "PYTHONPATH": str(ROOT)}
         os.environ["DJANGO_SETTINGS_MODULE"] = "agentsite.settings"
         manage("migrate", "--verbosity", "0")
@@ -44,7 +44,7 @@ def manage(*arguments: str) -> None:
 
 
 def timed(arguments: list[str]) -> tuple[float, float]:
-    """Seconds and the peak of resident memory (MB) of a process."""
+    """Run a process. Returns its seconds and its peak resident memory (MB). Raises SystemExit if it fails."""
     started = time.monotonic()
     process = subprocess.Popen([sys.executable, *arguments], cwd=ROOT)
     _, status, used = os.wait4(process.pid, 0)

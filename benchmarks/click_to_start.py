@@ -1,10 +1,10 @@
-"""How long it takes from the click on Approve until the tool starts, in a real browser on the running service.
+"""Benchmark of the time from the click on Approve until the tool starts, in a real browser on the running service.
 
     python benchmarks/click_to_start.py [--clicks 50] [--servers]
 
-Starts `manage.py dev` in a temporary folder, on SQLite and files or, with --servers, on a PostgreSQL and a Redis of its
-own, with the rule model. The tool starts when its call is entered in the ledger. Ends with 1 where the median is a
-second or more: then somebody polls.
+Starts `manage.py dev` with the rule model in a temporary folder, on SQLite and files or, with --servers, on its own
+PostgreSQL and Redis. The tool starts when its call is entered in the ledger. Exits with 1 if the median is a second or
+more, because then something polls.
 """
 
 import argparse
@@ -43,7 +43,7 @@ ON_CLICK = """
 
 
 class Service:
-    """`manage.py dev` on a folder of its own."""
+    """`manage.py dev` in its own folder."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
@@ -56,7 +56,7 @@ class Service:
         self.account = json.loads((folder / "first-run.json").read_text())
 
     def answers(self) -> bool:
-        """Whether it is ready. Raises SystemExit where it has ended."""
+        """Return whether the service is ready. Raises SystemExit if it has ended."""
         if self.process.poll() is not None:
             raise SystemExit("the service has ended")
         try:
@@ -65,21 +65,21 @@ class Service:
             return False
 
     def ask(self, path: str, body: dict[str, str] | None = None) -> Any:
-        """The JSON answer to the service's own key."""
+        """Send a request with the service's own key. Returns the JSON answer."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Authorization": f"Bearer {self.account['service_key']}", "Content-Type": "application/json"}
         with urllib.request.urlopen(urllib.request.Request(self.url + path, data, headers), timeout=30) as answer:
             return json.load(answer)
 
     def stop(self) -> None:
-        """As Ctrl-C does."""
+        """Stop the service as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
         self.process.wait(60)
 
 
 @contextmanager
 def desk(service: Service) -> Iterator[Page]:
-    """A browser that is logged in as the reviewer."""
+    """Open a browser that is logged in as the reviewer."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = chromium.new_page()
@@ -92,7 +92,7 @@ def desk(service: Service) -> Iterator[Page]:
 
 
 def interrupted(service: Service, task_id: str) -> str:
-    """The id of the review that the task waits for."""
+    """Wait until the task is interrupted. Returns the id of the review that it waits for."""
     for _ in range(600):
         status = service.ask(f"/agent/status/ann/{task_id}/{task_id}")
         if status["status"] == "interrupted":
@@ -102,7 +102,7 @@ def interrupted(service: Service, task_id: str) -> str:
 
 
 def clicks(service: Service, count: int) -> dict[str, float]:
-    """When Approve was clicked (ms since 1970), by task."""
+    """Submit tasks and approve their calls. Returns when Approve was clicked (ms since 1970), by task."""
     found = {}
     with desk(service) as page:
         for number in range(count):
@@ -110,7 +110,7 @@ def clicks(service: Service, count: int) -> dict[str, float]:
             query = {"query": "book the Ritz for 2 nights", "session_id": task_id, "task_id": task_id, "user_id": "ann"}
             service.ask("/agent/invoke", query)
             page.goto(f"{service.url}/admin/reviews/review/{interrupted(service, task_id)}/change/")
-            page.wait_for_timeout(800)  # keys and buttons are dead for 700 ms
+            page.wait_for_timeout(800)  # keys and buttons do not react for 700 ms
             page.evaluate(ON_CLICK)
             page.click("#approve")
             page.wait_for_selector(".messagelist")
@@ -119,7 +119,7 @@ def clicks(service: Service, count: int) -> dict[str, float]:
 
 
 def starts(folder: Path, servers: tuple[PostgreSQL, Redis] | None) -> dict[str, float]:
-    """When the ledger says that each task's call began (ms since 1970)."""
+    """Return when each task's call began according to the ledger (ms since 1970)."""
     if servers is None:
         with closing(sqlite3.connect(folder / "agentsite.sqlite3")) as database:
             rows = database.execute(STARTED).fetchall()
@@ -129,7 +129,7 @@ def starts(folder: Path, servers: tuple[PostgreSQL, Redis] | None) -> dict[str, 
 
 
 def main() -> int:
-    """Print the median and the 95th percentile; 1 where the median is too long."""
+    """Print the median and the 95th percentile. Returns 1 if the median is too long."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--clicks", type=int, default=50)
     parser.add_argument("--servers", action="store_true", help="PostgreSQL and Redis in place of SQLite and files")

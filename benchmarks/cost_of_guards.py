@@ -1,10 +1,10 @@
-"""What lease, fence and ledger cost: CPU of the worker's process for a run with them and without them, side by side.
+"""Benchmark of lease, fence and ledger: CPU of the worker's process for a run with and without them, side by side.
 
     python benchmarks/cost_of_guards.py [--pairs 10] [--runs 25]
 
-Fills a test database of its own (of DATABASE_URL, or SQLite in a temporary folder) and drops it again. A run is a task
-with two tool calls and two answers of the rule model, which is a process of its own. Ends with 1 where the ratio is
-above 1.25.
+Creates its own test database (of DATABASE_URL, or SQLite in a temporary folder) and drops it again. A run is a task
+with two tool calls and two answers of the rule model, which is a separate process. Exits with 1 if the ratio is above
+1.25.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from unittest import mock
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
-# Without DEBUG, under which Django remembers its statements.
+# Without DEBUG, because with it Django keeps every statement.
 os.environ |= {"DEBUG": "false", "SECRET_KEY": "x" * 50, "LOG_LEVEL": "CRITICAL"}
 os.environ |= {"OPENAI_BASE_URL": "http://set.by.serving/v1", "OPENAI_API_KEY": "demo", "AGENT_MODEL": "openai:demo"}
 os.environ |= {"TASKS_IN_FLIGHT_PER_USER": "0", "TASKS_IN_FLIGHT_PER_PRINCIPAL": "0"}
@@ -53,7 +53,7 @@ QUERY = "multiply 6 by 7 and multiply 2 by 3"
 
 @contextmanager
 def model() -> Iterator[None]:
-    """The rule model, in a process of its own: its CPU is none of ours."""
+    """Run the rule model in a separate process, so that its CPU is not measured."""
     command = [sys.executable, "-m", "demo.model_server", "--port", "0"]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -66,7 +66,7 @@ def model() -> Iterator[None]:
 
 @contextmanager
 def without_guards() -> Iterator[None]:
-    """The same agent and the same status words, with no attempt, no lease, no fence and no ledger."""
+    """Remove attempt, lease, fence and ledger inside the block. The agent and the statuses stay the same."""
 
     def claim(task_pk: Any, worker: str) -> Attempt | None:
         rows = Task.objects.filter(pk=task_pk, status=Status.PENDING)
@@ -109,7 +109,7 @@ def without_guards() -> Iterator[None]:
 
 
 def cpu_of(runs: int, client: User) -> float:
-    """Seconds of CPU of this process for so many runs; submitting is not among it."""
+    """Return the CPU seconds of this process for `runs` runs. Submitting them is not included."""
     submission = services.Submission(query=QUERY, user_id="ann")
     found = [services.submit(submission, client) for _ in range(runs)]
     before = time.process_time()
@@ -124,7 +124,7 @@ def cpu_of(runs: int, client: User) -> float:
 
 
 def measure(pairs: int, runs: int) -> list[tuple[float, float]]:
-    """CPU with and without, for each pair of blocks; which one comes first is left to chance."""
+    """Return the CPU seconds with and without guards, for each pair of blocks. The order in a pair is random."""
     client = User.objects.create_user("client", is_superuser=True)
     measured = []
     for _ in range(pairs):
@@ -139,7 +139,7 @@ def measure(pairs: int, runs: int) -> list[tuple[float, float]]:
 
 
 def main() -> int:
-    """Print both times and their ratio; 1 where it is above the bound."""
+    """Print both times and their ratio. Returns 1 if the ratio is above the bound."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--pairs", type=int, default=10)
     parser.add_argument("--runs", type=int, default=25, help="runs in each block")
@@ -148,8 +148,8 @@ def main() -> int:
     name = connection.settings_dict["NAME"]
     connection.creation.create_test_db(verbosity=0, autoclobber=True)
     try:
-        with model(), broker.silence():  # the jobs are called by hand
-            measure(1, 5)  # what is made once: clients, pools, prepared statements
+        with model(), broker.silence():  # the jobs are called directly
+            measure(1, 5)  # warm-up: clients, pools, prepared statements
             User.objects.all().delete()
             measured = measure(given.pairs, given.runs)
     finally:

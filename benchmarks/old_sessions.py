@@ -1,4 +1,4 @@
-"""Sessions that ended long ago, for measuring. Imported inside of Django: `manage.py shell -c "…"`."""
+"""Data for benchmarks: sessions that ended long ago. Imported inside Django: `manage.py shell -c "…"`."""
 
 import uuid
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ AT_ONCE = 1_000  # sessions in one INSERT
 
 
 def fill(count: int) -> None:
-    """So many sessions that ended forty days ago."""
+    """Create `count` sessions that ended forty days ago."""
     for start in range(0, count, AT_ONCE):
         with transaction.atomic():
             sessions = Session.objects.bulk_create(_sessions(start))

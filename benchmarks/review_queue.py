@@ -1,9 +1,9 @@
-"""What the review queue costs with 100 and with 10,000 pending reviews: time and queries of one page.
+"""Benchmark of the review queue with 100 and with 10,000 pending reviews: time and queries of one page.
 
     python benchmarks/review_queue.py [--few 100] [--many 10000] [--runs 15]
 
-Makes a test database of its own (of DATABASE_URL, or SQLite in a temporary folder) and drops it again. Ends with 1
-where the page of many takes more than 1.5 times as long, or another number of queries.
+Creates its own test database (of DATABASE_URL, or SQLite in a temporary folder) and drops it again. Exits with 1 if the
+page of many takes more than 1.5 times as long, or another number of queries.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
-# Without DEBUG, under which Django remembers its statements.
+# Without DEBUG, because with it Django keeps every statement.
 os.environ |= {"DEBUG": "false", "SECRET_KEY": "x" * 50, "LOG_LEVEL": "CRITICAL"}
 os.environ.setdefault("AGENTSITE_DATA", tempfile.mkdtemp(prefix="agentsite-benchmark-"))
 
@@ -41,7 +41,7 @@ QUEUE = "/admin/reviews/review/"
 
 
 def fill(start: int, end: int) -> None:
-    """Pending reviews with the numbers from `start` to `end`, each in a session of its own."""
+    """Create pending reviews with the numbers from `start` to `end`, each in its own session."""
     sessions = [Session(user_id=f"user{number % 50}", session_id=f"s{number}") for number in range(start, end)]
     Session.objects.bulk_create(sessions, batch_size=500)
     tasks = [
@@ -55,7 +55,7 @@ def fill(start: int, end: int) -> None:
 
 
 def review_of(task: Task, number: int) -> Interrupt:
-    """One review, with arguments as long as those of a mail."""
+    """Return one review, with arguments as long as those of a mail."""
     return Interrupt(
         task=task,
         kind=Interrupt.Kind.TOOL_CALL,
@@ -73,12 +73,12 @@ def review_of(task: Task, number: int) -> Interrupt:
 
 
 def measure(client: Client, path: str, runs: int) -> tuple[float, int]:
-    """Milliseconds of one page (the median), and its queries."""
+    """Return the median time of one page in milliseconds, and its number of queries."""
     client.get(path, secure=True)
-    connection.queries_log.clear()  # which is of limited length
+    connection.queries_log.clear()  # because its length is limited
     with CaptureQueriesContext(connection):
         client.get(path, secure=True)
-        count = len(connection.queries_log)  # the next request forgets them
+        count = len(connection.queries_log)  # the next request clears the log
     times = []
     for _ in range(runs):
         start = time.perf_counter()
@@ -89,7 +89,7 @@ def measure(client: Client, path: str, runs: int) -> tuple[float, int]:
 
 
 def main() -> int:
-    """Measure, print, compare."""
+    """Measure, print and compare. Returns 1 if the page of many costs too much."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--few", type=int, default=100)
     parser.add_argument("--many", type=int, default=10_000)

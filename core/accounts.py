@@ -1,4 +1,4 @@
-"""Accounts and credentials that commands make."""
+"""Accounts and credentials created by management commands."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -19,12 +19,12 @@ from core.models import ApiKey
 
 REVIEWERS = "Reviewers"
 DECIDE_REVIEW = "reviews.decide_review"
-BACKUP_CODES = 10  # of one user; each works once
-REVIEWED_APPS = ("agents", "memory", "reviews")  # what a reviewer looks at to decide
+BACKUP_CODES = 10  # per user; each works once
+REVIEWED_APPS = ("agents", "memory", "reviews")  # apps whose models a reviewer may view
 
 
 def find_permission(name: str) -> Permission:
-    """The permission `app.codename`. Raises NotFound when no app declares it or it has not been migrated."""
+    """Return the permission `app.codename`. Raises NotFound when no app declares it or it has not been migrated."""
     app_label, _, codename = name.partition(".")
     try:
         return Permission.objects.get(content_type__app_label=app_label, codename=codename)
@@ -33,7 +33,7 @@ def find_permission(name: str) -> Permission:
 
 
 def view_permissions(app_labels: Iterable[str]) -> list[str]:
-    """The names of the permissions to view each model of these apps."""
+    """Return the names of the permissions to view each model of these apps."""
     return [
         f"{label}.{get_permission_codename('view', model._meta)}"
         for label in app_labels
@@ -42,38 +42,38 @@ def view_permissions(app_labels: Iterable[str]) -> list[str]:
 
 
 def reviewers() -> Group:
-    """The group whose members may decide reviews and see what they are about; made when it is missing."""
+    """Return the group whose members may decide reviews and view their context. Create it if it is missing."""
     group, _ = Group.objects.get_or_create(name=REVIEWERS)
     group.permissions.add(*map(find_permission, [DECIDE_REVIEW, *view_permissions(REVIEWED_APPS)]))
     return group
 
 
 def make_service(user: User) -> None:
-    """Lets the user act for any user."""
+    """Give the user the permission to act for any user."""
     user.user_permissions.add(find_permission(ACT_FOR_ANY_USER))
 
 
 def create_key(user: User, name: str, expires: datetime | None = None) -> str:
-    """A new API key of the user: the one time that it can be read."""
+    """Create an API key for the user and return it. It cannot be read again."""
     _, key = ApiKey.objects.create_key(name=name, user=user, expiry_date=expires)
     return str(key)
 
 
 @dataclass(frozen=True)
 class SecondFactor:
-    """What its user has to keep: shown once."""
+    """Secrets that the user has to keep. They are shown once."""
 
-    url: str  # otpauth://, what the authenticator app reads from the QR code
+    url: str  # otpauth://; the authenticator app reads it from the QR code
     backup_codes: list[str]
 
 
 def create_second_factor(user: User, *, replace: bool = False) -> SecondFactor:
-    """An authenticator and backup codes, asked for from the user's next login on.
+    """Create an authenticator and backup codes, required from the user's next login on.
 
-    Raises Conflict where the user has a device, unless it is to be replaced.
+    Raises Conflict if the user already has a device and `replace` is false.
     """
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two at once would make two
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two concurrent calls would both create one
         devices = list(devices_for_user(user, confirmed=None))
         if devices and not replace:
             raise Conflict(f"{user.username} has a second factor already.")

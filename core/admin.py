@@ -19,14 +19,14 @@ class ApiKeyAdmin(admin.ModelAdmin):
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: ApiKey | None = None) -> tuple[str, ...]:
-        """A key keeps its holder, and what is revoked stays revoked."""
+        """Keep an existing key's name and user, and keep a revoked key revoked."""
         if obj is None:
             return ()
         return ("name", "user", "expiry_date", "revoked") if obj.revoked else ("name", "user")
 
     @override
     def save_model(self, request: HttpRequest, obj: ApiKey, form: Any, change: bool) -> None:
-        """A new key is told once, in a message, and kept only as a hash."""
+        """Show a new key once, in a message. Only its hash is stored."""
         if not change:
             key = ApiKey.objects.assign_key(obj)
             messages.warning(request, _("The key, shown only this once: %(key)s") % {"key": key})

@@ -1,4 +1,4 @@
-"""What several packages' pages in the admin have in common."""
+"""Helpers for the admin pages of several apps."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from core.text import visible
 
 
 def link(name: str, text: Any, *args: Any, query: str = "") -> SafeString:
-    """A link to one of the admin's own pages."""
+    """Return a link to a page of the admin."""
     return format_html('<a href="{}{}">{}</a>', reverse(f"admin:{name}", args=args), query, visible(str(text)))
 
 
 class ReadOnly:
-    """For admins and inlines that only show."""
+    """Mixin for admins and inlines that only display rows."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Django's cache in Redis, for a service that goes on without it."""
+"""Redis cache for a service that also works without it."""
 
 import logging
 import time
@@ -12,19 +12,20 @@ from typing_extensions import override
 
 logger = logging.getLogger(__name__)
 
-TIMEOUT = 0.5  # seconds for connecting, and for an answer
-PAUSE = 5.0  # seconds after a failure in which this process does not try again
+TIMEOUT = 0.5  # seconds to connect, and to wait for a response
+PAUSE = 5.0  # seconds after a failure before this process tries again
 
 T = TypeVar("T")
 
 
 class TolerantRedisCache(RedisCache):
-    """While Redis is away `get` finds nothing and `set` keeps nothing. The service uses no more than these two.
+    """Redis cache in which, while Redis is away, `get` finds nothing and `set` stores nothing.
 
-    Not even its short timeouts add up: after a failure the process leaves Redis alone for a while.
+    The service uses only these two methods. After a failure the process does not try Redis for PAUSE seconds, so that
+    even short timeouts do not add up.
     """
 
-    away_until: ClassVar[float] = 0.0  # on the monotonic clock; threads have an instance each, so it is the class's
+    away_until: ClassVar[float] = 0.0  # on the monotonic clock; on the class, as each thread has its own instance
 
     def __init__(self, server: str | list[str], params: dict[str, Any]) -> None:
         timeouts = {"socket_timeout": TIMEOUT, "socket_connect_timeout": TIMEOUT}
@@ -32,12 +33,12 @@ class TolerantRedisCache(RedisCache):
 
     @override
     def get(self, key: Any, default: Any = None, version: int | None = None) -> Any:
-        """The default while Redis is away."""
+        """Return the cached value, or the default while Redis is away."""
         return self._unless_away(lambda: super(TolerantRedisCache, self).get(key, default, version), default)
 
     @override
     def set(self, key: Any, value: Any, timeout: Any = DEFAULT_TIMEOUT, version: int | None = None) -> None:
-        """Forgotten while Redis is away."""
+        """Store the value, unless Redis is away."""
         self._unless_away(lambda: super(TolerantRedisCache, self).set(key, value, timeout, version), None)
 
     def _unless_away(self, call: Callable[[], T], otherwise: T) -> T:

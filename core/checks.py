@@ -1,4 +1,4 @@
-"""Misconfiguration of the limits that shows at `manage.py check` and not in a client's request."""
+"""System check of the limits, so that `manage.py check` finds mistakes before a client's request does."""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
 
 
 def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """The settings of docs/limits.md, and how long a request waits for the database."""
+    """Check the settings of docs/limits.md, and how long a request waits for the database."""
     found = []
     for name in RATES:
         rate = getattr(settings, name)

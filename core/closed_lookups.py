@@ -1,7 +1,7 @@
-"""What every page of the admin refuses, also those of other packages: look-ups that are not offered, impossible values.
+"""Restrictions of all admin pages, including other packages': no lookups that are not offered, no impossible values.
 
-Django's admin filters by any column of a model, shown or not: who may open a list could read a hidden column letter by
-letter with `?secret__startswith=`. Here a list takes the look-ups that its own filters make, and no others.
+Django's admin filters by any column of a model, shown or not: a user who may open a list could read a hidden column
+letter by letter with `?secret__startswith=`. Here a list accepts only the lookups that its own filters make.
 """
 
 from collections.abc import Iterator
@@ -21,18 +21,18 @@ from typing_extensions import override
 
 from core.text import is_storable
 
-WORDS = 20  # of a search: each one is a condition on each searched column
-LETTERS = 500  # of a search
+WORDS = 20  # in a search: each one is a condition on each searched column
+LETTERS = 500  # in a search
 IMPOSSIBLE = (IncorrectLookupParameters, ValidationError, ValueError, OverflowError, DataError)
 
 
 def is_sound(params: QueryDict) -> bool:
-    """Whether a database can hold each name and value of a query string."""
+    """Return whether a database can hold each name and value of a query string."""
     return all(is_storable(text) for name, values in params.lists() for text in (name, *values))
 
 
 class ClippingPaginator(Paginator):
-    """Pages of a list that may have become shorter since its address was made: beyond the end is the last one."""
+    """Paginator that shows the last page for a number beyond the end: the list may have become shorter since."""
 
     @override
     def validate_number(self, number: Any) -> int:
@@ -40,10 +40,10 @@ class ClippingPaginator(Paginator):
 
 
 class ClosedAdmin:
-    """A ModelAdmin whose look-ups are an allow-list and whose addresses never break it.
+    """Mixin for ModelAdmins that allows only listed lookups and handles any query string without a server error.
 
-    Goes before the ModelAdmin in the order of bases: the admin site does it for everything that is registered. A
-    ModelAdmin names in `extra_lookups` what links of our own use beside the list's filters.
+    It goes before ModelAdmin in the order of bases; the admin site does this for every registered class. A ModelAdmin
+    names in `extra_lookups` the lookups that our own links use in addition to the list's filters.
     """
 
     paginator = ClippingPaginator
@@ -53,14 +53,14 @@ class ClosedAdmin:
     get_list_filter: Any
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what the page itself offers."""
+        """Return whether the page itself offers this lookup."""
         if lookup in getattr(self, "extra_lookups", ()):
             return True
         is_offered = lookup in set(self._offered(request))
         return is_offered and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[misc]
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
-        """Raises BadRequest for a value that no column can hold."""
+        """Return the change list. Raises BadRequest for a value that no column can hold."""
         if not is_sound(request.GET):
             raise BadRequest("The address holds characters that nothing can be searched for.")
         try:
@@ -69,13 +69,13 @@ class ClosedAdmin:
             raise BadRequest("The filter of this list is not valid.") from error
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
-        """Refuse what Django decodes to a NUL (`_00` in a path) or takes for a column (`?_to_field=`)."""
+        """Return None for an id with a NUL, as Django decodes `_00` in a path. Ignore an empty `?_to_field=`."""
         if not is_storable(object_id):
             return None
         return super().get_object(request, object_id, from_field or None)  # type: ignore[misc]
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> Any:
-        """A search that would make too large a query finds nothing, and says so."""
+        """Return no rows, and warn the user, if the search would make too large a query."""
         if len(search_term) > LETTERS or len(search_term.split()) > WORDS:
             limits = {"words": WORDS, "letters": LETTERS}
             messages.warning(request, _("Search for at most %(words)s words and %(letters)s characters.") % limits)
@@ -83,7 +83,7 @@ class ClosedAdmin:
         return super().get_search_results(request, queryset, search_term)  # type: ignore[misc]
 
     def response_action(self, request: HttpRequest, queryset: Any) -> Any:
-        """Refuse ids that no row can have, where Django would filter by them. Raises BadRequest."""
+        """Run the action. Raises BadRequest for ids that no row can have, by which Django would filter."""
         for key in request.POST.getlist(ACTION_CHECKBOX_NAME):
             try:
                 self.opts.pk.to_python(key)
@@ -94,11 +94,11 @@ class ClosedAdmin:
         return super().response_action(request, queryset)  # type: ignore[misc]
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:
-        """Answer a 400 where Django would lead to the first page as if nothing was wrong with the address."""
+        """Raise Http404. Django would redirect to the first page as if the address were valid."""
         raise Http404
 
     def _offered(self, request: HttpRequest) -> Iterator[str]:
-        """The look-ups that the filters of this list make."""
+        """Yield the lookups that the filters of this list make."""
         for one in self.get_list_filter(request):
             if isinstance(one, type):
                 yield one.parameter_name  # type: ignore[attr-defined]
@@ -118,7 +118,7 @@ class ClosedAdmin:
 
 
 def closed(admin_class: type[Any]) -> type[Any]:
-    """The class with `ClosedAdmin` before its bases, where it is not among them."""
+    """Return the class with `ClosedAdmin` before its bases, or unchanged if it is already among them."""
     if issubclass(admin_class, ClosedAdmin):
         return admin_class
     return type(admin_class.__name__, (ClosedAdmin, admin_class), {"__module__": admin_class.__module__})

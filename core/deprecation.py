@@ -1,4 +1,4 @@
-"""Modules that have moved: their former names still import, with a warning that names the new one."""
+"""Support for moved modules: their former names still import, with a warning that gives the new name."""
 
 import warnings
 from collections.abc import Callable
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def moved(former: str, present: str, *only: str) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that takes names, or only these, from the module that it has become."""
+    """Return a `__getattr__` for a former module that takes names, or `only` these, from its replacement."""
 
     def find(name: str) -> Any:
         if name.startswith("__") or (only and name not in only):

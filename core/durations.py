@@ -1,4 +1,4 @@
-"""Lengths of time as operators write them: a number and a unit, as in `90d`."""
+"""Durations as operators write them: a number and a unit, as in `90d`."""
 
 import re
 from datetime import timedelta
@@ -7,7 +7,7 @@ UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def duration(text: str) -> timedelta:
-    """The length of time that the text says. Raises ValueError with what is wrong."""
+    """Return the duration that the text gives. Raises ValueError with the reason."""
     match = re.fullmatch(r"([1-9][0-9]{0,5})([mhdw])", text, re.ASCII)
     if match is None:
         raise ValueError(f"{text!r} is no length of time: give a number and m, h, d or w, as in 90d.")

@@ -1,6 +1,6 @@
-"""What can go wrong, by kind. `agentsite/api/errors.py` maps a kind to HTTP; its docstring is its default message.
+"""Errors by kind. `agentsite/api/errors.py` maps a kind to HTTP; a class's docstring is its default message.
 
-The message is made in the language of the moment: English on the wire, the reader's in the admin.
+A message is translated when the error is created: English in the API, the reader's language in the admin.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""The ids that clients choose: user_id, session_id, task_id."""
+"""Ids that clients choose: user_id, session_id, task_id."""
 
 import re
 import unicodedata
@@ -13,7 +13,7 @@ _ALLOWED = re.compile(r"[\w.\-@:+|]+")
 
 
 def identifier(value: str) -> str:
-    """The id in its stored form (NFC).
+    """Return the id in its stored form (NFC).
 
     Raises:
         ValueError: it is empty, too long, `.` or `..`, or has a character outside letters, digits and `. _ - @ : + |`.
@@ -27,7 +27,7 @@ def identifier(value: str) -> str:
 
 
 def stored(given: str) -> str:
-    """An id from a path in its stored form; one that can't be an id becomes "", which nothing has."""
+    """Return an id from a path in its stored form, or "", which no object has, if it can't be an id."""
     try:
         return identifier(given)
     except ValueError:
@@ -35,7 +35,7 @@ def stored(given: str) -> str:
 
 
 class IdentifierField(serializers.Field[str, Any, str, Any]):
-    """A client's id. Only a JSON string is one: DRF's CharField would take 5 for "5"."""
+    """A client's id. It accepts only JSON strings; DRF's CharField would take 5 for "5"."""
 
     @override
     def to_internal_value(self, data: Any) -> str:

@@ -1,6 +1,6 @@
-"""Text as a person can check it: whatever would take room without being seen is named, and nothing is cut unsaid.
+"""Text that a person can check: characters that take up room without being seen are named, and cuts are stated.
 
-`core.text.visible` marks single characters and can be undone; this names runs of blanks and of marks as well
+`core.text.visible` marks single characters and is reversible. This module also names runs of blanks and of marks
 ("⟨55 × ideographic space⟩"), for text that is only read. `static/reviews/marks.js` does the same in the browser.
 """
 
@@ -19,12 +19,12 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from core.text import HIDDEN, visible
 
-OTHER_BLANKS = "\xa0\u1680\u2000-\u200a\u2800\u3000"  # beside space and tab; U+202F and U+205F are hidden ones
-INDENT = 16  # spaces at the beginning of a line that are seen as what they are
-TABS = 4  # tabs there
-BETWEEN = 2  # spaces between two words
+OTHER_BLANKS = "\xa0\u1680\u2000-\u200a\u2800\u3000"  # other than space and tab; U+202F and U+205F are in HIDDEN
+INDENT = 16  # spaces at the beginning of a line that need no mark
+TABS = 4  # tabs at the beginning of a line that need no mark
+BETWEEN = 2  # spaces between two words that need no mark
 REPEATED = 3  # marks of the same hidden character in a row that are written one by one
-STACKED = 8  # combining characters on one letter, above which they paint over other lines
+STACKED = 8  # combining characters on one letter; more would overlap other lines
 NAMES: dict[str, Any] = {
     " ": gettext_lazy("space"),
     "\t": gettext_lazy("tab"),
@@ -32,24 +32,24 @@ NAMES: dict[str, Any] = {
     "\u2003": gettext_lazy("em space"),
     "\u3000": gettext_lazy("ideographic space"),
 }
-NARROW = 0.6  # em: a small Latin letter, with some reserve for other fonts
-ONE_LINE = 80 * NARROW  # em that a line of a list shows
-SLACK = 10.0  # em that may be shown beyond it, rather than to say that so little follows
+NARROW = 0.6  # em: width of a lowercase Latin letter, with some reserve for other fonts
+ONE_LINE = 80 * NARROW  # em shown on one line of a list
+SLACK = 10.0  # em that may be shown beyond the limit, rather than cut off such a short rest
 RETURN = "↵"
-_STACK = ("Mn", "Me")  # categories of characters that stand above, below or around a letter
+_STACK = ("Mn", "Me")  # Unicode categories of characters placed above, below or around a letter
 
 
 @dataclass(frozen=True)
 class Piece:
-    """A stretch of a text: as it is, or a mark that names it."""
+    """A part of a text: the text itself, or a mark that names it."""
 
     text: str
     is_mark: bool
-    length: int  # characters of the text that it stands for
+    length: int  # characters of the text that it represents
 
 
 def phrases() -> dict[str, str]:
-    """The names of blanks, in the reader's language, for the script that marks text in the browser."""
+    """Return the names of blanks, in the reader's language, for the script that marks text in the browser."""
     return {
         **{char: str(name) for char, name in NAMES.items()},
         "": _("blank"),
@@ -59,7 +59,7 @@ def phrases() -> dict[str, str]:
 
 
 def pieces(text: str) -> Iterator[Piece]:
-    """The text in stretches."""
+    """Yield the parts of the text in order."""
     at = 0
     for found in _tokens().finditer(text):
         if found.start() > at:
@@ -71,17 +71,17 @@ def pieces(text: str) -> Iterator[Piece]:
 
 
 def has_marks(text: str) -> bool:
-    """Whether anything in the text would not be seen as what it is."""
+    """Return whether any part of the text needs a mark."""
     return any(piece.is_mark for piece in pieces(text))
 
 
 def html(text: str) -> SafeString:
-    """The whole text for a page, in an element that keeps line ends and wraps."""
+    """Return the whole text as HTML, for an element that keeps line ends and wraps."""
     return _joined(pieces(text))
 
 
 def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
-    """The beginning of the text, about `limit` em wide, and how many characters follow."""
+    """Return the beginning of the text as HTML, about `limit` em wide, and how many characters follow."""
     if len(text) * NARROW <= limit + SLACK:
         everything = list(_in_one_line(text))
         if sum(width(piece.text) for piece in everything) <= limit + SLACK:
@@ -91,7 +91,7 @@ def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
     for piece in _in_one_line(text):
         if room <= 0:
             break
-        taken = len(piece.text) if piece.is_mark else _fitting(piece.text, room)  # a mark is not cut
+        taken = len(piece.text) if piece.is_mark else _fitting(piece.text, room)  # marks are not cut
         if taken < len(piece.text):
             shown.append(Piece(piece.text[:taken], False, taken))
             done += taken
@@ -105,23 +105,23 @@ def one_line(text: str, limit: float = ONE_LINE) -> SafeString:
 
 
 def more(count: int) -> str:
-    """How many characters are not shown."""
+    """Return a text that says how many characters are not shown."""
     return ngettext("+%(count)s character", "+%(count)s characters", count) % {"count": f"{count:,}"}
 
 
 def length(text: str) -> str:
-    """How long the text is."""
+    """Return a text that says how long the text is."""
     count = len(text)
     return ngettext("%(count)s character", "%(count)s characters", count) % {"count": f"{count:,}"}
 
 
 def rows(text: str, room: float) -> int:
-    """How many lines the text takes where each is so many em wide."""
+    """Return how many lines the text takes if each is `room` em wide."""
     return sum(max(1, math.ceil(width(line) / room)) for line in text.split("\n"))
 
 
 def width(text: str) -> float:
-    """The room that the text takes, in em; rather too much than too little, as fonts differ."""
+    """Return the estimated width of the text in em: rather too large than too small, because fonts differ."""
     return sum(map(_width, text))
 
 
@@ -141,7 +141,7 @@ def _width(char: str) -> float:
 
 
 def _in_one_line(text: str) -> Iterator[Piece]:
-    """The pieces, with each line end as a mark."""
+    """Yield the parts of the text, with each line end as a mark."""
     for piece in pieces(text):
         if piece.is_mark or "\n" not in piece.text:
             yield piece
@@ -154,7 +154,7 @@ def _in_one_line(text: str) -> Iterator[Piece]:
 
 
 def _fitting(text: str, room: float) -> int:
-    """How many characters of the text fit into the room."""
+    """Return how many characters of the text fit into `room` em."""
     for count, char in enumerate(text):
         room -= _width(char)
         if room < 0:
@@ -168,13 +168,13 @@ def _joined(shown: Any) -> SafeString:
 
 
 def _named(text: str, found: "re.Match[str]") -> Iterator[Piece]:
-    """The marks for one token, or the token as it is."""
+    """Yield the marks for one token, or the token unchanged."""
     run, start, end = found[0], found.start(), found.end()
     if found["hidden"]:
         mark = visible(found["hidden"])
         yield Piece(mark * len(run) if len(run) <= REPEATED else _times(len(run), mark), True, len(run))
     elif found["lines"]:
-        # The first and the last line end stay what they are.
+        # The first and the last line end are kept.
         yield Piece("\n", False, 1)
         yield Piece(_times(run.count("\n") - 1, _("blank line")), True, len(run) - 2)
         yield Piece("\n", False, 1)
@@ -188,7 +188,7 @@ def _named(text: str, found: "re.Match[str]") -> Iterator[Piece]:
 
 
 def _is_plain(run: str, is_first: bool, is_last: bool) -> bool:
-    """Whether these blanks are seen as what they are: an indentation, or the space between two words."""
+    """Return whether these blanks need no mark: they are an indentation, or the space between two words."""
     if is_last or run.strip(" \t"):
         return False
     if is_first:

@@ -1,4 +1,4 @@
-"""Credentials of principals, and what those who use the admin have chosen."""
+"""Credentials of principals, and preferences of people who use the admin."""
 
 from datetime import datetime
 from typing import ClassVar
@@ -14,28 +14,28 @@ from core.db.clock import Now
 
 
 class ApiKeyManager(APIKeyManager):
-    """Finds a key together with its user: each request would ask twice otherwise."""
+    """Manager that loads a key together with its user, which saves a query on each request."""
 
     @override
     def get_usable_keys(self) -> models.QuerySet:
         return super().get_usable_keys().select_related("user")
 
     def dead(self, before: datetime) -> models.QuerySet:
-        """Those that were revoked or expired before this moment."""
+        """Return the keys that were revoked or expired before this time."""
         return self.filter(models.Q(revoked_at__lt=before) | models.Q(expiry_date__lt=before))
 
     def note_revoked(self) -> int:
-        """Write down the time of revoked keys that have none yet. Returns how many."""
+        """Record the present time for revoked keys that have none yet. Returns how many."""
         return self.filter(revoked=True, revoked_at=None).update(revoked_at=Now())
 
 
 class ApiKey(AbstractAPIKey):
-    """A key that lets its holder act as `user`. Stored hashed, shown once, can expire and be revoked."""
+    """A key that lets its holder act as `user`. It is stored hashed, shown once, and can expire or be revoked."""
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="api_keys", verbose_name=_("user")
     )
-    # As the housekeeping found it, to the day: revoking is a plain boolean that any update may set.
+    # Set by the housekeeping, so exact only to the day: `revoked` is a plain boolean that any update may set.
     revoked_at = models.DateTimeField(_("revoked at"), null=True, editable=False)
 
     objects: ClassVar[ApiKeyManager] = ApiKeyManager()
@@ -47,7 +47,7 @@ class ApiKey(AbstractAPIKey):
 
 
 class Preferences(models.Model):
-    """What somebody who uses the admin has chosen. Their language is in a cookie: it counts before the login too."""
+    """Preferences of an admin user. The language is in a cookie instead, because it also applies before login."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL,
@@ -56,7 +56,7 @@ class Preferences(models.Model):
         related_name="preferences",
         verbose_name=_("user"),
     )
-    # "": that of the service.
+    # "" is the time zone of the service.
     time_zone = models.CharField(_("time zone"), max_length=64, blank=True, validators=[timezones.require_known])
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Text that every database and every client can hold."""
+"""Text that every database and client can hold."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ TOO_DEEP = "[nested too deeply to be kept]"
 
 
 def is_storable(text: str) -> bool:
-    """Whether PostgreSQL and UTF-8 can hold this: no NUL, no lone surrogate."""
+    """Return whether PostgreSQL and UTF-8 can hold this text: no NUL, no lone surrogate."""
     return "\x00" not in text and not any("\ud800" <= char <= "\udfff" for char in text)
 
 
 def storable(value: Any, levels: int = DEEPEST) -> Any:
-    """The same JSON-like value with what can't be stored replaced: what a model wrote or a tool gave is kept.
+    """Return the JSON-like value with everything that can't be stored replaced, to keep what a model or tool gave.
 
-    NULs and lone surrogates become a replacement character; NaN, infinities and integers beyond 64 bits a text; what is
-    nested deeper than `levels` a mark.
+    NULs become U+FFFD and lone surrogates `?`; NaN, infinities and integers beyond 64 bits become text; values nested
+    deeper than `levels` become a mark.
     """
     if isinstance(value, str):
         if is_storable(value):
@@ -41,39 +41,39 @@ def storable(value: Any, levels: int = DEEPEST) -> Any:
 
 
 def canonical(value: Any) -> str:
-    """JSON as text, as it is stored, hashed and run: keys in the order given, ASCII only.
+    """Return JSON as text, as it is stored, hashed and run: keys in the order given, ASCII only.
 
     A JSON column would reorder keys and turn -0.0 into 0.0.
 
     Raises:
-        ValueError: the value holds NaN or an infinity, which JSON does not know.
-        TypeError: the value is not JSON at all.
+        ValueError: the value holds NaN or an infinity, which JSON does not have.
+        TypeError: the value is not JSON.
     """
     return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
 
 
 def readable(value: Any, indent: int | None = None) -> str:
-    """For people: a string as it is, anything else as JSON that keeps every script's own letters."""
+    """Return text for people: a string unchanged, anything else as JSON without escaped letters."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=indent)
 
 
 def same(left: Any, right: Any) -> bool:
-    """Whether two JSON values are the same to the last digit; the order of keys says nothing, and -0.0 is not 0.0."""
+    """Return whether two JSON values are exactly the same apart from the order of keys; -0.0 is not 0.0."""
     return json.dumps(left, sort_keys=True) == json.dumps(right, sort_keys=True)
 
 
 def digest(*parts: str) -> str:
-    """SHA-256 (hex) over several texts; their borders count."""
+    """Return the SHA-256 (hex) of several texts. The boundaries between them count."""
     return hashlib.sha256(canonical(list(parts)).encode()).hexdigest()
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most `limit` characters of the text, with an ellipsis where it was cut."""
+    """Return at most `limit` characters of the text, with an ellipsis if it was cut."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-# Control and format characters, everything that Unicode calls ignorable, fillers without a glyph, private use: what
-# paints nothing, paints the same as another one, or reorders its neighbours. Newline and tab are not among them.
+# Characters that are invisible, look like another one, or reorder their neighbors: control and format characters,
+# everything that Unicode calls ignorable, fillers without a glyph, private use. Newline and tab are not among them.
 HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u034f\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u115f\u1160\u17b4\u17b5"
     "\u180b-\u180f\u200b-\u200f\u2028-\u202f\u205f-\u206f\u3164\ue000-\uf8ff\ufdd0-\ufdef\ufe00-\ufe0f\ufeff\uffa0"
@@ -84,8 +84,8 @@ _HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def visible(text: str) -> str:
-    """The text with every character that hides or reorders others written as a mark such as `\\u{202e}`.
+    """Return the text with every character in HIDDEN written as a mark such as `\\u{202e}`.
 
-    What a reviewer reads is then what the tool gets: escaping for HTML alone lets all of these through.
+    A reviewer then reads what the tool gets. Escaping for HTML alone lets all of these characters through.
     """
     return _HIDDEN.sub(lambda found: f"\\u{{{ord(found[0]):x}}}", text)

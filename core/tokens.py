@@ -1,6 +1,6 @@
-"""About how many tokens a model reads in a text, by its script, and texts shortened to that many.
+"""Estimates of the tokens in a text, by its script, and texts shortened to a number of tokens.
 
-An estimate that needs no tokenizer, as every endpoint has its own. It is meant to be too high rather than too low.
+The estimate needs no tokenizer, because every endpoint has its own. It is meant to be too high rather than too low.
 """
 
 import re
@@ -17,15 +17,15 @@ _COSTS = (
 _CHEAP = frozenset("abcdefghijklmnopqrstuvwxyz ")  # about four characters of a word make a token
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{32,}")  # no word is that long: base64, hashes, keys
 QUARTERS = 4
-MARK_TOKENS = 24  # of `_mark`
-HEAD = 2 / 3  # of what is kept is the beginning: what a text is about stands there more often than at its end
+MARK_TOKENS = 24  # tokens of `_mark`
+HEAD = 2 / 3  # share of the beginning in the kept text: it more often says what a text is about than the end does
 
 
 def count(text: str) -> int:
-    """Estimate how many tokens the text is.
+    """Estimate the number of tokens in the text.
 
-    Latin words: four characters a token. Digits, capitals and punctuation, of which JSON and code are full, and other
-    alphabets: about two. Chinese, Japanese, Korean: one. Emoji: two tokens each.
+    Latin words: four characters per token. Digits, capitals and punctuation, which are frequent in JSON and code, and
+    other alphabets: about two. Chinese, Japanese, Korean: one. Emoji: two tokens each.
     """
     words, coded = _CODED.subn("", text)
     quarters = 2 * (len(text) - len(words)) if coded else 0
@@ -34,7 +34,7 @@ def count(text: str) -> int:
 
 
 def shortened(text: str, limit: int) -> str:
-    """At most about `limit` tokens of the text: its beginning and its end, with a mark of how much was left out."""
+    """Return about `limit` tokens of the text at most: its beginning and end, and how much was left out."""
     if count(text) <= limit:
         return text
     room = max(limit - MARK_TOKENS, 0)
@@ -49,7 +49,7 @@ def _mark(left_out: int, whole: int) -> str:
 
 
 def _beginning(text: str, limit: int) -> int:
-    """How many of the first characters are at most `limit` tokens."""
+    """Return how many of the first characters are at most `limit` tokens."""
     length = spent = 0
     step = limit * QUARTERS
     while step:

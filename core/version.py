@@ -1,3 +1,3 @@
-"""The version of this release: the only place that names it."""
+"""Version of this release, defined only here."""
 
 VERSION = "0.1.0"

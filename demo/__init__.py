@@ -1,9 +1,9 @@
-"""A desk to look at: what `manage.py seed_demo` fills it with, and the tools that the seeded calls are of.
+"""Demo data that `manage.py seed_demo` creates, and the tools that its calls use.
 
-Everything is made by the real services and the real agent; only the model's words come from `texts/`. So a seeded
-review has its checkpoint, and once it is decided the run goes on like any other. `play` acts the texts out, `times`
-dates back what came of it, `tools` are what the calls are of.
+The real services and the real agent create everything; only the model's replies come from `texts/`. So a seeded review
+has its checkpoint, and its run continues after the decision like any other. `play` runs the tasks of the texts, `times`
+backdates their rows, and `tools` defines the tools.
 """
 
-SUFFIX = "@demo"  # of every user_id, account and rule that is made: how they are found again
-TOOLS = "demo.tools"  # what AGENT_TOOLS has to name, here and in the workers
+SUFFIX = "@demo"  # ends every user_id, username and rule's user pattern of the demo, to find them again
+TOOLS = "demo.tools"  # required in AGENT_TOOLS, here and in the workers

@@ -1,4 +1,4 @@
-"""Acts one task out: submitted, run and decided by the services, with a script in place of the model."""
+"""Playback of one task: submitted, run and decided by the services, with a script in place of the model."""
 
 import threading
 from collections.abc import Mapping
@@ -23,19 +23,19 @@ from demo.tools import outage
 from reviews.decisions import services
 from reviews.policy import rules
 
-WORKER = "demo"  # who is said to have run it
+WORKER = "demo"  # name of the worker that claims the tasks
 ALWAYS = timedelta(days=14)
 ALWAYS_USES = 20
-UNASKED = "unasked"  # of a call that a rule decides
+UNASKED = "unasked"  # marks a call that a rule decides
 
 
 class OutOfScript(Exception):
-    """A task did not go as its text says: the texts and the tools do not fit each other."""
+    """Raised when a task does not go as its text says, for example because texts and tools do not match."""
 
 
 @dataclass
 class Play:
-    """One task of a session. `text` is an entry of the texts, `cast` whom they name."""
+    """One task of a session. `text` is an entry of the texts; `cast` maps the names in it to users."""
 
     user_id: str
     session_id: str
@@ -46,7 +46,7 @@ class Play:
     steps: list[Step] = field(default_factory=list)
 
     def act(self) -> Task:
-        """Do all that the text says, then date it back. Raises OutOfScript."""
+        """Run the task as the text says, then backdate it. Raises OutOfScript."""
         if self.text.get("leave"):
             return self._leave()
         with broker.silence(), speaking(self._lines()):
@@ -60,7 +60,7 @@ class Play:
         return task
 
     def _run(self) -> Task:
-        with transaction.atomic():  # nobody sees it unclaimed: a worker that runs beside would take it
+        with transaction.atomic():  # hides the unclaimed task, which a running worker would take
             task = self._submitted()
             attempt = tasks.claim(task.pk, WORKER)
         self._advance(Step(self.at, _claimed(attempt)))
@@ -76,7 +76,7 @@ class Play:
         return agents.submit(agents.Submission(query=self.text["ask"], **ids), self.cast["shop"])
 
     def _leave(self) -> Task:
-        """A task that a worker is to find: to be run, held by a worker that is gone, or behind another one."""
+        """Leave a task for a worker to find: pending, held by a worker that is gone, or queued behind another one."""
         if self.text["leave"] != "running":
             return self._submitted()
         with broker.silence(), transaction.atomic():
@@ -86,7 +86,7 @@ class Play:
 
     def _advance(self, step: Step) -> None:
         known = {pk for one in self.steps for pk in one.asked}
-        # As `jobs.run` does it, but without a heart: it would sweep and keep house from here.
+        # Like `jobs.run`, but without a heart, which would run the sweeper and the housekeeping in this process.
         jobs.record(step.attempt, runner.advance(step.attempt, threading.Event()))
         asked = Interrupt.objects.filter(task=step.attempt.task_id).exclude(pk__in=known)
         step.asked = set(asked.values_list("pk", flat=True))
@@ -146,7 +146,7 @@ def _choice(review: Interrupt, said: Mapping[str, Any]) -> services.Choice:
 
 
 def _merged(old: Any, new: Any) -> Any:
-    """The old arguments with the new ones in their place, also inside nested ones."""
+    """Return the old arguments with the new ones merged in, also in nested objects."""
     if isinstance(old, dict) and isinstance(new, dict):
         return {**old, **{name: _merged(old.get(name), value) for name, value in new.items()}}
     return new

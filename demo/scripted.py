@@ -1,4 +1,4 @@
-"""A chat model that says what is written down: who plays the agent's part while the desk is being filled."""
+"""Chat model with scripted replies, which the agent uses while the demo data is created."""
 
 import uuid
 from collections.abc import Iterator, Sequence
@@ -24,11 +24,11 @@ REFUSALS = {
 
 @dataclass(frozen=True)
 class Line:
-    """One thing that the model says, with the calls that it wants made."""
+    """Reply of the model, with the tool calls that it requests."""
 
     text: str
     calls: Sequence[tuple[str, dict[str, Any]]] = ()
-    refusal: int = 0  # the HTTP status with which the endpoint fails instead; one that nobody tries again
+    refusal: int = 0  # HTTP status of an error to raise instead; one that is not retried
 
 
 _part: ContextVar[Sequence[Line]] = ContextVar("demo_script")
@@ -36,7 +36,7 @@ _part: ContextVar[Sequence[Line]] = ContextVar("demo_script")
 
 @contextmanager
 def speaking(part: Sequence[Line]) -> Iterator[None]:
-    """Meanwhile the model's answers to the current question are these, in their order."""
+    """Make the model answer the current question with these lines, in order, inside the block."""
     reset = _part.set(part)
     try:
         yield
@@ -45,7 +45,7 @@ def speaking(part: Sequence[Line]) -> Iterator[None]:
 
 
 class ScriptedModel(BaseChatModel):
-    """Where it stands follows from the conversation alone, so that a run may pause and go on."""
+    """Chat model that finds its place in the script from the conversation alone, so that a run can stop and resume."""
 
     @property
     @override
@@ -54,14 +54,14 @@ class ScriptedModel(BaseChatModel):
 
     @override
     def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
-        """What is written down knows its tools."""
+        """Return self, because the script already names its tools."""
         return self
 
     @override
     def _generate(
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any
     ) -> ChatResult:
-        """Raises openai.APIStatusError where the script says so."""
+        """Return the next line of the script. Raises openai.APIStatusError if the line is a refusal."""
         last = max(place for place, message in enumerate(messages) if message.type == "human")
         line = _part.get()[sum(message.type == "ai" for message in messages[last:])]
         if line.refusal:
@@ -76,5 +76,5 @@ class ScriptedModel(BaseChatModel):
 
 
 def model() -> ScriptedModel:
-    """What `AGENTS[…]["MODEL"]` names while the desk is being filled."""
+    """Return the model that `AGENTS[…]["MODEL"]` names while the demo data is created."""
     return ScriptedModel()

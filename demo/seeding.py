@@ -1,4 +1,4 @@
-"""Fills the desk, and empties it again."""
+"""Creation and removal of the demo data."""
 
 import json
 import random
@@ -30,16 +30,16 @@ from reviews.policy import rules
 TEXTS = Path(__file__).parent / "texts"
 SCRIPT = "demo.scripted.model"
 NOWHERE = "django.core.mail.backends.dummy.EmailBackend"
-REVIEWERS = ("rita", "wenbo")  # without a password: nobody logs in as one of them
-LOOKED_AT = 2  # reviews that somebody has open, for as long as a claim lasts
-JITTER = 0.1  # hours by which the seed moves a beginning
+REVIEWERS = ("rita", "wenbo")  # without a password, so that no one can log in as them
+LOOKED_AT = 2  # reviews to claim, for as long as a claim lasts
+JITTER = 0.1  # hours by which the seed moves a task's start at most
 CANCELLED_AFTER = timedelta(minutes=40)
 RULE_DAYS = 60
 
 
 @dataclass(frozen=True)
 class Made:
-    """How much of the demo there is."""
+    """Counts of the demo's rows."""
 
     users: int
     sessions: int
@@ -52,7 +52,7 @@ class Made:
 
 
 def made() -> Made:
-    """What there is of the demo now."""
+    """Return the counts of the demo's rows now."""
     tasks = Task.objects.filter(user_id__endswith=SUFFIX)
     return Made(
         users=len(_owners()),
@@ -67,22 +67,22 @@ def made() -> Made:
 
 
 def others() -> int:
-    """How many sessions there are that are not of the demo."""
+    """Return the number of sessions that do not belong to the demo."""
     return Session.objects.exclude(user_id__endswith=SUFFIX).count()
 
 
 def is_there() -> bool:
-    """Whether some of it is there."""
+    """Return whether any demo data exists."""
     return bool(_owners()) or _accounts().exists() or _rules().exists()
 
 
 def fill(seed: int) -> None:
-    """Make all of it, or nothing.
+    """Create all demo data, or none.
 
     Args:
-        seed: of what is left to chance, some minutes of each beginning.
+        seed: seed of the random part, which moves each start by some minutes.
 
-    Raises whatever the services raise, such as TooManyTasks, and OutOfScript.
+    Raises OutOfScript, and what the services raise, such as TooManyTasks.
     """
     try:
         _fill(random.Random(seed), timezone.now())
@@ -104,7 +104,7 @@ def _fill(chance: random.Random, now: datetime) -> None:
 
 
 def remove() -> Made:
-    """Delete all of it; what there was. The audit log's entries stay, as always."""
+    """Delete all demo data and return its counts. Entries of the audit log stay, as always."""
     found = made()
     for user_id in _owners():
         privacy.erase(user_id)
@@ -123,18 +123,18 @@ def _act(entry: dict[str, Any], cast: dict[str, User], chance: random.Random, no
 
 
 def _cast() -> dict[str, User]:
-    """The accounts: who submits and who decides."""
+    """Create the accounts that submit and decide."""
     cast = {name: User.objects.create_user(name + SUFFIX) for name in ("shop", *REVIEWERS)}
     make_service(cast["shop"])
     for name in REVIEWERS:
         cast[name].groups.add(reviewers())
     cast["rita"].user_permissions.add(find_permission(rules.ADD))
-    return {name: User.objects.get(pk=user.pk) for name, user in cast.items()}  # anew: rights are cached
+    return {name: User.objects.get(pk=user.pk) for name, user in cast.items()}  # reloaded: permissions are cached
 
 
 def _make_rules(by: User, now: datetime) -> None:
     for entry in _read("rules"):
-        # Only for users of the demo: a rule of it must not speak of anybody else's calls.
+        # Only for users of the demo: its rules must not apply to the calls of others.
         rule = PolicyRule(user=f"*{SUFFIX}", ends_at=now + timedelta(days=RULE_DAYS), **entry)
         rule.full_clean()
         rules.save(rule, by)
@@ -158,9 +158,9 @@ def _remember(entry: dict[str, Any], now: datetime) -> None:
 
 @contextmanager
 def _scripted() -> Iterator[None]:
-    """Meanwhile this process's agent speaks from the script, and what its tools mail goes nowhere."""
+    """Make this process's agent use the scripted model, and discard its tools' mail, inside the block."""
     agents = {**settings.AGENTS, "default": {**settings.AGENTS["default"], "MODEL": SCRIPT}}
-    with override_settings(AGENTS=agents, EMAIL_BACKEND=NOWHERE):  # Django's one way to change settings for a while
+    with override_settings(AGENTS=agents, EMAIL_BACKEND=NOWHERE):  # Django's only way to change settings temporarily
         _build_anew()
         try:
             yield

@@ -1,4 +1,4 @@
-"""Dates back what has just happened, so that it looks like two weeks of work. Only the audit log stays true."""
+"""Backdating of the demo data, so that it looks like two weeks of work. The audit log keeps the real times."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from memory.models import Memory
 from reviews.decisions.permissions import terms_of
 from reviews.models import Decision
 
-START = timedelta(seconds=0.4)  # from the request or the decision to the attempt, and so on within it
+START = timedelta(seconds=0.4)  # this and the next ones: from the request or the decision (`Step.at`)
 CALLED = timedelta(seconds=0.9)
 RETURNED = timedelta(seconds=1.4)
 ENDED = timedelta(seconds=1.9)
@@ -20,16 +20,16 @@ ENDED = timedelta(seconds=1.9)
 
 @dataclass
 class Step:
-    """One attempt of a task, and when it is to have been."""
+    """Attempt of a task, and the time to date it to."""
 
     at: datetime  # of the request, or of the decision that woke the task up
     attempt: Attempt
     decided: Any = None  # the review's key
-    asked: set[Any] = field(default_factory=set)  # the keys of the reviews that it ended with
+    asked: set[Any] = field(default_factory=set)  # keys of the reviews that the attempt asked for
 
 
 def date_back(task: Task, steps: Sequence[Step]) -> None:
-    """Give all that these attempts have left the times of their steps."""
+    """Set the times of everything that these attempts recorded to those of their steps."""
     for step in steps:
         _date_back_step(step)
     first, last = steps[0].at, steps[-1].at + ENDED
@@ -40,7 +40,7 @@ def date_back(task: Task, steps: Sequence[Step]) -> None:
 
 
 def date_back_session(session: Session, cancelled_after: timedelta) -> None:
-    """It began with its first task. What was cancelled was so a while after it had been asked."""
+    """Backdate the session to its first ended or interrupted task, and each cancellation to `cancelled_after` later."""
     first = session.tasks.exclude(status__in=set(UNFINISHED) - {Status.INTERRUPTED}).aggregate(at=Min("created_at"))
     if first["at"] is not None:
         Session.objects.filter(pk=session.pk).update(created_at=first["at"])

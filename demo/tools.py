@@ -1,6 +1,6 @@
-"""The tools of the demo desk. They act on nothing: each only says what a real one would have done.
+"""Tools of the demo. They have no effect: each only returns what a real one would have reported.
 
-A worker that does not have them (AGENT_TOOLS) tells the model that there is no such tool; nothing breaks.
+A worker without them (AGENT_TOOLS) replies to the model that there is no such tool; nothing breaks.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ _is_out: ContextVar[bool] = ContextVar("demo_payment_gateway_is_out", default=Fa
 
 @contextmanager
 def outage() -> Iterator[None]:
-    """The payment gateway takes a call and does not answer meanwhile: whether it happened is then in doubt."""
+    """Make the payment gateway time out inside the block, which leaves its call in doubt."""
     reset = _is_out.set(True)
     try:
         yield
@@ -29,7 +29,7 @@ def outage() -> Iterator[None]:
 
 
 def _reference(prefix: str) -> str:
-    """A number that follows from the idempotency key, as that of a system that does nothing twice would."""
+    """Return a reference number derived from the idempotency key, as an idempotent system would."""
     return f"{prefix}-{current_call().idempotency_key.replace('-', '')[:6].upper()}"
 
 
@@ -61,7 +61,7 @@ Currency = Literal["EUR", "USD", "CNY"]
 
 
 def refund_preview(args: dict[str, Any]) -> str:
-    """What would happen, for the reviewer."""
+    """Return what the call would do, for the reviewer."""
     told = "and tells the customer" if args["notify_customer"] else "without a word to the customer"
     return f"Pays {args['amount']:.2f} {args['currency']} back for order {args['order']}, {told}."
 
@@ -87,14 +87,14 @@ def issue_refund(
 
 
 def update_preview(args: dict[str, Any]) -> str:
-    """What would happen, for the reviewer."""
+    """Return what the call would do, for the reviewer."""
     names = [name for name, value in args["changes"].items() if value not in (None, [])]
     return f"Changes {', '.join(names) or 'nothing'} of customer {args['customer']}."
 
 
 @declare(
     Declaration(
-        # Nobody is harmed by a late change of address, but by one that is dropped unseen.
+        # A late change of address does no harm, but one that is dropped unseen does.
         review=Terms(risk="low", deciders=(REQUESTER, REVIEWERS), seconds=3 * DAY, on_expiry="wait"),
         plain_result=True,
         preview=update_preview,
@@ -110,7 +110,7 @@ def update_customer(
 
 
 def delete_preview(args: dict[str, Any]) -> str:
-    """What would happen, for the reviewer."""
+    """Return what the call would do, for the reviewer."""
     count = len(args["files"])
     where = "for good" if args["permanently"] else "into the bin, where they stay for 30 days"
     return f"Deletes {count} file{'' if count == 1 else 's'} of {args['folder']} {where}."
@@ -153,7 +153,7 @@ def post_announcement(
     return f"Posted “{title}” to {channel}, post {_reference('P')}."
 
 
-# Its answers hold what customers have written: after them a memory waits for approval.
+# Not plain_result: its results hold text by customers, so a memory made after them waits for approval.
 @declare(Declaration(review=None, idempotent=True))
 @tool
 def look_up_order(order: Order) -> str:

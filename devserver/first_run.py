@@ -1,4 +1,4 @@
-"""The accounts of a first run on one's own machine, and the file that remembers them."""
+"""Accounts for a first run on a developer's machine, and the file with their credentials."""
 
 import json
 import os
@@ -17,7 +17,7 @@ KEY_NAME = "first run"
 
 @dataclass(frozen=True)
 class FirstRun:
-    """The credentials as they stand in the file; the database knows only their hashes."""
+    """Credentials as stored in the file. The database stores only their hashes."""
 
     url: str
     admin_user: str
@@ -29,15 +29,15 @@ class FirstRun:
 
 
 def is_first_run() -> bool:
-    """Whether nobody has an account yet."""
+    """Return whether there are no accounts yet."""
     return not User.objects.exists()
 
 
 def make_first_accounts(url: str, folder: Path) -> FirstRun:
-    """Makes an administrator, a reviewer and a service account, and writes their credentials to the folder.
+    """Create an administrator, a reviewer and a service account, and write their credentials to the folder.
 
-    Raises core.errors.NotFound when a permission is missing, OSError when the file can't be written. No
-    account exists then.
+    Raises core.errors.NotFound when a permission is missing, and OSError when the file can't be written. In both cases
+    no account is created.
     """
     with transaction.atomic():
         admin_password, reviewer_password = secrets.token_urlsafe(12), secrets.token_urlsafe(12)
@@ -55,15 +55,15 @@ def make_first_accounts(url: str, folder: Path) -> FirstRun:
             reviewer_key=create_key(reviewer, KEY_NAME),
             service_key=create_key(service, KEY_NAME),
         )
-        # Last inside the transaction: accounts whose passwords nobody could read would lock everybody out.
+        # Last inside the transaction: if the file can't be written, no accounts with unknown passwords remain.
         write_secret(folder / FILE_NAME, json.dumps(asdict(made), indent=2) + "\n")
     return made
 
 
 def write_secret(path: Path, text: str) -> None:
-    """Replaces the file by one that only its owner can read, from its first byte on; never by half of it."""
+    """Replace the file atomically with one that is readable only by its owner from the start."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    # O_EXCL follows no link that somebody else has put there, and takes no file with other rights.
+    # O_EXCL does not follow a link placed there by another user, and does not reuse a file with other permissions.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""What has to be right before anything is started. Each check raises CannotStart with one line that says what to do."""
+"""Checks before anything is started. Each raises CannotStart with a one-line message that says what to do."""
 
 import ipaddress
 import random
@@ -13,7 +13,7 @@ class CannotStart(Exception):
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only programs on this machine reach the host."""
+    """Return whether only programs on this machine can reach the host."""
     if host == "localhost":
         return True
     try:
@@ -23,19 +23,19 @@ def is_loopback(host: str) -> bool:
 
 
 def check_host(host: str, *, debug: bool) -> None:
-    """Keeps debug mode, which shows its insides to everybody, off the network."""
+    """Raise CannotStart for debug mode on a reachable address, because debug pages show internals to everyone."""
     if debug and not is_loopback(host):
         raise CannotStart(f"Other machines can reach {host}: set DEBUG=false and a SECRET_KEY before you listen there.")
 
 
 def check_port(host: str, port: int) -> None:
-    """Raises CannotStart when the port can't be had."""
+    """Raise CannotStart when the port can't be used."""
     if not 0 < port < 65536:
         raise CannotStart(f"{port} is not a port: give one from 1 to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as candidate:
-            # As the web server sets it: connections of an earlier run that still wind down are no obstacle.
+            # Same option as the web server, so that closing connections of an earlier run are no obstacle.
             candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             candidate.bind(address)
     except OSError as error:
@@ -44,7 +44,7 @@ def check_port(host: str, port: int) -> None:
 
 
 def check_data_folder(folder: Path) -> None:
-    """Raises CannotStart when no file can be made in the folder."""
+    """Raise CannotStart when no file can be created in the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -55,10 +55,11 @@ def check_data_folder(folder: Path) -> None:
 
 
 def free_port(*, besides: int = 0) -> int:
-    """A loopback port that nobody listens on, and not `besides`, which somebody is about to.
+    """Return a free loopback port other than `besides`, which another part will use.
 
-    Below the range that the system hands out to outgoing connections, so that a part finds it free at each restart.
-    Any of them: two copies of the service that start at once are not to meet at the first.
+    The port is below the system's range for outgoing connections, so that it stays free while a part restarts. It is
+    chosen at random, so that two copies of the service that start at the same time do not pick the same one.
+    Raises CannotStart when no port is free.
     """
     for port in random.sample(range(21_000, 32_000), 1_000):
         with suppress(CannotStart):

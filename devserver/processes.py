@@ -1,4 +1,4 @@
-"""The processes of the service on one machine, and the environment they run in."""
+"""Commands and environment of the service's processes on one machine."""
 
 import os
 import sys
@@ -8,21 +8,21 @@ from django.conf import settings
 from devserver.supervisor import Part
 
 CELERY_ON_ROOT = "ignore:You're running the worker with superuser privileges"
-WORKER_READY = " ready."  # how Celery ends the line that says so
+WORKER_READY = " ready."  # end of the line that Celery prints when a worker is ready
 GRACEFUL_SECONDS = 10  # for requests under way when the web server stops; less than supervisor.STOP_SECONDS
 
 
 def needs_rule_model() -> bool:
-    """Whether no model is configured: neither a key nor an endpoint, and no model of another provider."""
+    """Return whether no model is configured: neither a key nor an endpoint, and no model of another provider."""
     configured = settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL or os.environ.get("OPENAI_API_BASE")
     return not configured and os.environ.get("AGENT_MODEL", "openai:").startswith("openai:")
 
 
 def parts(host: str, port: int, model_port: int | None) -> list[Part]:
-    """Web server and workers, and the rule model when it has a port."""
+    """Return the web server and the workers, and the rule model if `model_port` is given."""
     python = sys.executable
     bind = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    # One process unless WEB_CONCURRENCY says otherwise. Warnings only: the supervisor tells what starts and ends.
+    # One process unless WEB_CONCURRENCY is set. Warnings only, because the supervisor logs restarts.
     web = [
         python,
         "-m",
@@ -38,7 +38,7 @@ def parts(host: str, port: int, model_port: int | None) -> list[Part]:
     made = [Part("web", web)]
     for number in range(1, settings.WORKER_PROCESSES + 1):
         worker = [python, "-m", "celery", "--quiet", "-A", "agentsite", "worker", "--loglevel", "INFO"]
-        # The port tells apart the workers of two copies of the service that share a broker.
+        # The port in the name distinguishes the workers of two copies of the service that share a broker.
         worker += ["-n", f"worker{number}-{port}@%h"]
         name = "worker" if settings.WORKER_PROCESSES == 1 else f"worker{number}"
         made.append(Part(name, worker, ready_mark=WORKER_READY))
@@ -48,7 +48,7 @@ def parts(host: str, port: int, model_port: int | None) -> list[Part]:
 
 
 def environment(port: int, model_port: int | None) -> dict[str, str]:
-    """What the parts find in their environment, on top of this process's own."""
+    """Return the environment variables for the parts, in addition to this process's own."""
     made = {
         "PORT": str(port),
         "AGENTSITE_DATA": str(settings.DATA_DIR),
@@ -56,7 +56,7 @@ def environment(port: int, model_port: int | None) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         "DJANGO_SETTINGS_MODULE": os.environ["DJANGO_SETTINGS_MODULE"],
     }
-    if os.geteuid() == 0:  # in a container mostly: Celery's five lines about it would open every log
+    if os.geteuid() == 0:  # mostly in a container: hide Celery's five-line warning at the start of every log
         made["PYTHONWARNINGS"] = ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), CELERY_ON_ROOT]))
     if model_port is not None:
         direct = ",".join(filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), "127.0.0.1"]))

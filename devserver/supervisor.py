@@ -1,7 +1,7 @@
-"""Keeps a few processes running and shows their output; `manage.py dev` turns into this when everything is set up.
+"""Supervisor that keeps processes running and shows their output. `manage.py dev` becomes it after the setup.
 
-Standard library only, and run as a plain file (`python -P devserver/supervisor.py < plan.json`): as a module of the
-package it would hold Django and Celery in memory for nothing. The reasons: docs/decisions/0001-process-supervisor.md.
+It uses only the standard library and runs as a plain file (`python -P devserver/supervisor.py < plan.json`), because as
+a module of the package it would keep Django and Celery in memory. See docs/decisions/0001-process-supervisor.md.
 """
 
 import ctypes
@@ -23,8 +23,8 @@ LONGEST_DELAY = 10.0  # seconds
 STEADY_AFTER = 30.0  # seconds of life after which a part counts as healthy again
 STOP_SECONDS = 15.0  # between SIGTERM and SIGKILL
 ORPHAN_SECONDS = 8.0  # the same for parts whose supervisor was killed
-TICK = 0.25  # seconds; the longest that a dead part goes unnoticed, and the pause between two looks at /health
-PIPE_CHUNK = 65536  # bytes; a line that is longer is cut
+TICK = 0.25  # seconds; the longest time that a dead part goes unnoticed, and the interval between requests to /health
+PIPE_CHUNK = 65536  # bytes; longer lines are split
 NAME_WIDTH = 7
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -33,7 +33,7 @@ _libc = ctypes.CDLL(None) if sys.platform == "linux" else None
 
 @dataclass(frozen=True)
 class Part:
-    """A process to keep running. `last`: it stops only when the others have gone, as they may need it to finish."""
+    """A process to keep running. A `last` part stops after the others, which may need it to finish."""
 
     name: str
     command: list[str]
@@ -43,7 +43,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Plan:
-    """What to run. `ready` is printed once, when each part has said its mark and the port answers; port 0: at once."""
+    """Parts to run, and how to tell that they are ready.
+
+    `ready` is printed once, when each part has printed its `ready_mark` and the port answers. Port 0 is not checked.
+    """
 
     parts: list[Part]
     address: str = "127.0.0.1"
@@ -53,28 +56,28 @@ class Plan:
     stop_seconds: float = STOP_SECONDS
 
     def to_json(self) -> str:
-        """The plan as the supervisor reads it from standard input."""
+        """Serialize the plan for the supervisor's standard input."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> "Plan":
-        """The reverse of `to_json`."""
+        """Parse a plan written by `to_json`."""
         values = json.loads(text)
         return cls(**{**values, "parts": [Part(**part) for part in values["parts"]]})
 
 
 def _bind_to_parent(parent: int) -> None:
-    """In the new process: asks the kernel for a SIGTERM when the supervisor goes, also by kill -9."""
+    """Ask the kernel for a SIGTERM when the supervisor ends, even by kill -9. Runs in the new process."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
-    if os.getppid() != parent:  # it went before the kernel was asked
+    if os.getppid() != parent:  # the supervisor ended before the call to prctl
         os._exit(1)
 
 
 class _Guard:
-    """A process that outlives the supervisor just long enough to kill what has not stopped by itself.
+    """Process that outlives the supervisor just long enough to kill parts that have not stopped.
 
-    The kernel's SIGTERM lets a part finish what it does, and a tool may do that for ever.
+    The kernel's SIGTERM lets a part finish its work, and a tool call may never end.
     """
 
     def __init__(self, patience: float) -> None:
@@ -85,21 +88,21 @@ class _Guard:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 signal.signal(number, signal.SIG_IGN)
             nothing = os.open(os.devnull, os.O_RDWR)
-            for descriptor in range(3):  # whoever reads our output is not to wait for this process
+            for descriptor in range(3):  # a reader of our output must not wait for this process
                 os.dup2(nothing, descriptor)
             self._watch(reading, patience)
             os._exit(0)
         os.close(reading)
 
     def tell(self, sign: str, pid: int) -> None:
-        """`+`: this process group has started; `-`: it is gone."""
+        """Report that a process group has started (`+`) or is gone (`-`)."""
         with suppress(OSError):
             os.write(self._writing, f"{sign}{pid}\n".encode())
 
     @staticmethod
     def _watch(reading: int, patience: float) -> None:
         groups: set[int] = set()
-        with os.fdopen(reading) as told:  # ends with the supervisor, however that ends
+        with os.fdopen(reading) as told:  # reaches its end when the supervisor ends, even by kill -9
             for line in told:
                 (groups.add if line[0] == "+" else groups.discard)(int(line[1:]))
         if _libc is None:
@@ -111,7 +114,7 @@ class _Guard:
 
 
 def _signal_groups(groups: set[int], number: int) -> int:
-    """How many of the process groups are there to get the signal."""
+    """Send the signal to the process groups and return how many of them exist."""
     count = 0
     for group in groups:
         with suppress(ProcessLookupError, PermissionError):
@@ -122,16 +125,16 @@ def _signal_groups(groups: set[int], number: int) -> int:
 
 @dataclass
 class _Output:
-    """The lines of one process, on their way to the terminal."""
+    """Output of one process, split into prefixed lines for the terminal."""
 
     prefix: bytes
     pipe: int
-    awaited: bytes = b""  # what its first ready line holds; empty once that has come
+    awaited: bytes = b""  # text that marks the process as ready; empty once it has appeared
     rest: bytes = b""
     open: bool = True
 
     def lines(self, data: bytes) -> bytes:
-        """What can be printed now that `data` has come; no data: the end."""
+        """Add data and return the lines that can be printed now. Empty data marks the end of the output."""
         *whole, self.rest = (self.rest + data).split(b"\n")
         if not data or len(self.rest) > PIPE_CHUNK:
             whole, self.rest = [*whole, self.rest], b""
@@ -142,14 +145,14 @@ class _Output:
 
 @dataclass
 class _Child:
-    """A part with its process, while it has one."""
+    """A part and its process, if it is running."""
 
     part: Part
     process: subprocess.Popen[bytes] | None = None
     output: _Output | None = None
     told_to_stop: bool = False
     started: float = 0.0
-    start_at: float = 0.0  # when it is due, by the monotonic clock
+    start_at: float = 0.0  # when to start it, by the monotonic clock
     delay: float = FIRST_DELAY
 
     def signal_group(self, number: int) -> None:
@@ -159,7 +162,7 @@ class _Child:
 
 @dataclass
 class Supervisor:
-    """Runs a plan until it is told to stop."""
+    """Supervisor that runs a plan until a signal stops it."""
 
     plan: Plan
     stopping: bool = False
@@ -170,12 +173,12 @@ class Supervisor:
         self.children = [_Child(part) for part in self.plan.parts]
         self._selector = selectors.DefaultSelector()
         self._ready = False
-        self._look_at = 0.0  # when to ask for /health again
+        self._look_at = 0.0  # when to request /health again
         self._answer: socket.socket | None = None
         self._width = max([NAME_WIDTH, *(len(part.name) for part in self.plan.parts)])
 
     def run(self) -> int:
-        """Keeps the parts running until SIGINT, SIGTERM or SIGHUP. Returns 0, or 1 when a part had to be killed."""
+        """Keep the parts running until SIGINT, SIGTERM or SIGHUP. Return 0, or 1 when a part had to be killed."""
         self._guard = _Guard(min(self.plan.stop_seconds, ORPHAN_SECONDS))
         with self._signals():
             while not self.stopping or any(child.process for child in self.children):
@@ -204,7 +207,7 @@ class Supervisor:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # the terminal's Ctrl-C reaches only us, and a kill reaches the whole group
+                start_new_session=True,  # the terminal's Ctrl-C reaches only us, and kills reach the whole group
                 preexec_fn=lambda: _bind_to_parent(supervisor),  # safe: this process has one thread
             )
         except OSError as error:
@@ -223,7 +226,7 @@ class Supervisor:
         for child in self.children:
             if child.process is None or (status := child.process.poll()) is None:
                 continue
-            child.signal_group(signal.SIGKILL)  # what it left behind would hold its port or its work
+            child.signal_group(signal.SIGKILL)  # processes that it left behind would keep its port or its work
             self._guard.tell("-", child.process.pid)
             child.process = None
             if child.output is not None:
@@ -243,18 +246,18 @@ class Supervisor:
     # Output
 
     def say(self, text: str) -> None:
-        """Prints a line of the supervisor's own."""
+        """Print one of the supervisor's own lines."""
         self._write(f"{'dev':<{self._width}} | {text}\n".encode())
 
     def _write(self, data: bytes) -> None:
         try:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
-        except OSError:  # the terminal is gone: nobody could stop us any more
+        except OSError:  # the terminal is gone, so that no Ctrl-C could stop us any more
             self.stopping = True
 
     def _read(self, output: _Output) -> bool:
-        """Prints what has come; whether there may be more."""
+        """Print the available output and return whether there may be more."""
         try:
             data = os.read(output.pipe, PIPE_CHUNK)
         except BlockingIOError:
@@ -304,7 +307,7 @@ class Supervisor:
         self._selector.unregister(self._answer)
         self._answer.close()
         self._answer = None
-        # A refusal (a host name that is not allowed) is an answer as well; an error of the server is not.
+        # A client error (such as a host name that is not allowed) also counts as an answer; a server error does not.
         if answer.startswith(b"HTTP/") and answer.split(b" ")[1][:1] != b"5":
             self._announce()
 
@@ -317,7 +320,7 @@ class Supervisor:
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
-        """Makes every signal end the wait in `select`, so that nothing waits for a tick."""
+        """Make every signal wake up `select`, so that it is handled without waiting for a tick."""
         reading, writing = socket.socketpair()
         reading.setblocking(False)
         writing.setblocking(False)
@@ -333,7 +336,7 @@ class Supervisor:
         writing.close()
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
-        # Only Ctrl-C: `make` passes a SIGTERM on that the whole group may have had already.
+        # Only a second Ctrl-C kills at once: `make` forwards a SIGTERM that the whole group may already have received.
         if self.stopping and number == signal.SIGINT:
             self.kill_at = 0
         self.stopping = True
@@ -356,7 +359,7 @@ class Supervisor:
 
 
 def main() -> int:
-    """Runs the plan on standard input."""
+    """Run the plan on standard input."""
     return Supervisor(Plan.from_json(sys.stdin.read())).run()
 
 

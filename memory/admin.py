@@ -1,4 +1,4 @@
-"""Memories for people: what is remembered, and what waits for approval. Changes go through `writing`."""
+"""Admin pages of memories, including those that wait for approval. Changes go through `memory.services`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -20,10 +20,10 @@ from memory.models import Memory
 
 
 class MemoryForm(forms.ModelForm):
-    """A memory that a person writes."""
+    """Form for a memory that a person writes."""
 
     def clean_user_id(self) -> str:
-        """The id in its stored form."""
+        """Return the id in its stored form."""
         try:
             return identifier(self.cleaned_data["user_id"])
         except ValueError as error:
@@ -32,7 +32,7 @@ class MemoryForm(forms.ModelForm):
 
 @admin.register(Memory)
 class MemoryAdmin(admin.ModelAdmin):
-    """A text is not edited in place: the right one is added, and the wrong one forgotten."""
+    """Admin of memories. A text is not edited in place: a person adds the right one and forgets the wrong one."""
 
     form = MemoryForm
     list_display = ("summary", "user_id", "kind", "status", "source", "created_at", "last_used_at")
@@ -52,43 +52,43 @@ class MemoryAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("text"), ordering="text")
     def summary(self, memory: Memory) -> str:
-        """The beginning of the text."""
+        """Return the beginning of the text."""
         return shortened(memory.text, 100)
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Memory]:
-        """The list needs no vectors."""
+        """Return the rows without their vectors, which the pages do not need."""
         return super().get_queryset(request).defer("embedding")
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Memory | None = None) -> tuple[str, ...]:
-        """What a memory says and whose it is stays; when it expires can change."""
+        """Make everything but the expiry of an existing memory read-only."""
         return self.readonly_fields if obj is None else (*self.readonly_fields, *self.written)
 
     @override
     def get_fieldsets(self, request: HttpRequest, obj: Memory | None = None) -> Any:
-        """A new memory has no history yet."""
+        """Leave out the history and use of a new memory, which has none yet."""
         fieldsets = super().get_fieldsets(request, obj)
         return fieldsets[:1] if obj is None else fieldsets
 
     @override
     def save_model(self, request: HttpRequest, obj: Memory, form: Any, change: bool) -> None:
-        """A text that is remembered already becomes no second memory."""
+        """Save the memory. A text that is remembered already does not become a second memory."""
         if not change:
             values = {name: form.cleaned_data[name] for name in ("kind", "scope", "scope_ref")}
             memory = services.add(obj.user_id, obj.text, source=Memory.Source.ADMIN, trusted=True, **values)
-            obj.pk = memory.pk  # the admin's history and its messages are about this one
+            obj.pk = memory.pk  # the admin's history and messages refer to this one
         if change or obj.expires_at:
             Memory.objects.filter(pk=obj.pk).update(expires_at=obj.expires_at)
 
     @admin.action(description=_("Approve the selected memories"), permissions=["change"])
     def approve(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
-        """Make those that wait for approval active."""
+        """Activate the selected memories that wait for approval."""
         self._each(request, chosen, services.approve)
 
     @admin.action(description=_("Forget the selected memories"), permissions=["change"])
     def forget(self, request: HttpRequest, chosen: QuerySet[Memory]) -> None:
-        """Tell no agent of them any more."""
+        """Forget the selected memories, so that no agent recalls them."""
         self._each(request, chosen, services.forget)
 
     def _each(self, request: HttpRequest, chosen: QuerySet[Memory], change: Callable[[Memory], Memory]) -> None:

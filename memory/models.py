@@ -1,4 +1,4 @@
-"""What is remembered of users beyond their sessions. Data only: `writing` changes a memory's status."""
+"""Memories of users beyond their sessions. Data only: `memory.services` changes a memory's status."""
 
 import uuid
 
@@ -16,10 +16,10 @@ KEY_LIMIT = 255  # characters of a LangGraph store's key
 
 
 class MemoryQuerySet(models.QuerySet["Memory"]):
-    """Memories, by what may be done with them."""
+    """Queries for memories by how they may be used."""
 
     def usable(self) -> "MemoryQuerySet":
-        """Those an agent may be told: active, begun, neither ended nor expired, by the database's clock."""
+        """Return memories that an agent may recall: active, begun, not ended or expired, by the database's clock."""
         return self.filter(
             Q(valid_until=None) | Q(valid_until__gt=Now()),
             Q(expires_at=None) | Q(expires_at__gt=Now()),
@@ -28,7 +28,7 @@ class MemoryQuerySet(models.QuerySet["Memory"]):
         )
 
     def lapsed(self) -> "MemoryQuerySet":
-        """Those whose time is over, though their status does not say so."""
+        """Return the active and pending memories that have ended or expired."""
         return self.filter(Q(valid_until__lte=Now()) | Q(expires_at__lte=Now()), status__in=OPEN)
 
 
@@ -54,17 +54,17 @@ class Memory(models.Model):
 
     class Status(models.TextChoices):
         ACTIVE = "active", _("Active")  # may be recalled
-        PENDING = "pending", _("Pending approval")  # waits for a person; nobody is told it
-        SUPERSEDED = "superseded", _("Superseded")  # a newer one took its place: history
-        FORGOTTEN = "forgotten", _("Forgotten")  # rejected, taken back or lapsed: history
+        PENDING = "pending", _("Pending approval")  # waits for a person; not recalled
+        SUPERSEDED = "superseded", _("Superseded")  # replaced by a newer one: history
+        FORGOTTEN = "forgotten", _("Forgotten")  # rejected, forgotten or lapsed: history
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     user_id = models.CharField(_("user"), max_length=identifiers.MAX_LENGTH)
     text = models.TextField(_("text"), max_length=TEXT_LIMIT)
-    text_key = models.CharField(max_length=64, editable=False)  # `writing.text_key`: what counts as the same text
+    text_key = models.CharField(max_length=64, editable=False)  # `services.text_key`: what counts as the same text
     kind = models.CharField(_("kind"), max_length=16, choices=Kind, default=Kind.FACT)
     scope = models.CharField(_("scope"), max_length=16, choices=Scope, default=Scope.USER)
-    scope_ref = models.CharField(_("scope of"), max_length=identifiers.MAX_LENGTH, blank=True)  # "" for a user's
+    scope_ref = models.CharField(_("scope of"), max_length=identifiers.MAX_LENGTH, blank=True)  # "" for a user
     key = models.CharField(max_length=KEY_LIMIT, blank=True, editable=False)  # in a LangGraph store; "" is the id
 
     source = models.CharField(_("source"), max_length=16, choices=Source)
@@ -72,7 +72,7 @@ class Memory(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=Status)
     supersedes = models.ForeignKey(
         "self", models.SET_NULL, null=True, blank=True, related_name="superseded_by", verbose_name=_("supersedes")
-    )  # while pending: what it will supersede once it is approved
+    )  # while pending: the memory that it will supersede once approved
     valid_from = models.DateTimeField(_("valid from"), db_default=Now())
     valid_until = models.DateTimeField(_("valid until"), null=True, blank=True)  # null: until further notice
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)  # null: never
@@ -80,9 +80,9 @@ class Memory(models.Model):
     last_used_at = models.DateTimeField(_("last used"), null=True, blank=True, editable=False)
     use_count = models.PositiveIntegerField(_("uses"), default=0, editable=False)  # times it was recalled
     embedding = models.BinaryField(null=True, editable=False)  # float32, little endian; null: ranked by words only
-    embedding_model = models.CharField(max_length=200, blank=True, editable=False)  # that made `embedding`
+    embedding_model = models.CharField(max_length=200, blank=True, editable=False)  # made `embedding`
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
-    updated_at = models.DateTimeField(_("updated"), db_default=Now(), editable=False)  # not by being recalled
+    updated_at = models.DateTimeField(_("updated"), db_default=Now(), editable=False)  # not changed by recall
 
     objects = MemoryQuerySet.as_manager()
 
@@ -90,7 +90,7 @@ class Memory(models.Model):
         verbose_name = _("memory")
         verbose_name_plural = _("memories")
         constraints = (
-            models.UniqueConstraint(  # two that write the same text at once get one memory
+            models.UniqueConstraint(  # concurrent writes of the same text get one memory
                 fields=("user_id", "scope", "scope_ref", "key", "text_key"),
                 condition=Q(status__in=["active", "pending"]),
                 name="one_open_memory_per_text",

@@ -1,4 +1,4 @@
-"""Which memories a query is about, and how many of them a prompt has room for. Plain values in and out."""
+"""Ranking of memories for a query, and selection of those that fit a prompt. Plain values in and out."""
 
 import math
 import re
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from core.tokens import count as tokens
 
-# Han, kana and hangul, which put no blanks between words (hangul does, but glues its particles to them).
+# Han, kana and hangul. Han and kana have no blanks between words; hangul has, but attaches particles to words.
 _CJK = "\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 _RUNS = re.compile(rf"([{_CJK}]+)|((?:(?![{_CJK}])\w)+)")
 
-COVERAGE_WEIGHT = 0.2  # measured (design/memory.md): with a cosine beside it, paraphrases and id codes are both found
-RECENCY_WEIGHT = 0.01  # decides between equals, and never against a word that only few memories have
+COVERAGE_WEIGHT = 0.2  # measured (design/memory.md): together with a cosine, it finds paraphrases and id codes
+RECENCY_WEIGHT = 0.01  # breaks ties, and never outweighs a word that only few memories have
 RECENCY_HALF_LIFE = 30.0  # days
 
 
@@ -29,7 +29,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Scored:
-    """A candidate, and how well it fits the query: 0 (not at all) to about 1.2."""
+    """A candidate and how well it fits the query: 0 (not at all) to about 1.2."""
 
     candidate: Candidate
     score: float
@@ -38,12 +38,12 @@ class Scored:
 def rank(
     query: str, candidates: Sequence[Candidate], similarities: Sequence[float | None] | None = None
 ) -> list[Scored]:
-    """The candidates, best first; the younger one of equals.
+    """Return the candidates, best first and, if equal, the younger first.
 
     Score = similarity + 0.2 × share of the query's idf weight that the memory's words cover + up to 0.01 for recency.
 
     Args:
-        similarities: a cosine for each candidate, in their order; None (for one, or at all): ranked by words only.
+        similarities: a cosine for each candidate, in their order. With None, for one or for all, only words rank.
     """
     documents = [_searched(candidate.text) for candidate in candidates]
     weights = _idf(_asked(query), documents)
@@ -59,9 +59,9 @@ def rank(
 
 
 def fill(ranked: Iterable[Scored], token_budget: int) -> list[Scored]:
-    """The best that fit the budget (in `tokens`), in the order given; all of them, if all fit.
+    """Return the candidates that fit the budget (in `tokens`), best first, in the order given.
 
-    One that is too long for what is left is passed over for shorter ones behind it.
+    One that is too long for the rest of the budget is skipped in favor of shorter ones behind it.
     """
     chosen = []
     for one in ranked:
@@ -79,7 +79,7 @@ def _idf(words: Iterable[str], documents: Sequence[set[str]]) -> dict[str, float
 
 
 def _searched(text: str) -> set[str]:
-    """What a memory can be found by: words, bigrams of CJK runs, and their characters for one-character queries."""
+    """Return the terms that find a memory: words, bigrams of CJK runs, and CJK characters for one-character queries."""
     found = set()
     for cjk, word in _runs(text):
         found.update(_bigrams(cjk) + list(cjk) if cjk else [word])
@@ -87,7 +87,7 @@ def _searched(text: str) -> set[str]:
 
 
 def _asked(text: str) -> set[str]:
-    """What a query looks for: words and bigrams. Of CJK, single characters only where they stand alone."""
+    """Return the terms that a query looks for: words, CJK bigrams, and CJK characters that stand alone."""
     found = set()
     for cjk, word in _runs(text):
         found.update((_bigrams(cjk) or [cjk]) if cjk else [word])

@@ -1,16 +1,16 @@
-"""Ranking of rows: what `recall` does with plain values, over the database."""
+"""Ranking of database rows with `memory.recall`, which works on plain values."""
 
 from django.utils import timezone
 
 from memory.models import Memory, MemoryQuerySet
 from memory.recall import Candidate, Scored, rank
 
-SEARCHED = 2_000  # newest rows that a search looks at: each is read, and split into words
+SEARCHED = 2_000  # newest rows that a search covers: each is read and split into words
 DAY = 86_400.0  # seconds
 
 
 def ranked(rows: MemoryQuerySet, query: str) -> tuple[dict[str, Memory], list[Scored]]:
-    """The newest 2,000 of the rows by their id, and their ranking, those that fit the query best first."""
+    """Return the newest 2,000 rows by id, and their ranking, those that fit the query best first."""
     now = timezone.now()
     newest = rows.defer("embedding").order_by("-created_at", "-pk")[:SEARCHED]
     found = {str(row.pk): row for row in newest}

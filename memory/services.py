@@ -1,4 +1,4 @@
-"""Adding, replacing, approving and forgetting: the only code that writes `Memory.status`."""
+"""Functions that add, replace, approve and forget memories. No other code writes `Memory.status`."""
 
 import unicodedata
 import uuid
@@ -17,7 +17,7 @@ from memory.models import OPEN, TEXT_LIMIT, Memory
 
 Status = Memory.Status
 
-# to <- from. Nothing comes back from history: the same text again is a new memory.
+# to <- from. Nothing returns from history: the same text written again is a new memory.
 SOURCES: dict[Status, tuple[Status, ...]] = {
     Status.ACTIVE: (Status.PENDING,),
     Status.SUPERSEDED: (Status.ACTIVE, Status.PENDING),
@@ -26,9 +26,9 @@ SOURCES: dict[Status, tuple[Status, ...]] = {
 
 
 def text_key(text: str) -> str:
-    """A hash that two texts share when they say the same: whitespace and a final full stop do not count.
+    """Return a hash of the text that ignores differences in whitespace and final full stops.
 
-    Upper and lower case do: "the code is aB3" corrects "the code is AB3".
+    Upper and lower case count: "the code is aB3" corrects "the code is AB3".
     """
     return digest(" ".join(unicodedata.normalize("NFC", text).split()).rstrip(".。 "))
 
@@ -45,16 +45,16 @@ def add(
     source_task_id: uuid.UUID | None = None,
     trusted: bool,
 ) -> Memory:
-    """Remember a text: active when trusted, else waiting for a person's approval.
+    """Remember a text: active if trusted, otherwise pending until a person approves it.
 
-    The same text again (`text_key`; same user, scope and store key) returns the memory that is there; a trusted write
-    of one that waits approves it. NULs and lone surrogates, which a model may write, are replaced.
+    Writing the same text again (`text_key`; same user, scope and store key) returns the existing memory; if that is
+    pending, a trusted write approves it. NULs and lone surrogates, which a model may write, are replaced.
 
     Args:
-        scope_ref: the session_id or the agent's alias that a narrower scope belongs to.
-        key: the name by which a LangGraph store finds it, unique among the user's active ones.
+        scope_ref: the session_id or agent alias that a narrower scope belongs to.
+        key: the name by which a LangGraph store finds it, unique among the user's active memories.
         source_task_id: the primary key of the task that it comes from.
-        trusted: it comes from the client or a person, or from a run that has read nothing from outside.
+        trusted: whether it comes from the client, a person, or a run that has read nothing from outside.
 
     Raises:
         Invalid: the text is blank or longer than 4,000 characters, or `user_id` can't be one.
@@ -77,12 +77,12 @@ def supersede(
     source_task_id: uuid.UUID | None = None,
     trusted: bool,
 ) -> Memory:
-    """Put a text in the place of a memory, which stays as history with its `valid_until`; returns the new memory.
+    """Replace a memory with a new one and return it. The old one stays as history with its `valid_until`.
 
-    Untrusted, the old one is active until a person approves the new one. The same text (and kind) is no change.
+    If untrusted, the old one stays active until a person approves the new one. The same text and kind change nothing.
 
     Args:
-        kind: of the new one; None keeps the old one's.
+        kind: kind of the new memory; None keeps the old one's.
 
     Raises:
         Invalid: the text is blank or longer than 4,000 characters.
@@ -103,14 +103,14 @@ def supersede(
 
 @transaction.atomic
 def approve(memory: Memory) -> Memory:
-    """Make a memory that waits active, and what it stands for history. Approving twice is approving once.
+    """Activate a pending memory and make the memories that it replaces history. Approving twice has no further effect.
 
     Raises:
         Conflict: it is history; code `superseded` or `forgotten`.
         NotFound: it has been erased.
     """
     if memory.status == Status.PENDING:
-        # The old one first, as in `supersede`: two that lock the same rows in opposite order would wait for each other.
+        # The old one first, as in `supersede`: transactions that lock the same rows in opposite order can deadlock.
         replaced = Q(pk=memory.supersedes_id, status__in=OPEN) | (Q(key=memory.key, status=Status.ACTIVE) & ~Q(key=""))
         rows = Memory.objects.filter(replaced, user_id=memory.user_id).exclude(pk=memory.pk)
         rows.update(status=Status.SUPERSEDED, valid_until=Now(), updated_at=Now())
@@ -120,10 +120,10 @@ def approve(memory: Memory) -> Memory:
 
 
 def reject(memory: Memory) -> Memory:
-    """Refuse a memory that waits for approval.
+    """Reject a pending memory.
 
     Raises:
-        Conflict: it does not wait any more; the code is its status.
+        Conflict: it is no longer pending; the code is its status.
         NotFound: it has been erased.
     """
     changed = _move(memory, Status.FORGOTTEN, only_from=(Status.PENDING,), valid_until=Now())
@@ -133,18 +133,18 @@ def reject(memory: Memory) -> Memory:
 
 
 def forget(memory: Memory) -> Memory:
-    """Tell no agent of it any more. The row stays as history until its user is erased. Raises NotFound."""
+    """Forget a memory, so that no agent recalls it. It stays as history until its user is erased. Raises NotFound."""
     _move(memory, Status.FORGOTTEN, valid_until=Now())
     return memory
 
 
 def erase(user_id: str) -> int:
-    """Delete all memories of a user for good, history as well; how many there were."""
+    """Delete all memories of a user for good, including history. Returns how many."""
     return Memory.objects.filter(user_id=user_id).delete()[0]
 
 
 def erase_sessions(sessions: Collection[tuple[str, str]]) -> int:
-    """Delete what belongs to these sessions (user_id, session_id) alone, history as well; how many there were."""
+    """Delete the memories scoped to these sessions (user_id, session_id), including history. Returns how many."""
     users, names = ({session[part] for session in sessions} for part in (0, 1))
     rows = Memory.objects.filter(user_id__in=users, scope=Memory.Scope.SESSION, scope_ref__in=names)
     gone = set(sessions)
@@ -155,7 +155,7 @@ def erase_sessions(sessions: Collection[tuple[str, str]]) -> int:
 @transaction.atomic
 def _written(place: dict[str, Any], text: str, values: dict[str, Any], trusted: bool) -> Memory:
     same = {**place, "text_key": text_key(text)}
-    # Else the same text again would return a memory that nobody is told any more.
+    # Otherwise the same text again would return a memory that no agent can recall.
     Memory.objects.lapsed().filter(**same).update(status=Status.FORGOTTEN, updated_at=Now())
     status = Status.ACTIVE if trusted else Status.PENDING
     memory, created = Memory.objects.get_or_create(
@@ -165,7 +165,7 @@ def _written(place: dict[str, Any], text: str, values: dict[str, Any], trusted: 
 
 
 def _move(memory: Memory, to: Status, *, only_from: tuple[Status, ...] | None = None, **values: Any) -> bool:
-    """Whether this very call changed the status. The instance is then as the database has it."""
+    """Change the status and refresh the instance from the database. Returns whether this call changed the status."""
     rows = Memory.objects.filter(pk=memory.pk, status__in=only_from or SOURCES[to])
     changed = rows.update(status=to, updated_at=Now(), **values)
     _refresh(memory)

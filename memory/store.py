@@ -1,4 +1,4 @@
-"""The memories as a LangGraph store, so that graphs and ready-made memory tools use them the standard way."""
+"""LangGraph store of memories, so that graphs and ready-made memory tools can use them in the standard way."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -32,28 +32,28 @@ BY_A_MODEL = (Memory.Source.AGENT, Memory.Source.EXTRACTION)
 
 
 class DjangoStore(BaseStore):
-    """`("memories", user_id)` holds one user's memories; an item's value is `{"text": …, "kind": …}`.
+    """Store whose namespace `("memories", user_id)` holds one user's memories, as values `{"text": …, "kind": …}`.
 
-    What a graph writes is an agent's. Untrusted, it waits for a person's approval: until then `get` and `search` don't
-    show it, and an item that it would change stays as it was. As with LangGraph's own stores, the reads of a batch come
-    before its writes, and of two writes to one key the last one counts. A put raises ValueError for a value that could
-    not be given back as it came; `ttl` and `index` are not supported.
+    Memories that a graph writes have the source `agent`. In an untrusted store they wait for a person's approval: until
+    then `get` and `search` do not return them, and an item that they would change stays as it was. As in LangGraph's
+    own stores, a batch reads before it writes, and of two writes to one key the last one counts. A put raises
+    ValueError for a value that could not be returned unchanged; `ttl` and `index` are not supported.
     """
 
     __slots__ = ("trusted",)
 
     def __init__(self, *, trusted: bool = False) -> None:
-        """Trusted only where nothing from outside can have told the graph what to write."""
+        """Set `trusted` only if nothing from outside can influence what the graph writes."""
         self.trusted = trusted
 
     @override
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """All writes of a batch happen, or none.
+        """Run the operations. All writes of a batch happen, or none.
 
         Raises:
-            ValueError: a namespace, key, value or filter is not one that these rows can hold or answer.
+            ValueError: these rows cannot hold a key or value, or do not support a namespace or filter.
             Invalid: a text is blank or longer than 4,000 characters, or the user_id can't be one.
-            NotAllowed: an untrusted store is to delete what no model wrote.
+            NotAllowed: an untrusted store is asked to delete a memory that no model wrote.
         """
         ops = list(ops)
         results = [_read(op) for op in ops]
@@ -66,7 +66,7 @@ class DjangoStore(BaseStore):
 
     @override
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """As `batch`, in a thread: the ORM is synchronous."""
+        """Run `batch` in a thread, because the ORM is synchronous."""
         return await sync_to_async(self.batch)(list(ops))
 
     def _write(self, op: PutOp) -> None:
@@ -79,7 +79,7 @@ class DjangoStore(BaseStore):
         try:
             with transaction.atomic():
                 self._put(user_id, op.key, text, kind)
-        except IntegrityError:  # another put made the key's first item meanwhile: this one changes that
+        except IntegrityError:  # a concurrent put made the key's first item: this one changes it
             self._put(user_id, op.key, text, kind)
 
     def _put(self, user_id: str, key: str, text: str, kind: Memory.Kind) -> None:
@@ -142,7 +142,7 @@ def _fits(condition: MatchCondition, namespace: tuple[str, ...]) -> bool:
 
 
 def _owner(namespace: tuple[str, ...]) -> str:
-    # A shorter prefix would search the memories of all users, and hand one user's to another one's agent.
+    # A shorter prefix would search the memories of all users and give one user's to another user's agent.
     if len(namespace) != 2 or namespace[0] != ROOT:
         raise ValueError(f'Memories are in the namespaces ("{ROOT}", user_id), not in {namespace!r}.')
     return namespace[1]
@@ -153,7 +153,7 @@ def _rows(user_id: str) -> MemoryQuerySet:
 
 
 def _named(key: str) -> Q:
-    """By the key that a graph gave it, or by its id, which is the key of what others wrote."""
+    """Return a filter by the key that a graph gave, or by the id, which is the key of all other memories."""
     try:
         return Q(key=key) & ~Q(key="") | Q(key="", pk=uuid.UUID(key))
     except ValueError:

@@ -1,4 +1,4 @@
-"""What an agent is told before a task, and what it keeps after one. Named in `settings.AGENTS[…]["MEMORY"]`."""
+"""Strategies for what an agent recalls before a task and keeps after it, named in `settings.AGENTS[…]["MEMORY"]`."""
 
 import inspect
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from memory.search import ranked
 
 @dataclass(frozen=True)
 class Recalled:
-    """A memory as an agent is told it."""
+    """A memory as an agent gets it."""
 
     id: str
     text: str
@@ -24,10 +24,10 @@ class Recalled:
 
 
 class Strategy(Protocol):
-    """A way of remembering. Made once a process for each agent (`made_for`), and used by many threads at once."""
+    """A way of remembering. Each process makes one per agent (`made_for`), and many threads use it at once."""
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
-        """What the agent is told before it works on `query`, best first.
+        """Return the memories that the agent gets before it works on `query`, best first.
 
         Args:
             user_id: the owner of the task.
@@ -35,29 +35,29 @@ class Strategy(Protocol):
             query: what the user asks for.
         """
 
-    # May also have `remember(task)`: called with the agents.Task after it has completed, in a job of its own. What it
-    # raises is logged and changes nothing; a worker that dies in it does not come back to it.
+    # A strategy may also have `remember(task)`, which a separate job calls with the agents.Task after it has completed.
+    # An exception is logged and changes nothing; if the worker dies during the call, it is not repeated.
 
 
 def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
-    """The agent's strategy: `make` is called with `agent=<its alias>` if it takes that, else without arguments."""
+    """Return the agent's strategy: call `make` with `agent=<its alias>` if it takes that, else without arguments."""
     try:
         parameters = inspect.signature(make).parameters
-    except (TypeError, ValueError):  # of what is written in C there may be none
+    except (TypeError, ValueError):  # callables written in C may have no signature
         return make()
     takes = "agent" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
     return make(agent=agent) if takes else make()
 
 
 class Default:
-    """Tells what fits `settings.MEMORY_TOKENS`, by words and recency. Keeps nothing by itself after a task."""
+    """Strategy that recalls what fits `settings.MEMORY_TOKENS`, by words and recency. It keeps nothing after a task."""
 
     def __init__(self, agent: str = "") -> None:
-        """For the agent of this alias; "": memories in the scope of an agent are left out."""
+        """Recall for the agent of this alias. With "", memories in the scope of an agent are left out."""
         self.agent = agent
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
-        """The usable memories of this owner, session and agent; counts each as used."""
+        """Return the usable memories of this owner, session and agent, and count each as used."""
         in_scope = (
             Q(scope=Memory.Scope.USER)
             | Q(scope=Memory.Scope.SESSION, scope_ref=session)

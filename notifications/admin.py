@@ -1,4 +1,4 @@
-"""Webhook endpoints, e-mail subscriptions, and what became of each delivery."""
+"""Admin pages of webhook endpoints, email subscriptions and deliveries."""
 
 import uuid
 from typing import Any
@@ -27,7 +27,7 @@ DELIVERIES = "notices_delivery_changelist"
 
 
 class EventsField(forms.MultipleChoiceField):
-    """Some of the events, or all."""
+    """Choice of one or more events."""
 
     widget = forms.CheckboxSelectMultiple
 
@@ -65,7 +65,7 @@ class EndpointAdmin(admin.ModelAdmin):
 
     @override
     def get_fields(self, request: HttpRequest, obj: Endpoint | None = None) -> Any:
-        """With the secret, which a receiver needs, for those who may change it."""
+        """Return the fields. The secret, which a receiver needs, is only for users who may change the endpoint."""
         if obj is None:
             return list(EndpointForm.Meta.fields)
         secret = ["secret"] if self.has_change_permission(request, obj) else []
@@ -73,20 +73,20 @@ class EndpointAdmin(admin.ModelAdmin):
 
     @override
     def save_model(self, request: HttpRequest, obj: Endpoint, form: Any, change: bool) -> None:
-        """Switched on again, it has no note any more."""
+        """Save the endpoint. Clear its note if it is active."""
         obj.note = "" if obj.active else obj.note
         super().save_model(request, obj, form, change)
 
     @admin.action(description=_("Send a test to the selected endpoints"), permissions=["change"])
     def send_test(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """The outcome stands with the deliveries."""
+        """Send a test to each selected endpoint. The outcome is shown with the deliveries."""
         for endpoint in queryset:
             outbox.send_test(endpoint)
         messages.success(request, _("The tests are on their way; their outcome stands with the deliveries."))
 
     @admin.action(description=_("Make a new secret for the selected endpoints"), permissions=["change"])
     def make_new_secret(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
-        """The old one signs nothing from then on, also not what is tried again."""
+        """Replace the secrets. From then on the new one signs every try, including retries."""
         for endpoint in queryset:
             Endpoint.objects.filter(pk=endpoint.pk).update(secret=new_secret())
             self.log_change(request, endpoint, [{"changed": {"fields": [gettext("secret")]}}])
@@ -94,12 +94,12 @@ class EndpointAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("note"))
     def note_(self, row: Endpoint) -> str:
-        """Why it was switched off by itself."""
+        """Return why the endpoint was switched off automatically."""
         return gettext(row.note) if row.note else "-"
 
     @admin.display(description=_("deliveries"))
     def deliveries(self, row: Endpoint) -> str:
-        """A link to them."""
+        """Return a link to the deliveries of the endpoint."""
         return link(DELIVERIES, _("deliveries"), query=f"?endpoint__id__exact={row.pk}")
 
 
@@ -114,7 +114,7 @@ class SubscriptionForm(forms.ModelForm):
 
 @admin.register(Subscription)
 class SubscriptionAdmin(admin.ModelAdmin):
-    """Everybody who gets into the admin has one of their own here, and sees no other without the permission to."""
+    """Admin of subscriptions. Each staff user manages their own; seeing others' requires the model's permission."""
 
     form = SubscriptionForm
     list_display = ("user", "address", "high_risk_only", "language")
@@ -125,7 +125,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
 
     @override
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        """Straight to one's own, where there is no other to see."""
+        """Redirect to the user's own subscription, or to adding it, unless they may see others'."""
         if self._manages(request):
             return super().changelist_view(request, extra_context)
         return self._to_own(request) or HttpResponseRedirect(reverse("admin:notices_subscription_add"))
@@ -134,7 +134,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """Who has one already changes it."""
+        """Redirect to the user's own subscription if they have one and may not see others'."""
         to_own = None if self._manages(request) else self._to_own(request)
         return to_own or super().add_view(request, form_url, extra_context)
 
@@ -145,18 +145,18 @@ class SubscriptionAdmin(admin.ModelAdmin):
 
     @override
     def get_fields(self, request: HttpRequest, obj: Subscription | None = None) -> Any:
-        """Whose it is is only asked of those who make them for others."""
+        """Return the fields. The user is included only for those who manage others' subscriptions."""
         own = ["events", "high_risk_only", "language", "address"]
         return ["user", *own] if self._manages(request) else own
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Subscription | None = None) -> list[str]:
-        """It stays with its user."""
+        """Make the user of an existing subscription read-only."""
         return ["address", "user"] if obj is not None else ["address"]
 
     @override
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """In the language that its user reads the page in."""
+        """Preset the user, and the language in which they read the page."""
         return {"language": get_language(), "user": request.user.pk, **super().get_changeform_initial_data(request)}
 
     @override
@@ -177,7 +177,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
 
     @override
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return bool(request.user.is_staff)  # asked on every page: whether they have one is seen in `add_view`
+        return bool(request.user.is_staff)  # called on every page, so `add_view` checks whether they have one
 
     @override
     def has_change_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
@@ -189,7 +189,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("e-mail address"), ordering="user__email")
     def address(self, row: Subscription) -> str:
-        """Where it goes: that of the account."""
+        """Return the address of the account, which receives the emails."""
         return visible(row.user.email) if row.user_id and row.user.email else "-"
 
     def _manages(self, request: HttpRequest) -> bool:
@@ -222,14 +222,14 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """With whether the reader may see the review or the task that each is about."""
+        """Annotate each delivery with whether the reader may see the review or the task that it is about."""
         return super().get_queryset(request).annotate(is_open=_is_open_to(request.user))
 
     @override
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Delivery], search_term: str
     ) -> tuple[QuerySet[Delivery], bool]:
-        """Exact ids, so that the indexes find them."""
+        """Search for exact ids only, so that the indexes are used."""
         if not search_term.strip():
             return queryset, False
         try:
@@ -240,22 +240,22 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """That of Django, not of ReadOnly: an endpoint goes with its deliveries."""
+        """Use Django's check instead of ReadOnly's, because deleting an endpoint deletes its deliveries."""
         return super(ReadOnly, self).has_delete_permission(request, obj)
 
     def has_send_permission(self, request: HttpRequest) -> bool:
-        """Whether the action `send_again` is offered."""
+        """Return whether the action `send_again` is offered."""
         return bool(request.user.has_perm("notices.change_delivery"))
 
     @admin.action(description=_("Send the selected deliveries again"), permissions=["send"])
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
-        """Under the same ids."""
+        """Send the deliveries again under the same ids."""
         count = outbox.again(queryset)
         messages.success(request, _("%(count)d on their way again.") % {"count": count})
 
     @admin.display(description=_("about"), ordering="object_id")
     def object_(self, row: Delivery) -> str:
-        """The review or the task, as a link to it."""
+        """Return a link to the review or the task."""
         if row.task_id is None:
             return "-"
         page = "reviews_review_change" if row.event.startswith("review.") else "agents_task_change"
@@ -263,24 +263,24 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("recipient"))
     def recipient(self, row: Delivery) -> str:
-        """The endpoint or the user."""
+        """Return the endpoint or the user."""
         if row.user is not None:
             return visible(row.user.get_username())
         return str(row.endpoint) if row.endpoint is not None else "-"
 
     @admin.display(description=_("last error"))
     def error(self, row: Delivery) -> str:
-        """What the last try stumbled over."""
+        """Return the error of the last try."""
         return visible(gettext(row.last_error)) if row.last_error else "-"
 
     @admin.display(description=_("content"))
     def content(self, row: Any) -> Any:
-        """What is sent, for those who may see what it is about: it names the user, the session and the tool."""
+        """Return the body, which names user, session and tool, only if the reader may see its review or task."""
         return visible(row.body) if row.is_open else _("You may not see what this is about.")
 
 
 def _is_open_to(reader: Any) -> Case:
-    """Whether the reader may see the review or the task of a delivery; a test is about neither."""
+    """Return an expression for whether the reader may see a delivery's review or task; a test has neither."""
     tasks = Task.objects.filter(pk=OuterRef("object_id"))
     if not (reader.has_perm(VIEW_TASK) or reader.has_perm(ACT_FOR_ANY_USER)):
         tasks = tasks.filter(user_id=reader.get_username())

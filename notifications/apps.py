@@ -14,6 +14,6 @@ class NoticesConfig(AppConfig):
 
     @override
     def ready(self) -> None:
-        """What listens needs the models, so it is named by its path."""
+        """Register the check and connect the receivers. They need the models, so they are imported by path."""
         register(checks.notices)
         import_string("notifications.outbox.connect")()

@@ -1,4 +1,4 @@
-"""Misconfiguration of the notices that shows at `manage.py check` and not when the first one is due."""
+"""System check of the notices, so that `manage.py check` finds mistakes before the first notice is due."""
 
 from collections.abc import Sequence
 from ipaddress import ip_network
@@ -13,7 +13,7 @@ MAX_TRIES = 20
 RANGES: dict[str, tuple[float, float]] = {
     "NOTICE_TRIES": (1, MAX_TRIES),
     "NOTICE_RETRY_SECONDS": (0.1, 86_400),
-    "NOTICE_TIMEOUT_SECONDS": (0.1, 60),  # well below courier.LEASE
+    "NOTICE_TIMEOUT_SECONDS": (0.1, 60),  # well below delivery.LEASE
     "NOTICE_NEAR_EXPIRY_SECONDS": (0, 365 * 86_400),
     "NOTICE_NEAR_EXPIRY_SHARE": (0, 1),
     "NOTICE_RETENTION_DAYS": (0, MAX_DAYS),
@@ -21,7 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def notices(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """The settings of docs/notices.md."""
+    """Check the settings of docs/notices.md."""
     found: list[CheckMessage] = []
     if not _is_base(settings.PUBLIC_URL):
         hint = "Write it as https://agents.example.com: where people reach this site."

@@ -1,4 +1,4 @@
-"""Carries deliveries out: claims one, sends it, records what came of it. At least once, and by one worker at a time."""
+"""Sending of deliveries: claim one, send it, record the outcome. At least once, and by one worker at a time."""
 
 import logging
 import uuid
@@ -20,24 +20,24 @@ from notifications.transports import email, webhook
 
 logger = logging.getLogger(__name__)
 
-LEASE = 120.0  # seconds of a try, after which another worker may make it again: more than a try can take
-MAIL = 0  # the lane of all e-mails; that of a webhook is its endpoint's id
+LEASE = 120.0  # seconds after which another worker may claim the delivery: more than a try can take
+MAIL = 0  # the lane of all emails; that of a webhook is its endpoint's id
 
 Status = Delivery.Status
 
 
 def due() -> QuerySet[Delivery]:
-    """What is to be sent now."""
+    """Return the deliveries that are due now."""
     return leases.over(Delivery.objects.filter(status=Status.PENDING), "due_at")
 
 
 def lanes() -> list[int]:
-    """The lanes in which something is due. What fails in one holds nobody up in another."""
+    """Return the lanes in which something is due. A failure in one lane does not delay the others."""
     return [lane or MAIL for lane in due().order_by().values_list("endpoint_id", flat=True).distinct()]
 
 
 def serve(lane: int, is_over: Callable[[], bool]) -> bool:
-    """Deliver what is due in this lane. False where a try failed: the others would fare no better at this moment."""
+    """Deliver what is due in this lane. Returns False once a try failed, because the others would fail now too."""
     waiting = due().filter(endpoint=lane or None).order_by("due_at")
     while not is_over() and (found := waiting.values_list("pk", flat=True).first()) is not None:
         delivery = claim(found)
@@ -53,7 +53,7 @@ def deliver_due() -> None:
 
 
 def claim(pk: uuid.UUID) -> Delivery | None:
-    """The delivery, for this worker to make a try; None where another one does, or it is gone."""
+    """Claim the delivery for a try by this worker. Returns None if another worker has claimed it, or it is gone."""
     rows = Delivery.objects.filter(pk=pk, status=Status.PENDING)
     if not leases.take(rows, "due_at", LEASE, attempts=F("attempts") + 1, tries=F("tries") + 1):
         return None
@@ -61,13 +61,13 @@ def claim(pk: uuid.UUID) -> Delivery | None:
 
 
 def carry_out(delivery: Delivery) -> bool:
-    """Make the try that was claimed. False where it failed."""
+    """Make the claimed try. Returns False if it failed."""
     send = email.send if delivery.endpoint_id is None else webhook.send
     if not connection.in_atomic_block:
-        connection.close()  # others can have it while we wait for the receiver
+        connection.close()  # others can use it during the wait for the receiver
     try:
         outcome = send(delivery)
-    except Exception as error:  # of the network, of TLS, of the mail server: whatever it is, it did not arrive
+    except Exception as error:  # from the network, TLS or the mail server: in any case, it did not arrive
         outcome = Outcome(Status.PENDING, error=_described(error, delivery))
     return _record(delivery, outcome)
 
@@ -84,7 +84,7 @@ def _record(delivery: Delivery, outcome: Outcome) -> bool:
         values["due_at"] = seconds_from_now(pause(delivery.tries, outcome.wait))
     elif status == Status.SENT:
         values["sent_at"] = Now()
-    # Whoever came after the end of our lease has the word.
+    # If another worker has claimed it after the end of our lease, that worker records the outcome.
     Delivery.objects.filter(pk=delivery.pk, status=Status.PENDING, attempts=delivery.attempts).update(**values)
     channel = "mail" if delivery.endpoint_id is None else "webhook"
     metrics.count(NOTICES, channel, "retried" if status == Status.PENDING else status)
@@ -94,6 +94,6 @@ def _record(delivery: Delivery, outcome: Outcome) -> bool:
 
 
 def _described(error: Exception, delivery: Delivery) -> str:
-    """What it was. A mail server's words may name the reader's address, so of those only the kind is kept."""
+    """Return a description of the error; for an email only its type, because the text may name the reader's address."""
     kind = type(error).__name__
     return kind if delivery.endpoint_id is None else f"{kind}: {error}"

@@ -1,4 +1,4 @@
-"""What came of a try, and when there is another."""
+"""Outcome of a try to deliver, and the pause before the next one."""
 
 import random
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from django.conf import settings
 from agents.policy import DAY
 from notifications.models import Delivery
 
-GROWTH = 4  # each pause is so many times the one before
-JITTER = 0.25  # of a pause, up or down: what failed together does not come back together
+GROWTH = 4  # factor from one pause to the next
+JITTER = 0.25  # share of a pause, up or down, so that tries that failed together are not repeated together
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a try."""
+    """Outcome of a try."""
 
     status: str  # of the delivery; `pending`: it is tried again, unless that was the last try
     code: int | None = None  # HTTP or SMTP status
@@ -23,16 +23,16 @@ class Outcome:
 
 
 def sent(code: int | None = None) -> Outcome:
-    """It has arrived."""
+    """Return the outcome of a delivery that has arrived."""
     return Outcome(Delivery.Status.SENT, code)
 
 
 def dropped(why: str) -> Outcome:
-    """There was no point in it, or no right to it."""
+    """Return the outcome of a delivery that is not sent because it has no point or is not permitted."""
     return Outcome(Delivery.Status.DROPPED, error=why)
 
 
 def pause(tries: int, asked: float) -> float:
-    """Seconds until the next try after so many (1 and more); at least what the receiver asked for, at most a day."""
+    """Return the seconds until the next try after `tries` (1 or more): at least `asked`, at most a day."""
     grown = settings.NOTICE_RETRY_SECONDS * GROWTH ** min(tries - 1, 20)
     return min(max(grown * random.uniform(1 - JITTER, 1 + JITTER), asked), DAY)

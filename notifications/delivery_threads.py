@@ -1,4 +1,4 @@
-"""The threads of a worker process that deliver. A receiver that hangs holds up neither a run nor the sweeper."""
+"""Threads of a worker process that deliver, so that a hanging receiver delays neither a run nor the sweeper."""
 
 import logging
 import os
@@ -11,12 +11,12 @@ from notifications import delivery
 
 logger = logging.getLogger(__name__)
 
-THREADS = 4  # of one process, at most; each serves one lane at a time
-REST = 10.0  # seconds that a lane is left alone after a try that failed
+THREADS = 4  # at most, per process; each serves one lane at a time
+REST = 10.0  # seconds before a lane is served again after a failed try
 
 
 class Couriers:
-    """Started when something is due, gone when nothing is."""
+    """Threads that start when something is due and end when nothing is."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -27,7 +27,7 @@ class Couriers:
         self._calls = 0
 
     def wake(self) -> None:
-        """Let what is due be delivered. Returns at once."""
+        """Start the delivery of what is due. Returns at once."""
         with self._lock:
             self._calls += 1
             if len(self._threads) < THREADS and not self._quit.is_set():
@@ -36,11 +36,11 @@ class Couriers:
                 thread.start()
 
     def stop(self) -> None:
-        """Let the tries under way end, and begin no others."""
+        """Begin no further tries. Those under way still finish."""
         self._quit.set()
 
     def wait(self, seconds: float) -> None:
-        """Until all that was due has been tried."""
+        """Wait up to `seconds` for each running thread to end."""
         for thread in tuple(self._threads):
             thread.join(seconds)
 
@@ -53,7 +53,7 @@ class Couriers:
                     self._serve(lane)
                 elif self._leave(calls):
                     return
-        except Exception as error:  # the database may be away; the next sweep starts another
+        except Exception as error:  # the database may be away; the next sweep starts another thread
             logger.warning("notices: %s", error)
         finally:
             connections.close_all()
@@ -81,7 +81,10 @@ class Couriers:
             return lane
 
     def _leave(self, calls: int) -> bool:
-        """Whether nobody has called since: what is due since then would wait for the sweeper."""
+        """Deregister this thread and return True, unless `wake` was called since `calls` was read.
+
+        In that case the thread has to look again: deliveries that are due since then would wait for the sweeper.
+        """
         with self._lock:
             if self._calls != calls:
                 return False
@@ -94,14 +97,14 @@ _couriers = Couriers()
 
 def _forget_parents() -> None:
     global _couriers
-    _couriers = Couriers()  # the fork has copied none of the threads
+    _couriers = Couriers()  # a fork copies no threads
 
 
 os.register_at_fork(after_in_child=_forget_parents)
 
 
 def deliver_notices() -> int:
-    """The sweeper's duty: have delivered what is due. Returns how many deliveries that are."""
+    """Start the delivery of what is due (the sweeper calls this). Returns how many deliveries are due."""
     waiting = delivery.due().count()
     if waiting:
         _couriers.wake()
@@ -109,5 +112,5 @@ def deliver_notices() -> int:
 
 
 def stop() -> None:
-    """The worker shuts down."""
+    """Begin no further tries, because the worker shuts down."""
     _couriers.stop()

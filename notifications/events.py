@@ -1,4 +1,4 @@
-"""What there is to be told of, by its name on the wire."""
+"""Events that a notice can be about, by their names in the API."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +16,7 @@ class Event(models.TextChoices):
     """An event that people and applications can subscribe to, or a test."""
 
     REVIEW_NEW = "review.new", _("New review")
-    REVIEW_NEARLY_EXPIRED = "review.nearly_expired", _("Review nearly expired")  # once a review
+    REVIEW_NEARLY_EXPIRED = "review.nearly_expired", _("Review nearly expired")  # once per review
     REVIEW_EXPIRED = "review.expired", _("Review expired")  # closed by the system
     REVIEW_DECIDED = "review.decided", _("Review decided")
     TASK_COMPLETED = "task.completed", _("Task completed")
@@ -26,12 +26,12 @@ class Event(models.TextChoices):
 
     @property
     def asks(self) -> bool:
-        """Whether it asks somebody to decide: there is no point in it once that is done."""
+        """Return whether the event asks a person to decide. It has no point once that is done."""
         return self in (Event.REVIEW_NEW, Event.REVIEW_NEARLY_EXPIRED)
 
     @property
     def of_review(self) -> bool:
-        """Whether it is about a review."""
+        """Return whether the event is about a review."""
         return self.value.startswith("review.")
 
 
@@ -39,10 +39,10 @@ OFFERED = [(event.value, event.label) for event in Event if event is not Event.T
 
 
 def all_events() -> list[str]:
-    """What a new endpoint is told of."""
+    """Return the events of a new endpoint."""
     return [value for value, _label in OFFERED]
 
 
 def asking_events() -> list[str]:
-    """What a new subscription by e-mail is for."""
+    """Return the events of a new email subscription."""
     return [event.value for event in Event if event.asks]

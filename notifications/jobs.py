@@ -1,4 +1,4 @@
-"""Celery's entry point. The job only wakes the couriers of this process: what is due stands in the rows."""
+"""Celery's entry point. The job only wakes the couriers of this process; the rows say what is due."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from notifications.outbox import JOB
 
 @shared_task(name=JOB)
 def deliver() -> None:
-    """Deliver what is due; a second delivery of the same job finds nothing."""
+    """Deliver what is due. If Celery delivers the same job twice, the second one finds nothing."""
     delivery_threads.deliver_notices()
 
 

@@ -1,4 +1,4 @@
-"""Who is told of what, and each telling: the outbox."""
+"""Recipients of notices, and the outbox of deliveries."""
 
 import base64
 import json
@@ -23,20 +23,20 @@ SECRET_BYTES = 32  # Standard Webhooks asks for 24 to 64
 
 
 def new_secret() -> str:
-    """A key for HMAC-SHA256, as Standard Webhooks writes it."""
+    """Return a new key for HMAC-SHA256 in the format of Standard Webhooks."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 class Endpoint(models.Model):
-    """An application that is told of events by webhook."""
+    """An application that receives events by webhook."""
 
     name = models.CharField(_("name"), max_length=100)
     url = models.URLField(_("address"), max_length=500)
-    secret = models.CharField(_("secret"), max_length=100, default=new_secret, editable=False)  # readable: it signs
+    secret = models.CharField(_("secret"), max_length=100, default=new_secret, editable=False)  # in clear, for signing
     events = models.JSONField(_("events"), default=all_events)
     user = models.CharField(_("user"), max_length=ID_LENGTH, default="*")  # pattern for the task's user_id
     active = models.BooleanField(_("active"), default=True)
-    note = models.CharField(_("note"), max_length=200, blank=True, editable=False)  # why it was switched off by itself
+    note = models.CharField(_("note"), max_length=200, blank=True, editable=False)  # why the system switched it off
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     class Meta:
@@ -50,21 +50,21 @@ class Endpoint(models.Model):
 
     @override
     def clean(self) -> None:
-        """Raises ValidationError where the address may not be sent to."""
+        """Raise ValidationError if the policy does not allow sending to the address."""
         if not self.active:
-            return  # one whose name leads nowhere any more can still be switched off
+            return  # an endpoint whose host no longer resolves can still be switched off
         try:
             address_policy.check_url(self.url)
         except address_policy.Refused as error:
             raise ValidationError({"url": str(error)}) from error
 
     def wants(self, event: str, user_id: str) -> bool:
-        """Whether it is told of this event of this user."""
+        """Return whether the endpoint receives this event of this user."""
         return event in self.events and fnmatchcase(user_id, self.user)
 
 
 class Subscription(models.Model):
-    """What a Django user is told of by e-mail. Nobody is told anything who has none."""
+    """Events that a Django user receives by email. A user without a subscription receives none."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="notices", verbose_name=_("user")
@@ -82,27 +82,27 @@ class Subscription(models.Model):
         return visible(self.user.get_username())
 
     def wants(self, event: Event, risk: str) -> bool:
-        """Whether its user asked for this event of a review of this risk ("" for a task)."""
+        """Return whether its user asked for this event of a review of this risk ("" for a task)."""
         return event.value in self.events and not (event.asks and self.high_risk_only and risk != "high")
 
 
 class Delivery(models.Model):
-    """One event for one recipient: written in the transaction that makes the event, sent after it.
+    """One event for one recipient, written in the transaction that makes the event and sent after it.
 
-    Recipients have no constraint in the database: one that is deleted at that very moment would fail the transaction of
-    the event when it commits. A delivery without its recipient is dropped.
+    Recipients have no constraint in the database, because one deleted at the same time would make the event's
+    transaction fail at commit. A delivery without its recipient is dropped.
     """
 
     class Status(models.TextChoices):
-        PENDING = "pending", _("Pending")  # is sent when `due_at` has come
+        PENDING = "pending", _("Pending")  # to be sent at `due_at`
         SENT = "sent", _("Sent")
         FAILED = "failed", _("Failed")  # given up
-        DROPPED = "dropped", _("Dropped")  # not sent: there was no point in it any more, or no right to it
+        DROPPED = "dropped", _("Dropped")  # not sent: it had no point any more, or was not permitted
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # `webhook-id`, the same at each try
     event = models.CharField(_("event"), max_length=32, choices=Event)
     object_id = models.UUIDField(_("object"))  # of the review or the task
-    # What is erased with a user's sessions is found along this key.
+    # By this key, deliveries are erased with their user's sessions.
     task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="notices", verbose_name=_("task"))
     endpoint = models.ForeignKey(
         *(Endpoint, models.CASCADE), null=True, db_constraint=False, verbose_name=_("webhook endpoint")
@@ -114,12 +114,12 @@ class Delivery(models.Model):
         related_name="+",
         verbose_name=_("user"),
     )
-    body = models.TextField(_("body"))  # what a webhook sends, to the letter; an e-mail is made from it
+    body = models.TextField(_("body"))  # sent verbatim by a webhook; an email is made from it
 
     status = models.CharField(_("status"), max_length=8, choices=Status, default=Status.PENDING)
-    due_at = models.DateTimeField(_("next try"), db_default=Now())  # while one is under way: the end of its lease
-    attempts = models.PositiveIntegerField(_("attempts"), default=0)  # in all: who holds the newest one records
-    tries = models.PositiveIntegerField(_("tries"), default=0, editable=False)  # since somebody asked for it anew
+    due_at = models.DateTimeField(_("next try"), db_default=Now())  # during a try: the end of its lease
+    attempts = models.PositiveIntegerField(_("attempts"), default=0)  # in total; the worker with the newest one records
+    tries = models.PositiveIntegerField(_("tries"), default=0, editable=False)  # since it was last asked for
     last_code = models.PositiveSmallIntegerField(_("last answer"), null=True)  # HTTP or SMTP status
     last_error = models.CharField(_("last error"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
@@ -143,5 +143,5 @@ class Delivery(models.Model):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The ids and words that the body carries."""
+        """Ids and words that the body contains."""
         return dict(json.loads(self.body)["data"])

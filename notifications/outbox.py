@@ -1,4 +1,4 @@
-"""Events become deliveries: in the transaction of the event, so that neither is without the other."""
+"""Outbox: deliveries are written in the transaction of their event, so that neither exists without the other."""
 
 import json
 import logging
@@ -25,21 +25,21 @@ from reviews.signals import review_decided
 
 logger = logging.getLogger(__name__)
 
-JOB = "agentsite.notices.jobs.deliver"  # by its name: the web process sends nothing itself
-# Written out: looking them up would load all pages into the worker, in the middle of the event's transaction.
+JOB = "agentsite.notices.jobs.deliver"  # by name, because the web process sends nothing itself
+# Written out, because looking them up would load all pages into the worker during the event's transaction.
 REVIEW_PAGE = "/admin/reviews/review/{}/change/"
 TASK_PAGE = "/admin/agents/task/{}/change/"
 
 
 def connect() -> None:
-    """Listen to what happens."""
+    """Connect the receivers of events."""
     signals.reviews_asked.connect(_on_asked)
     signals.task_finished.connect(_on_finished)
     review_decided.connect(_on_decided)
 
 
 def _harmless(receiver: Callable[..., None]) -> Callable[..., None]:
-    """Whatever goes wrong with a notice, the event's own transaction goes on without a trace of it."""
+    """Decorate a receiver so that its errors are logged and leave the event's own transaction unaffected."""
 
     @wraps(receiver)
     def guarded(**kwargs: Any) -> None:
@@ -72,7 +72,7 @@ def _on_finished(task: Task, **kwargs: Any) -> None:
 
 
 def near_expiry() -> int:
-    """The sweeper's duty: reviews that nobody has been told are nearly expired. Returns how many."""
+    """Announce reviews that are nearly expired, once each (the sweeper calls this). Returns how many."""
     limit, share = settings.NOTICE_NEAR_EXPIRY_SECONDS, settings.NOTICE_NEAR_EXPIRY_SHARE
     listening = Listening()
     if not listening.to(Event.REVIEW_NEARLY_EXPIRED):
@@ -98,21 +98,24 @@ def near_expiry() -> int:
 
 def _tell_near_expiry(listening: "Listening", review_pk: uuid.UUID) -> bool:
     with transaction.atomic():
-        # Locked: one that is being decided is either told of before, or not at all.
+        # Locked, so that a review that is being decided is announced before the decision or not at all.
         locked = Interrupt.objects.select_for_update(no_key=True).filter(pk=review_pk, status="pending").exists()
         rows = _rows([review_pk]) if locked else ()
         return any(announce(Event.REVIEW_NEARLY_EXPIRED, review, listening) for review in rows)
 
 
 def old_deliveries() -> Iterator[int]:
-    """The housekeeping's duty: deliveries older than NOTICE_RETENTION_DAYS, whatever has become of them."""
+    """Delete deliveries older than NOTICE_RETENTION_DAYS, whatever their status, and yield how many at a time.
+
+    The housekeeping calls this.
+    """
     if settings.NOTICE_RETENTION_DAYS:
         before = retention.ago(timedelta(days=settings.NOTICE_RETENTION_DAYS))
         yield from retention.delete_rows(Delivery.objects.filter(created_at__lt=before))
 
 
 def send_test(endpoint: Endpoint) -> Delivery:
-    """Send this endpoint a test, which says nothing of anybody."""
+    """Send this endpoint a test, which contains no user's data."""
     with transaction.atomic():
         made: Delivery = Delivery.objects.create(
             event=Event.TEST,
@@ -125,9 +128,9 @@ def send_test(endpoint: Endpoint) -> Delivery:
 
 
 def again(deliveries: QuerySet[Delivery]) -> int:
-    """Send these at once, and as often as new ones where they fail. Returns how many.
+    """Send these deliveries again at once, with as many tries as new ones. Returns how many.
 
-    One that is under way right now may arrive twice, under the same `webhook-id`.
+    One that is being sent at the time may arrive twice, under the same `webhook-id`.
     """
     with transaction.atomic():
         count = deliveries.update(status=Delivery.Status.PENDING, due_at=Now(), tries=0, sent_at=None)
@@ -151,9 +154,10 @@ def announce(event: Event, review: Interrupt, listening: "Listening", status: st
 def tell(
     event: Event, object_id: uuid.UUID, task: Task, data: dict[str, Any], page: str, listening: "Listening"
 ) -> int:
-    """Write a delivery for each who wants it: ids and words of our own, no arguments and no texts. Returns how many.
+    """Write a delivery for each recipient that wants the event. Returns how many.
 
-    Whether a person may see what it is about is looked at when it is sent.
+    The body contains only ids and words of our own, no arguments and no texts. The permission of a person to see the
+    review or task is checked when it is sent.
     """
     endpoints, users = listening.recipients(event, task.user_id, str(data.get("risk", "")))
     if not endpoints and not users:
@@ -168,19 +172,19 @@ def tell(
 
 
 class Listening:
-    """Who is told of anything: few rows, looked through in Python, as SQLite can't look into a list."""
+    """Active endpoints and all subscriptions. They are few, and filtered in Python: SQLite cannot query JSON lists."""
 
     def __init__(self) -> None:
         self.endpoints = list(Endpoint.objects.filter(active=True))
         self.subscriptions = list(Subscription.objects.all())
 
     def to(self, event: Event) -> bool:
-        """Whether anybody listens to this event at all."""
+        """Return whether any endpoint or subscription includes this event."""
         lists = [one.events for one in self.endpoints] + [one.events for one in self.subscriptions]
         return any(event in events for events in lists)
 
     def recipients(self, event: Event, user_id: str, risk: str) -> tuple[list[int], list[int]]:
-        """The ids of endpoints and users that want it."""
+        """Return the ids of the endpoints and users that want the event."""
         return (
             [one.pk for one in self.endpoints if one.wants(event, user_id)],
             [one.user_id for one in self.subscriptions if one.wants(event, risk)],
@@ -188,12 +192,12 @@ class Listening:
 
 
 def nudge() -> None:
-    """Wake a worker up once this transaction has committed; the sweeper does without it."""
+    """Wake a worker once this transaction has committed. Without it, the sweeper still delivers, but later."""
     transaction.on_commit(partial(broker.nudge, JOB), robust=True)
 
 
 def _rows(pks: list[uuid.UUID]) -> QuerySet[Interrupt]:
-    """As the database has them: what was just written may hold expressions in the place of times."""
+    """Return the reviews as stored, because instances that were just written may hold expressions instead of times."""
     return Interrupt.objects.select_related("task__session").filter(pk__in=pks).order_by("created_at", "pk")
 
 

@@ -1,4 +1,4 @@
-"""Registers the console's pages with Django's admin, which looks for them in this module."""
+"""Registration of the console's pages with Django's admin, which autodiscovers this module."""
 
 from reviews.console import audit, pauses, policy, related, reviews
 

@@ -1,4 +1,4 @@
-"""The reviewers' side of the runs (`settings.REVIEW_DESK`)."""
+"""Implementation of the `agents.desk` interface, named by `settings.REVIEW_DESK`."""
 
 import uuid
 
@@ -11,7 +11,7 @@ from reviews.decisions import permissions, services
 
 
 class Desk(desk.Desk):
-    """Answers workers from reviews, decisions and pauses."""
+    """Desk that serves workers from reviews, decisions and pauses."""
 
     @override
     def may_still_decide(self, interrupt_pk: uuid.UUID) -> bool:

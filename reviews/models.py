@@ -1,4 +1,4 @@
-"""The human side of an interrupt, and the rules that say which calls need one."""
+"""Models for reviews, decisions, policy rules, claims and the audit log."""
 
 import uuid
 from dataclasses import fields
@@ -23,7 +23,7 @@ from reviews.policy.conditions import Condition
 
 
 class Review(Interrupt):
-    """An interrupt as the record in the admin queue, with permissions of its own."""
+    """Proxy of Interrupt for the admin queue, with its own permissions."""
 
     class Meta:
         proxy = True
@@ -37,7 +37,7 @@ class Review(Interrupt):
 
 
 class Decision(models.Model):
-    """One person's verdict on a review: the history. What the run acts on stands on the interrupt itself."""
+    """One decision on a review, kept as history. The run acts on the answer stored on the interrupt itself."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     review = models.ForeignKey(Interrupt, models.CASCADE, related_name="decisions", verbose_name=_("review"))
@@ -47,13 +47,13 @@ class Decision(models.Model):
     override_reason = models.TextField(_("reason of the override"), blank=True)  # of separation of duties
     version = models.PositiveIntegerField(_("version"))  # of the review that was decided
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
-    by_name = models.CharField(_("by"), max_length=150)  # kept when the account goes; "system" for an expiry
+    by_name = models.CharField(_("by"), max_length=150)  # kept when the account is deleted; "system" for an expiry
     created_at = models.DateTimeField(_("decided"), db_default=Now(), editable=False)
 
     class Meta:
         verbose_name = _("decision")
         verbose_name_plural = _("decisions")
-        # One decision a review, whatever the code above it believes.
+        # One decision per review, even if the services have a bug.
         constraints = (models.UniqueConstraint(fields=("review",), name="one_decision_per_review"),)
 
     @override
@@ -62,40 +62,41 @@ class Decision(models.Model):
 
 
 class PolicyRuleSet(models.QuerySet["PolicyRule"]):
-    """Rules, in their order."""
+    """Queryset of policy rules, in the order of the model."""
 
     def in_force(self) -> "PolicyRuleSet":
-        """Those that count now: switched on, within their time, not used up."""
+        """Return the rules that apply now: enabled, within their time window and not used up."""
         begun = Q(starts_at=None) | Q(starts_at__lte=Now())
         not_over = Q(ends_at=None) | Q(ends_at__gt=Now())
         left = Q(use_limit=None) | Q(uses__lt=F("use_limit"))
         return self.filter(begun & not_over & left, enabled=True)
 
     def for_session(self, session: str) -> "PolicyRuleSet":
-        """Those of every session and of this one (our own id; "" where there is none)."""
+        """Return the rules of all sessions and those of this one (our own id; "" if there is none)."""
         return self.filter(Q(session=None) | Q(session=session) if session else Q(session=None))
 
 
 def only_reviewers() -> list[str]:
-    """The deciders of a rule that names none."""
+    """Return the deciders of a rule that names none."""
     return [REVIEWERS]
 
 
 def every_response() -> list[str]:
-    """The decisions that a rule allows unless it says otherwise."""
+    """Return the decisions that a rule allows by default."""
     return list(RESPONSE_TYPES)
 
 
 class PolicyRule(models.Model):
-    """One line of the policy. A deny that matches wins; else the first that matches, in the order of their positions.
+    """One rule of the policy. A matching deny wins; otherwise the first match by position applies.
 
-    A rule is switched off and never deleted: what it let through refers to it by its id.
+    A rule is disabled, not deleted, because the audit log refers to it by id. Only an "always allow" is deleted, with
+    its session or when its user's data is erased.
     """
 
     class Effect(models.TextChoices):
-        ALLOW = "allow", _("Allow")  # runs unseen
-        DENY = "deny", _("Deny")  # the model is told that it may not
-        REVIEW = "review", _("Review")  # on the terms of the rule, whatever the tool declares
+        ALLOW = "allow", _("Allow")  # runs without a review
+        DENY = "deny", _("Deny")  # does not run; the model gets a denial
+        REVIEW = "review", _("Review")  # under the rule's terms, not those that the tool declares
 
     class Risk(models.TextChoices):
         LOW = "low", _("Low")
@@ -106,7 +107,7 @@ class PolicyRule(models.Model):
         REJECT = "reject", _("Reject")
         WAIT = "wait", _("Keep waiting")
 
-    position = models.IntegerField(_("position"), default=100)  # smaller ones first; of equal ones the older
+    position = models.IntegerField(_("position"), default=100)  # ascending; ties in order of creation
     name = models.CharField(_("name"), max_length=100)
     enabled = models.BooleanField(_("enabled"), default=True)
     effect = models.CharField(_("effect"), max_length=8, choices=Effect, default=Effect.REVIEW)
@@ -115,16 +116,14 @@ class PolicyRule(models.Model):
     user = models.CharField(_("user"), max_length=ID_LENGTH, default="*")
     agent = models.CharField(_("agent"), max_length=100, default="*")
     session = models.ForeignKey(Session, models.CASCADE, null=True, blank=True, editable=False, related_name="+")
-    conditions = models.JSONField(
-        _("conditions"), default=list, blank=True
-    )  # reviews.policy.conditions says what they mean
+    conditions = models.JSONField(_("conditions"), default=list, blank=True)  # format: reviews.policy.conditions
     starts_at = models.DateTimeField(_("from"), null=True, blank=True)
     ends_at = models.DateTimeField(_("until"), null=True, blank=True)
     use_limit = models.PositiveIntegerField(
         _("use limit"), null=True, blank=True, validators=[MinValueValidator(1)]
-    )  # of an allow: so many calls in all
-    uses = models.PositiveIntegerField(_("uses"), default=0, editable=False)  # calls let through
-    reason = models.CharField(_("reason"), max_length=300, blank=True)  # of a denial; the model is told
+    )  # of an allow: how many calls in total
+    uses = models.PositiveIntegerField(_("uses"), default=0, editable=False)  # calls let through so far
+    reason = models.CharField(_("reason"), max_length=300, blank=True)  # of a denial; shown to the model
 
     risk = models.CharField(_("risk"), max_length=8, choices=Risk, default=Risk.MEDIUM)
     deciders = models.JSONField(_("deciders"), default=only_reviewers)  # as in agents.policy.Terms
@@ -135,7 +134,7 @@ class PolicyRule(models.Model):
     on_expiry = models.CharField(_("on expiry"), max_length=8, choices=OnExpiry, default=OnExpiry.REJECT)
     allowed = models.JSONField(_("allowed decisions"), default=every_response)
 
-    made_from = models.UUIDField(_("made from review"), null=True, editable=False)  # an "always allow"
+    made_from = models.UUIDField(_("made from review"), null=True, editable=False)  # of an "always allow"
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = PolicyRuleSet.as_manager()
@@ -145,27 +144,27 @@ class PolicyRule(models.Model):
         verbose_name_plural = _("policy rules")
         ordering = ("position", "pk")
         constraints = (
-            # A deny that runs out would open what it closed.
+            # A deny with a limit would let calls through once it is used up.
             models.CheckConstraint(condition=Q(use_limit=None) | Q(effect="allow"), name="only_an_allow_is_used_up"),
         )
 
     @override
     def __str__(self) -> str:
-        # Without a word of any language: it is stored with each verdict, and covered by its digest.
+        # No translatable words: the text is stored with each verdict and covered by its digest.
         return f"#{self.pk}: {visible(self.name)}" if self.pk else visible(self.name)
 
     def terms(self) -> Terms:
-        """On which a call is reviewed by this rule."""
+        """Return the terms under which this rule has a call reviewed."""
         values = {field.name: getattr(self, field.name) for field in fields(Terms)}
         return Terms(**{**values, "deciders": tuple(self.deciders), "allowed": tuple(self.allowed)})
 
     def checked_conditions(self) -> list[Condition]:
-        """Its conditions. Raises ValueError where they are not what the admin would have stored."""
+        """Return the validated conditions. Raises ValueError if the admin would not have stored them."""
         return conditions.checked(self.conditions)
 
     @override
     def clean(self) -> None:
-        """Raises ValidationError."""
+        """Validate the rule. Raises ValidationError."""
         wrong: dict[str, Any] = {}
         try:
             self.checked_conditions()
@@ -191,15 +190,16 @@ def _is_decider(name: Any) -> bool:
 
 
 class AuditEntry(models.Model):
-    """Who did what, and when: append-only, which the database itself sees to (reviews.audit.append_only).
+    """Record of who did what, and when. Database triggers keep the table append-only (reviews.audit.append_only).
 
-    Internal ids and salted digests, never text of users and no foreign keys: it stays true, and stays, when they go.
+    It holds internal ids and salted digests, but no text that users wrote and no foreign keys, so an entry stays
+    and stays true when the objects it refers to are deleted.
     """
 
     class Verb(models.TextChoices):
-        DECIDED = "decided", _("Decided")  # `outcome` says how
+        DECIDED = "decided", _("Decided")  # with `outcome`
         EXPIRED = "expired", _("Expired")
-        OVERRIDDEN = "overridden", _("Separation of duties overridden")  # by a superuser, beside their decision
+        OVERRIDDEN = "overridden", _("Separation of duties overridden")  # by a superuser; a second entry per decision
         CLAIMED = "claimed", _("Claimed")
         TAKEN_OVER = "taken_over", _("Claim taken over")
         RELEASED = "released", _("Claim released")
@@ -207,8 +207,8 @@ class AuditEntry(models.Model):
         RULE_CHANGED = "rule_changed", _("Rule changed")
         RULE_ENABLED = "rule_enabled", _("Rule switched on")
         RULE_DISABLED = "rule_disabled", _("Rule switched off")
-        LET_THROUGH = "let_through", _("Let through by a rule")  # the call was entered in the ledger unseen
-        DENIED = "denied", _("Denied by the policy")  # at that moment; it was not entered
+        LET_THROUGH = "let_through", _("Let through by a rule")  # the call was recorded in the ledger without a review
+        DENIED = "denied", _("Denied by the policy")  # when it was about to run; it has no ledger row
         PAUSED = "paused", _("Paused")  # everything, an agent, a tool or a user
         RESUMED = "resumed", _("Resumed")
 
@@ -222,14 +222,14 @@ class AuditEntry(models.Model):
     verb = models.CharField(_("what"), max_length=16, choices=Verb)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # of a decision: the review's new status
     actor = models.CharField(_("who"), max_length=150)  # username, "system", or a host: "system:…", "manage.py:…"
-    actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system, or who sat at the host
+    actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system, or a person at a host
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    object_id = models.CharField(_("object"), max_length=36)  # of the review, the rule, the tool call or the pause
-    version = models.PositiveIntegerField(_("version"), null=True)  # of the review that was looked at
+    object_id = models.CharField(_("object"), max_length=36)  # id of the review, the rule, the tool call or the pause
+    version = models.PositiveIntegerField(_("version"), null=True)  # of the review at that time
     task = models.UUIDField(_("task"), null=True)
-    rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict, or that was changed
+    rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict or was changed
     tool = models.CharField(_("tool"), max_length=200, blank=True)
-    args_digest = models.CharField(_("digest of the arguments"), max_length=64, blank=True)  # or of what a rule says
+    args_digest = models.CharField(_("digest of the arguments"), max_length=64, blank=True)  # or of a rule or pause
     text_digest = models.CharField(_("digest of the text"), max_length=64, blank=True)  # of a reason or an answer
 
     class Meta:
@@ -247,11 +247,11 @@ class AuditEntry(models.Model):
 
 
 class Claim(models.Model):
-    """That somebody looks at a review now: a soft lease, shown to others. It gives no right and takes none."""
+    """Soft lease that shows others who is looking at a review. It neither grants nor removes a right."""
 
     review = models.OneToOneField(Interrupt, models.CASCADE, primary_key=True, related_name="claim")
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", verbose_name=_("by"))
-    until = models.DateTimeField(_("until"))  # after it the claim counts for nothing
+    until = models.DateTimeField(_("until"))  # the claim has no effect after this
 
     class Meta:
         verbose_name = _("claim")

@@ -1,6 +1,6 @@
-"""Pausing and resuming of work, for the admin, REST, the command line and the pause file: the only writer of Pause.
+"""Services that pause and resume work, for the admin, REST, the command line and the pause file: only writer of Pause.
 
-Each change is in the audit log, with who did it and why. What a pause means for a task is in `agents.pauses`.
+The audit log records each change with its actor and a digest of its reason. `agents.pauses` applies pauses to tasks.
 """
 
 import logging
@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 PAUSE_WORK = "agents.pause_work"
 VIEW = "agents.view_pause"
 REASON_LENGTH = 1000  # characters
-SEEN = 60.0  # seconds for which a pause file counts as being there after a worker has seen it
+SEEN = 60.0  # seconds for which a pause file counts as present after a worker has seen it
 Scope = Pause.Scope
 Verb = AuditEntry.Verb
 
@@ -46,33 +46,34 @@ class HeldByFile(Conflict):
 
 @dataclass(frozen=True)
 class Actor:
-    """Who pauses or resumes: a user, or somebody at a host."""
+    """User or host that pauses or resumes work."""
 
     name: str
     user: User | None = None
 
     @classmethod
     def of(cls, user: User) -> "Actor":
-        """A user who has proved who they are."""
+        """Return the actor for an authenticated user."""
         return cls(user.get_username(), user)
 
 
 def may_see(principal: Any) -> bool:
-    """Whether the principal may see all pauses with their reasons."""
+    """Return whether the principal may see all pauses with their reasons."""
     return any(map(principal.has_perm, (PAUSE_WORK, VIEW, VIEW_SYSTEM)))
 
 
 def require_to_pause(principal: Any) -> None:
-    """Raises NotAllowed unless the principal may pause and resume work."""
+    """Raise NotAllowed unless the principal may pause and resume work."""
     if not principal.has_perm(PAUSE_WORK):
         raise NotAllowed(_("You may not pause or resume work."))
 
 
 def checked(scope: str, value: str, reason: str) -> tuple[str, str, str]:
-    """The three as they are stored. Raises Invalid with what is wrong with which.
+    """Return the three values as they are stored. Raises Invalid with the errors of each.
 
-    An agent has to be one of AGENTS: a slip of the pen would be taken for a pause. A tool need not be known: the web
-    process loads no tools, those of servers come and go, and one can be paused before it is there. Nor need a user.
+    An agent must be in AGENTS, because a typo would be mistaken for a working pause. A tool need not be known: the web
+    process loads no tools, those of servers come and go, and a tool can be paused before it exists. A user need not be
+    known either.
     """
     wrong: dict[str, list[str]] = {}
     value, reason = value.strip(), reason.strip()
@@ -110,9 +111,9 @@ def _wrong_value(scope: str, value: str) -> str | None:
 
 
 def pause(scope: str, value: str, reason: str, actor: Actor) -> tuple[Pause, bool]:
-    """Pause it, and wait until no call is on its way into the ledger that has not seen that.
+    """Pause the scope, then wait for calls that are being recorded in the ledger and may not have seen the pause.
 
-    Returns the pause, and whether it is new: what is paused already stays as it is. Raises Invalid.
+    Returns the pause and whether it is new; an existing pause is left unchanged. Raises Invalid.
     """
     scope, value, reason = checked(scope, value, reason)
     with transaction.atomic():
@@ -122,11 +123,11 @@ def pause(scope: str, value: str, reason: str, actor: Actor) -> tuple[Pause, boo
 
 
 def resume(pk: uuid.UUID, actor: Actor) -> Pause:
-    """Lift the pause: tasks that nothing else holds go on. One that was lifted before stays as it is.
+    """Lift the pause, so that tasks held by no other pause continue. A lifted pause is left unchanged.
 
     Raises:
         NotFound: there is no such pause.
-        HeldByFile: it stands in a file that a worker has just seen.
+        HeldByFile: the pause is in a file that a worker has seen in the last SEEN seconds.
     """
     found = Pause.objects.filter(pk=pk).first()
     if found is None:
@@ -140,7 +141,7 @@ def resume(pk: uuid.UUID, actor: Actor) -> Pause:
 
 
 def mirror(found: pause_file.Found) -> None:
-    """Make the pauses of this data folder those that its file names."""
+    """Update the pauses of this data folder to match its pause file."""
     actor = Actor(shortened(f"system:{found.host}", NAME_LENGTH))
     rows = {(row.scope, row.value): row for row in Pause.objects.filter(lifted_at=None, source=found.source)}
     asked = {(one.scope, one.value): one.reason for one in found.wanted}
@@ -162,18 +163,18 @@ def mirror(found: pause_file.Found) -> None:
 
 
 def known_tool(name: str) -> bool:
-    """Whether a call of a tool with this name has ever been counted."""
+    """Return whether the metrics have ever counted a call of a tool with this name."""
     calls = Measure.objects.filter(name=metrics.TOOL_CALLS.name)
     return calls.filter(labels__startswith=canonical([name])[:-1] + ",").exists()
 
 
 def of_user(user_id: str) -> QuerySet[Pause]:
-    """The pauses, also those that are over, that name this user."""
+    """Return the pauses that name this user, including lifted ones."""
     return Pause.objects.filter(scope=Scope.USER, value=user_id)
 
 
 def erase(user_id: str) -> None:
-    """Lift the pauses of this user and delete them; the audit log keeps that they were."""
+    """Lift and delete the pauses of this user. Their audit entries remain."""
     for found in of_user(user_id).filter(lifted_at=None):
         with transaction.atomic():
             _lift(found, Actor(log.SYSTEM))
@@ -181,7 +182,7 @@ def erase(user_id: str) -> None:
 
 
 def _begin(scope: str, value: str, reason: str, actor: Actor, source: str = "") -> tuple[Pause, bool]:
-    """The caller's transaction holds it together with the audit entry. Of two at once one makes it."""
+    """Create the pause and its audit entry in the caller's transaction. Of two concurrent calls, one creates it."""
     found, is_new = Pause.objects.get_or_create(
         scope=scope,
         value=value,
@@ -197,7 +198,7 @@ def _begin(scope: str, value: str, reason: str, actor: Actor, source: str = "") 
 
 
 def _lift(found: Pause, actor: Actor) -> None:
-    """The caller's transaction holds it together with the audit entry. Of two at once one does it."""
+    """Lift the pause and record it in the caller's transaction. Of two concurrent calls, one lifts it."""
     rows = Pause.objects.filter(pk=found.pk, lifted_at=None)
     if rows.update(lifted_at=Now(), lifted_by_name=actor.name):
         log.pause(Verb.RESUMED, found, actor.name, actor.user)

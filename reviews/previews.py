@@ -1,7 +1,7 @@
-"""What a call would do, in its tool's own words, for arguments that a reviewer has edited.
+"""Previews of what a call would do with arguments that a reviewer has edited, computed by the tool's declaration.
 
-The preview that stands on a review was computed in the worker from the arguments that were asked. It says nothing about
-others, so it is never shown beside them: the tool's declaration is asked again, here, or nothing is shown.
+The preview stored on a review was computed in the worker from the requested arguments. It does not apply to other
+arguments and is never shown with them: either the preview is computed again here, or nothing is shown.
 """
 
 import copy
@@ -23,15 +23,15 @@ from reviews.decisions import edits
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 4  # previews that are computed in one process; a tool that never answers keeps its place
+AT_ONCE = 4  # previews computed concurrently in one process; a tool that never returns keeps its slot
 _places = threading.BoundedSemaphore(AT_ONCE)
 
 
 def of_edit(review: Interrupt, given: Any) -> str | None:
-    """What the call would do with these arguments; empty where they don't fit the tool or it can't tell.
+    """Return the preview of the call with these arguments; "" if they don't fit the tool or the preview fails.
 
-    None where the tool has not answered in time, as when the first one has to be imported: it may do so when asked
-    again.
+    Return None if the preview is not ready in time, for example because the tools are imported for the first time. A
+    later request may succeed.
     """
     if review.kind != Interrupt.Kind.TOOL_CALL or not review.tool:
         return ""
@@ -45,12 +45,12 @@ def of_edit(review: Interrupt, given: Any) -> str | None:
 
 
 def of_decided(review: Interrupt) -> str:
-    """The preview of what was asked, where that is what was decided; an edit's own is not kept."""
+    """Return the preview of the requested arguments; "" after an edit, whose own preview is not stored."""
     return "" if review.status == Interrupt.Status.EDITED else review.description
 
 
 def _computed(review: Interrupt, args: dict[str, Any]) -> str:
-    # LangChain comes with the registry: the web process imports it when the first edit needs it, and not before.
+    # The registry imports LangChain, so the web process imports it only when the first edit needs it.
     tool = import_string("agents.runtime.registry.agent")(review.task.agent).tool(review.tool)
     preview = declaration_of(tool).preview
     if preview is None:
@@ -59,7 +59,10 @@ def _computed(review: Interrupt, args: dict[str, Any]) -> str:
 
 
 def _within(seconds: float, work: Callable[[], str]) -> str | None:
-    """The result of the work in a thread of its own, as a tool's code may hang; None where it does not come in time."""
+    """Run `work` in its own thread, because a tool's code may hang. Return its result, or None if it is not in time.
+
+    Return "" if `work` fails or `seconds` is not positive.
+    """
     deadline = time.monotonic() + seconds
     if seconds <= 0:
         return ""

@@ -1,6 +1,6 @@
-"""What the outside world may be told of; `agents.signals` says how."""
+"""Signals of reviews for other apps. For how they are sent, see `agents.signals`."""
 
 from django.dispatch import Signal
 
-# review: as it was before; status: what it has become, `expired` too; by: a username or "system"
+# review: as before the decision; status: the new one, also `expired`; by: a username or "system"
 review_decided = Signal()

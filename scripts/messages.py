@@ -1,4 +1,4 @@
-"""The catalogues of the interface: collects what the code says, merges it into each .po and compiles it to a .mo.
+"""Update of the interface's message catalogues: collects the messages, merges them into each .po and compiles a .mo.
 
 `make messages` runs it. No gettext is needed: Python's own parser reads the code, Django's the templates, polib writes.
 """
@@ -26,15 +26,15 @@ ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "memory", "agents", "reviews", "notifications", "agentsite", "demo", "devserver")
 LOCALES = ROOT / "agentsite" / "locale"
 DJANGO = Path(django.__file__).parent
-# How many arguments of a function are messages; `pgettext` has a context before them.
+# Functions by how many of their arguments are messages; `pgettext` has a context before them.
 SINGLE, PLURAL = ("_", "gettext", "gettext_lazy", "gettext_noop"), ("ngettext", "ngettext_lazy")
 WITH_CONTEXT = ("pgettext", "pgettext_lazy", "npgettext", "npgettext_lazy")
 CALL = re.compile(r"(?<![\w.])(_|n?p?gettext)\(")
 _TEXT = r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
 SCRIPT_CALL = re.compile(rf"\bn?gettext\(\s*{_TEXT}(?:,\s*{_TEXT})?")
-SCRIPTS = "djangojs"  # the catalogue of what the admin's scripts say
-ERRORS = "AgentsiteError"  # whose subclasses have their message as their docstring
-# Packages that bring no catalogues, as far as people see what they say.
+SCRIPTS = "djangojs"  # the catalogue of the admin's scripts
+ERRORS = "AgentsiteError"  # base class of errors, whose docstrings are their messages
+# Modules with visible texts, of packages that have no catalogues.
 FOREIGN = (
     "django_otp.forms",
     "django_celery_results.admin",
@@ -45,13 +45,13 @@ FOREIGN_MODELS = ("django_celery_results.TaskResult",)
 PLACEHOLDER = re.compile(r"%(?:\(\w+\))?[a-z%]|\{\w*\}|</?[a-z]+|href=\"[^\"]*\"")
 
 Message = tuple[str, str, str]  # context, text, plural; "" where there is none
-Found = dict[Message, set[str]]  # with the places that say it
+Found = dict[Message, set[str]]  # with the places where it occurs
 
 
 def collect(path: Path) -> Found:
-    """Every message that this catalogue needs. Django has to be set up."""
+    """Return every message that this catalogue needs. Django must be set up."""
     found = left_by_django(path.parent.parent.name, path.stem)
-    if path.stem != SCRIPTS:  # our own scripts have their texts from the templates
+    if path.stem != SCRIPTS:  # our own scripts get their texts from the templates
         _collect_ours(found)
     return found
 
@@ -71,21 +71,21 @@ def _collect_ours(found: Found) -> None:
 
 
 def of_python(source: str) -> Iterator[Message]:
-    """The messages that the code marks with a gettext function."""
+    """Yield the messages that the code marks with a gettext function."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Call) and (message := _of_call(node)):
             yield message
 
 
 def of_template(source: str) -> Iterator[Message]:
-    """The messages of a Django template."""
+    """Yield the messages of a Django template."""
     for line in templatize(source).splitlines():
         for start in CALL.finditer(line):
             yield from _first_call(line[start.start() :])
 
 
 def of_script(source: str) -> Iterator[Message]:
-    """The messages of a script."""
+    """Yield the messages of a script."""
     for found in SCRIPT_CALL.finditer(source):
         texts = [str(ast.literal_eval(text)) for text in found.groups() if text]
         yield "", texts[0], texts[1] if len(texts) > 1 else ""
@@ -95,7 +95,7 @@ READERS = {"django": {".py": of_python, ".html": of_template}, "djangojs": {".js
 
 
 def error_messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """The docstrings of our errors, which are their messages: (file, text)."""
+    """Yield the docstrings of our errors, which are their messages, as (file, text)."""
     classes = [
         (name, node) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
     ]
@@ -109,7 +109,7 @@ def error_messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
 
 
 def foreign() -> Iterator[Message]:
-    """What other packages say of their models, and do not translate."""
+    """Yield the texts of other packages' models that those packages do not translate."""
     with override(settings.LANGUAGE_CODE):
         texts = [str(getattr(holder, name)) for holder, name in unmarked()]
         for model in map(apps.get_model, (*SHOWN, *FOREIGN_MODELS)):
@@ -123,7 +123,7 @@ def foreign() -> Iterator[Message]:
 
 
 def left_by_django(locale: str, domain: str) -> Found:
-    """What Django says in the admin, and has not been translated to this language for this version of it."""
+    """Return the messages of Django's admin that this version of Django does not translate to the language."""
     theirs = [polib.mofile(str(path)) for path in DJANGO.glob(f"**/locale/{locale}/LC_MESSAGES/{domain}.mo")]
     known = {key_of(entry)[:2] for catalogue in theirs for entry in catalogue}
     found: Found = {}
@@ -136,7 +136,7 @@ def left_by_django(locale: str, domain: str) -> Found:
 
 
 def merge(catalogue: polib.POFile, found: Found) -> None:
-    """Add what is new, set aside what the code says no more, note where each is said."""
+    """Add new messages, mark those no longer in the code as obsolete, and note where each one occurs."""
     known = {key_of(entry): entry for entry in catalogue}
     for key, entry in known.items():
         entry.obsolete = key not in found
@@ -150,22 +150,22 @@ def merge(catalogue: polib.POFile, found: Found) -> None:
 
 
 def key_of(entry: polib.POEntry) -> Message:
-    """What makes an entry the translation of a message."""
+    """Return the key that makes an entry the translation of a message."""
     return entry.msgctxt or "", entry.msgid, entry.msgid_plural or ""
 
 
 def forms_of(catalogue: polib.POFile) -> int:
-    """How many forms the language has for a number of things."""
+    """Return how many plural forms the language has."""
     return int(re.findall(r"nplurals=(\d)", catalogue.metadata["Plural-Forms"])[0])
 
 
 def texts_of(entry: polib.POEntry) -> list[str]:
-    """The translations of an entry, one a form."""
+    """Return the translations of an entry, one per plural form."""
     return list(entry.msgstr_plural.values()) if entry.msgid_plural else [entry.msgstr]
 
 
 def mistakes(catalogue: polib.POFile, found: Found) -> list[str]:
-    """What is wrong with a catalogue, one line each."""
+    """Return what is wrong with a catalogue, one line each."""
     live = {key_of(entry): entry for entry in catalogue if not entry.obsolete}
     lines = [f"not in the catalogue: {key[1]!r}" for key in found.keys() - live.keys()]
     lines += [f"the code does not say it: {key[1]!r}" for key in live.keys() - found.keys()]
@@ -182,19 +182,19 @@ def mistakes(catalogue: polib.POFile, found: Found) -> list[str]:
 
 
 def placeholders(text: str) -> list[str]:
-    """What is filled in, and the tags around it; in any order, as languages have orders of their own."""
+    """Return the placeholders and tags of a text, sorted because each language has its own word order."""
     return sorted(PLACEHOLDER.findall(text))
 
 
 def paths() -> Iterator[Path]:
-    """The catalogues of every language of the settings but English, which the code speaks."""
+    """Yield the catalogues of every language in the settings except English, the language of the code."""
     for code, _name in settings.LANGUAGES:
         if code != settings.LANGUAGE_CODE:
             yield from (LOCALES / to_locale(code) / "LC_MESSAGES" / f"{domain}.po" for domain in READERS)
 
 
 def opened(path: Path) -> polib.POFile:
-    """The catalogue, or an empty one with the plural forms that Django knows of the language."""
+    """Return the catalogue, or an empty one with the plural forms that Django has for the language."""
     if path.exists():
         return polib.pofile(str(path), wrapwidth=120)
     locale = path.parent.parent.name
@@ -211,7 +211,7 @@ def opened(path: Path) -> polib.POFile:
 
 
 def main() -> None:
-    """Bring every catalogue up to date and say what is left to do."""
+    """Update every catalogue and print what is left to do."""
     for path in paths():
         found, catalogue = collect(path), opened(path)
         merge(catalogue, found)
@@ -228,7 +228,7 @@ def _note(found: Found, place: str, messages: Iterable[Message]) -> None:
 
 
 def _of_call(node: ast.Call) -> Message | None:
-    """The message of a call of a gettext function; None where it is another function, or no literal."""
+    """Return the message of a call of a gettext function, or None if it is another function or has no literal."""
     name = getattr(node.func, "id", getattr(node.func, "attr", ""))
     texts = [arg.value for arg in node.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
     if name in SINGLE and texts:
@@ -241,7 +241,7 @@ def _of_call(node: ast.Call) -> Message | None:
 
 
 def _first_call(text: str) -> Iterator[Message]:
-    """The call that the text begins with. Where it ends, the parser says: a bracket may stand in its text."""
+    """Yield the messages of the call at the start of the text. The parser finds its end: texts may have brackets."""
     for end in (place.end() for place in re.finditer(r"\)", text)):
         try:
             tree = ast.parse(text[:end], mode="eval")

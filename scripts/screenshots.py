@@ -1,9 +1,9 @@
-"""Takes the pictures of the documentation: `make screenshots` writes docs/images/ anew.
+"""Screenshots of the documentation: `make screenshots` writes docs/images/.
 
     python scripts/screenshots.py [--only queue] [--to docs/images] [--data var/demo]
 
-Fills a data folder of its own with the demo, serves it without workers, so that nothing moves meanwhile, and looks at
-it with a Chromium. Look at what has changed before you commit it.
+Fills its own data folder with the demo, serves it without workers, so that nothing changes in the meantime, and takes
+the screenshots with Chromium. Check what has changed before you commit it.
 """
 
 import argparse
@@ -31,14 +31,14 @@ LARGEST = 120 * 1024  # bytes of one picture
 COLOURS = (256, 128, 64, 32)  # fewer until it is small enough
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-REST = 900  # milliseconds: keys and buttons of the desk are dead for 700 ms
+REST = 900  # milliseconds: keys and buttons of the desk do not react for 700 ms
 WIDE, NARROW = (1280, 860), (390, 844)
 TALL = 1200
 
 
 @dataclass(frozen=True)
 class Look:
-    """How the browser looks at a page."""
+    """Browser settings for a screenshot."""
 
     name: str
     scheme: str = "light"
@@ -54,7 +54,7 @@ QUEUE = "/admin/reviews/review/"
 
 
 def queue(page: Page) -> None:
-    """The list of what waits, with the cursor on the second row."""
+    """Open the list of pending reviews, with the cursor on the second row."""
     page.goto(QUEUE)
     page.wait_for_timeout(REST)
     page.keyboard.press("j")
@@ -62,7 +62,7 @@ def queue(page: Page) -> None:
 
 
 def review(page: Page) -> None:
-    """A refund with the conversation that led to it, and a smaller amount typed in. High, so that the changes show."""
+    """Open a refund with the conversation that led to it, and type a smaller amount. Tall, so that the changes show."""
     if page.viewport_size and page.viewport_size["width"] == WIDE[0]:
         page.set_viewport_size({"width": WIDE[0], "height": TALL})
     _open(page, f"{QUEUE}?q=A-1042&tool=issue_refund")
@@ -70,12 +70,12 @@ def review(page: Page) -> None:
     page.get_by_label("amount", exact=False).first.fill("59.90")
     page.get_by_label("note", exact=False).first.fill("Photo in the e-mail of Monday. The lid is whole: 5.00 less.")
     page.get_by_label("note", exact=False).first.blur()
-    page.wait_for_selector(".call [data-preview=edited]:visible")  # the server imports the tools for the first one
+    page.wait_for_selector(".call [data-preview=edited]:visible")  # the server imports the tools for the first preview
     page.evaluate("window.scrollTo(0, 0)")
 
 
 def bulk(page: Page) -> None:
-    """Several refunds that are about to be approved at once."""
+    """Select several refunds and begin to approve them at once."""
     page.goto(f"{QUEUE}?tool=issue_refund&risk=medium")
     page.wait_for_timeout(REST)
     for place in range(3):
@@ -85,17 +85,17 @@ def bulk(page: Page) -> None:
 
 
 def decided(page: Page) -> None:
-    """An announcement that was approved with changes."""
+    """Open an announcement that was approved with changes."""
     _open(page, f"{QUEUE}?status=decided&q=Uploads")
 
 
 def dashboard(page: Page) -> None:
-    """The admin's first page."""
+    """Open the admin's first page."""
     page.goto("/admin/")
 
 
 def rule(page: Page) -> None:
-    """A policy rule on the amount of a refund."""
+    """Open a policy rule on the amount of a refund."""
     page.goto("/admin/reviews/policyrule/")
     page.locator("#result_list a", has_text="Refunds above 500").first.click()
 
@@ -108,7 +108,7 @@ SHOTS: list[tuple[Callable[[Page], None], tuple[Look, ...]]] = [
 
 
 def main() -> None:
-    """Fill, serve, look, write."""
+    """Fill the folder, serve it, take and write the screenshots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", default="", help="one page: queue, review, bulk, decided, dashboard or rule")
     parser.add_argument("--to", type=Path, default=ROOT / "docs" / "images")
@@ -120,7 +120,7 @@ def main() -> None:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGS)
             pages: dict[Look, Page] = {}
-            # Page by page and not look by look: who opens a review claims it, which the queue would show.
+            # Page by page and not look by look, because opening a review claims it, which the queue would show.
             for shot, looks in SHOTS:
                 for look in looks if options.only in ("", shot.__name__) else ():
                     page = pages.get(look) or pages.setdefault(look, _logged_in(browser, url, password, look))
@@ -145,7 +145,7 @@ def _folder(given: Path | None) -> Iterator[Path]:
 
 @contextmanager
 def _service(data: Path) -> Iterator[str]:
-    """The web server on a full desk; its address."""
+    """Serve the filled data folder. Yields the address."""
     with socket.socket() as found:
         found.bind(("127.0.0.1", 0))
         port = found.getsockname()[1]
@@ -198,13 +198,13 @@ def _logged_in(browser: Browser, url: str, password: str, look: Look) -> Page:
 
 
 def _open(page: Page, address: str) -> None:
-    """The first row of a list."""
+    """Open the first row of a list."""
     page.goto(address)
     page.locator("#result_list tbody th a, #result_list tbody td a").first.click()
 
 
 def _small(png: bytes) -> bytes:
-    """The picture with a palette, as few colours as it takes to be small enough. Raises ValueError."""
+    """Return the picture with a palette, with few enough colours to be small enough. Raises ValueError."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
     for colours in COLOURS:
         out = io.BytesIO()

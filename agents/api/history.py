@@ -15,16 +15,16 @@ CUT = {
     "content_filter": _("[cut off: stopped by the endpoint's content filter]"),
     "broken_off": _("[cut off: broken off by the endpoint]"),
 }
-LARGEST = 2**31 - 1  # position of a task
+LARGEST = 2**31 - 1  # largest position of a task
 
 
 def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str | None]:
-    """One page of messages, each with its `task_id`, and the cursor of the next one or None. Raises Invalid."""
+    """Return one page of messages, each with its `task_id`, and the cursor of the next page or None. Raises Invalid."""
     limit = pagination.limit_of(request)
     position, start = _start(request)
     tasks = effects.told(session.tasks.filter(position__gte=position)).order_by("position")
     found: list[dict[str, Any]] = []
-    # Each task has a message at least; reading stops where the page is full.
+    # Each task has at least one message; reading stops when the page is full.
     for task in tasks[: limit + 1].iterator(chunk_size=20):
         messages = effects.messages(task)
         for index in range(start if task.position == position else 0, len(messages)):
@@ -35,25 +35,25 @@ def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str 
 
 
 def latest(session: Session, count: int) -> list[dict[str, Any]]:
-    """The last `count` messages, oldest first."""
-    tasks = effects.told(session.tasks.all()).order_by("-position")[:count]  # each has a message at least
+    """Return the last `count` messages, oldest first."""
+    tasks = effects.told(session.tasks.all()).order_by("-position")[:count]  # each has at least one message
     return [one for task in reversed(tasks) for one in effects.messages(task)][-count:]
 
 
 def before(task: Task, count: int) -> list[dict[str, Any]]:
-    """The messages of the last `count` ended tasks before this one in its session, oldest first."""
+    """Return the messages of the last `count` ended tasks before this one in its session, oldest first."""
     tasks = effects.told(Task.objects.filter(session=task.session_id, position__lt=task.position))
     return [one for earlier in reversed(tasks.order_by("-position")[:count]) for one in effects.messages(earlier)]
 
 
 def of(task: Task) -> list[dict[str, Any]]:
-    """The messages of an ended task; none while it has not ended."""
+    """Return the messages of an ended task, or none while it has not ended."""
     found = effects.told(Task.objects.filter(pk=task.pk)).first()
     return effects.messages(found) if found is not None else []
 
 
 def text_of(message: dict[str, Any], indent: int | None = None) -> str:
-    """One message for people: what it says, and each call that it asks for in a line of its own."""
+    """Return a message as text for people: its content, each tool call on its own line, and a note if it is cut off."""
     calls = [f"{call['name']}({readable(call['args'], indent)})" for call in message.get("tool_calls", [])]
     cut = [CUT[message["cut_off"]]] if message.get("cut_off") in CUT else []
     return "\n".join(str(part) for part in (readable(message["content"], indent), *calls, *cut) if part)

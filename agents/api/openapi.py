@@ -1,4 +1,4 @@
-"""The endpoints of sessions and tasks as the OpenAPI schema describes them."""
+"""OpenAPI schema of the endpoints of sessions and tasks."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema_field, extend_schema_serializer
 from rest_framework import serializers

@@ -1,4 +1,4 @@
-"""What the fields of a request can't say by themselves. drf-spectacular finds these classes once they are imported."""
+"""Schema rules that request fields cannot express. drf-spectacular finds these classes once they are imported."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.api import openapi
 
 
 class InvokeRules(OpenApiSerializerExtension):
-    """What fields alone can't say of a submission, and which agents there are."""
+    """Rules for a submission: a `task_id` requires a `session_id`, and `agent` is one of the configured agents."""
 
     target_class = InvokeSerializer
     match_subclasses = False
@@ -20,12 +20,12 @@ class InvokeRules(OpenApiSerializerExtension):
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
         body: openapi.Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
         body["properties"]["agent"]["enum"] = sorted(settings.AGENTS)
-        # `dependentRequired` would say it shorter, but few tools know it.
+        # `dependentRequired` would be shorter, but few tools support it.
         return {**body, "anyOf": [{"required": ["session_id"]}, {"not": {"required": ["task_id"]}}]}
 
 
 class OpenSessionRules(OpenApiSerializerExtension):
-    """Which agents there are."""
+    """Rule for opening a session: `agent` is one of the configured agents."""
 
     target_class = OpenSessionSerializer
 

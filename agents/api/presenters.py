@@ -1,4 +1,4 @@
-"""Rows as the API shows them."""
+"""Conversion of rows to the bodies of the API."""
 
 from collections import Counter
 from typing import Any
@@ -10,7 +10,7 @@ from agents.runtime.history import task_results
 
 
 def interrupt(row: Interrupt, allowed: list[str]) -> dict[str, Any]:
-    """An open question as `interrupt_data`; `allowed` is what this caller may answer."""
+    """Return an open interrupt as `interrupt_data`. `allowed` lists the responses that this caller may give."""
     return {
         "interrupt_id": str(row.pk),
         "interrupt_type": row.kind,
@@ -28,12 +28,12 @@ def interrupt(row: Interrupt, allowed: list[str]) -> dict[str, Any]:
 
 
 def action_request(row: Interrupt) -> dict[str, Any]:
-    """The call that is asked about."""
+    """Return the call that is asked about."""
     return {"action": row.tool, "args": row.args}
 
 
 def ids(task: Task) -> dict[str, str]:
-    """The three ids that name a task."""
+    """Return the three ids that name a task."""
     return {
         "user_id": task.session.user_id,
         "session_id": task.session.session_id,
@@ -42,7 +42,7 @@ def ids(task: Task) -> dict[str, str]:
 
 
 def session(row: Session) -> dict[str, Any]:
-    """A session without its messages; `status` is `idle` or that of its active task."""
+    """Return a session without its messages. `status` is `idle` or that of its active task."""
     groups = list(row.tasks.order_by().values_list("status").annotate(count=Count("pk"), last=Max("updated_at")))
     counts: Counter[str] = Counter()
     for status, count, _ in groups:
@@ -62,14 +62,14 @@ def session(row: Session) -> dict[str, Any]:
 
 
 def pause(row: Pause) -> dict[str, Any]:
-    """What is paused and since when, for everybody whom it holds up: neither why nor by whom."""
+    """Return what is paused and since when. Everyone affected sees it, so it omits the reason and the person."""
     return {"scope": row.scope, "value": row.value or None, "since": row.created_at}
 
 
 def task(
     row: Task, interrupts: list[dict[str, Any]], blocked_by: str | None, paused: Pause | None = None
 ) -> dict[str, Any]:
-    """The answer of /agent/status; `paused` is what holds a pending task up."""
+    """Return the body of /agent/status. `paused` is the pause that holds a pending task."""
     updated = row.updated_at.timestamp()
     message = row.message or None
     body: dict[str, Any] = {
@@ -99,7 +99,7 @@ def task(
 
 
 def missing_task(user_id: str, session_id: str, task_id: str) -> dict[str, Any]:
-    """The body of a 404 of /agent/status: the same shape, with `detail` and `code`."""
+    """Return the body of a 404 of /agent/status: the same shape, with `detail` and `code`."""
     return {
         "user_id": user_id,
         "session_id": session_id,

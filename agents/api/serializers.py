@@ -1,4 +1,4 @@
-"""What clients send."""
+"""Serializers of request bodies, and the `Idempotency-Key` header."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ KEY_LIMIT = 255  # characters
 
 
 def idempotency_key(request: Request) -> str:
-    """The request's `Idempotency-Key`, or "". Raises ValidationError."""
+    """Return the request's `Idempotency-Key`, or "" if it has none. Raises ValidationError."""
     if (key := request.headers.get(KEY_HEADER)) is None:
         return ""
     if not 1 <= len(key) <= KEY_LIMIT or not (key.isascii() and key.isprintable()):
@@ -54,7 +54,7 @@ class InvokeSerializer(serializers.Serializer):
 
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Without the session, a retry would not be recognised as one."""
+        """Require a session_id with a task_id. Without the session, a retry would not be recognised as one."""
         if "task_id" in attrs and "session_id" not in attrs:
             raise serializers.ValidationError({"session_id": ["A task_id needs the session_id that it belongs to."]})
         return attrs

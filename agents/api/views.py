@@ -1,4 +1,4 @@
-"""The REST endpoints of sessions and tasks. Those that need to know who may decide stand in `reviews.api.views`."""
+"""REST endpoints of sessions and tasks. Those that depend on who may decide are in `reviews.api.views`."""
 
 import uuid
 from typing import Any
@@ -23,7 +23,7 @@ class TaskViewSet(ClientIdsViewSet):
 
     @override
     def get_throttles(self) -> list[BaseThrottle]:
-        """What is submitted also counts for its user."""
+        """Count submissions for their user as well."""
         return [*super().get_throttles(), *([UserRate()] if self.action == "invoke" else [])]
 
     @openapi.INVOKE

@@ -1,8 +1,8 @@
-"""Where LangGraph keeps the state of runs, and the fence around it.
+"""LangGraph's checkpoint savers, fenced by the attempt that writes.
 
-The official savers, in the same database as everything else. A saver of an attempt writes only while that attempt is
-open, and holds a lock on its row meanwhile: a stalled worker that wakes up can't put its checkpoint in front of the
-newer one. On SQLite the tables stand in Django's own file, so that one lock covers both.
+These are the official savers, in the same database as everything else. An attempt's saver writes only while the attempt
+is open, under a lock on its row: a stalled worker that wakes up can't write a checkpoint that replaces a newer one. On
+SQLite the tables are in Django's own file, so that one lock covers both.
 """
 
 import os
@@ -38,7 +38,7 @@ _pools_lock = threading.Lock()
 
 
 class FencedPostgresSaver(PostgresSaver):
-    """Writes under a lock on its attempt's row."""
+    """PostgreSQL saver that writes under a lock on its attempt's row."""
 
     def __init__(self, pool: Pool[Connection[DictRow]], attempt: Attempt) -> None:
         super().__init__(pool)
@@ -48,9 +48,10 @@ class FencedPostgresSaver(PostgresSaver):
     @contextmanager
     @override
     def _cursor(self, *, pipeline: bool = False) -> Iterator[Cursor[DictRow]]:
-        """Open the fence around the pipeline that PostgresSaver asks for at each write.
+        """Open the fence around the pipeline that PostgresSaver requests for each write.
 
-        Raises StaleAttempt, and Django's errors in place of the driver's: a database that is away is no failed task.
+        Raises StaleAttempt, and Django's errors instead of the driver's, because an unavailable database must not fail
+        the task.
         """
         with connection.wrap_database_errors:
             if pipeline:
@@ -74,29 +75,29 @@ class FencedPostgresSaver(PostgresSaver):
             fence.execute(
                 "SELECT 1 FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE", (self.attempt.pk,)
             )
-            # From here on the server counts how long it is idle: a worker that freezes now loses the lock.
+            # The server measures idle time from here on, so a worker that freezes now loses the lock.
             pipeline.sync()
             if fence.fetchone() is None:
                 raise StaleAttempt
             yield cursor
-            pipeline.sync()  # so that a write's own error is raised, and not that the commit was left out
+            pipeline.sync()  # raises a write's own error, not one about the skipped commit
             failpoints.here("before-checkpoint")
 
 
 class FencedSqliteSaver(SqliteSaver):
-    """Writes under SQLite's write lock, which it takes before it looks at its attempt's row."""
+    """SQLite saver that takes SQLite's write lock before it checks its attempt's row."""
 
     def __init__(self, conn: sqlite3.Connection, attempt: Attempt) -> None:
         super().__init__(conn)
-        self.is_setup = True  # `create_tables` did it when the database was migrated
+        self.is_setup = True  # `create_tables` did this when the database was migrated
         self.attempt = attempt
 
     @contextmanager
     @override
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
-        """Open the fence around the transaction that SqliteSaver asks for at each write.
+        """Open the fence around the transaction that SqliteSaver requests for each write.
 
-        Raises StaleAttempt, and Django's errors in place of the driver's: a locked file is no failed task.
+        Raises StaleAttempt, and Django's errors instead of the driver's, because a locked file must not fail the task.
         """
         with connection.wrap_database_errors, self.lock, closing(self.conn.cursor()) as cursor:
             if not transaction:
@@ -118,9 +119,9 @@ class FencedSqliteSaver(SqliteSaver):
 
 @contextmanager
 def saver_of(attempt: Attempt) -> Iterator[Saver]:
-    """The fenced saver of one attempt."""
+    """Yield the fenced saver of one attempt."""
     if connection.vendor == "postgresql":
-        # One saver a run: a saver holds a single lock around all its database calls.
+        # One saver per run, because a saver holds a single lock around all its database calls.
         yield FencedPostgresSaver(_pool(), attempt)
     else:
         with closing(_sqlite()) as conn:
@@ -128,7 +129,7 @@ def saver_of(attempt: Attempt) -> Iterator[Saver]:
 
 
 def create_tables() -> None:
-    """Make or migrate LangGraph's tables. Called after `migrate`."""
+    """Create or migrate LangGraph's tables. Called after `migrate`."""
     if connection.vendor == "postgresql":
         with Connection.connect(**_libpq(), autocommit=True, row_factory=dict_row) as conn:
             PostgresSaver(conn).setup()

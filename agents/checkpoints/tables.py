@@ -1,6 +1,6 @@
-"""LangGraph's checkpoint tables by thread, through Django's own connection and without LangGraph.
+"""Access to LangGraph's checkpoint tables by thread, through Django's own connection and without LangGraph.
 
-So a task and its checkpoints are deleted in one transaction, also by the web process.
+A task and its checkpoints can therefore be deleted in one transaction, also by the web process.
 """
 
 import uuid
@@ -14,13 +14,13 @@ TABLES = {
     "postgresql": ("checkpoint_writes", "checkpoint_blobs", "checkpoints"),
     "sqlite": ("writes", "checkpoints"),
 }
-BATCH = 200  # threads in one statement
+BATCH = 200  # threads per statement
 
 
 def forget(task_pks: Iterable[uuid.UUID]) -> int:
-    """Delete all checkpoints of these tasks, and note on the tasks that there are none. Returns how many rows.
+    """Delete all checkpoints of these tasks and clear their `has_thread`. Returns the number of rows deleted.
 
-    The caller has ended the tasks' attempts: until then a run may add one more.
+    The caller must have ended the tasks' attempts: until then a run may add a checkpoint.
     """
     pks = list(task_pks)
     deleted = delete(pks)
@@ -29,7 +29,7 @@ def forget(task_pks: Iterable[uuid.UUID]) -> int:
 
 
 def delete(task_pks: Iterable[uuid.UUID]) -> int:
-    """Delete all checkpoints of these tasks, whose rows go as well or are gone. Returns how many rows there were."""
+    """Delete all checkpoints of tasks that are deleted too, or were before. Returns the number of rows deleted."""
     names = [str(pk) for pk in task_pks]
     deleted = 0
     with connection.cursor() as cursor:
@@ -43,7 +43,7 @@ def delete(task_pks: Iterable[uuid.UUID]) -> int:
 
 
 def newest(task_pk: uuid.UUID) -> str:
-    """The id of the task's newest checkpoint, or "" where it has none. Reads nothing else: it may be unreadable."""
+    """Return the id of the task's newest checkpoint, or "". Reads only the id, because the rest may be unreadable."""
     sql = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = %s AND checkpoint_ns = ''"
     with connection.cursor() as cursor:
         cursor.execute(sql, [str(task_pk)])
@@ -51,7 +51,7 @@ def newest(task_pk: uuid.UUID) -> str:
 
 
 def orphans() -> Iterator[list[uuid.UUID]]:
-    """The threads whose task does not exist any more, some at a time; the same one may come again."""
+    """Yield batches of threads whose task no longer exists. A thread may occur in several batches."""
     for table in TABLES[connection.vendor]:
         for threads in _pages(table):
             if found := threads.difference(Task.objects.filter(pk__in=threads).values_list("pk", flat=True)):
@@ -59,7 +59,7 @@ def orphans() -> Iterator[list[uuid.UUID]]:
 
 
 def _pages(table: str) -> Iterator[set[uuid.UUID]]:
-    # A thread is read before its task is looked for: one that begins meanwhile has its row before its checkpoints.
+    # A thread is read before its task is looked up: a task that starts in between has its row before its checkpoints.
     last = ""
     while True:
         with connection.cursor() as cursor:
@@ -73,7 +73,7 @@ def _pages(table: str) -> Iterator[set[uuid.UUID]]:
 
 
 def count() -> int:
-    """How many rows the checkpoint tables have, all together."""
+    """Return the total number of rows in the checkpoint tables."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT " + " + ".join(f"(SELECT count(*) FROM {t})" for t in TABLES[connection.vendor]))
         return int(cursor.fetchone()[0])

@@ -1,4 +1,4 @@
-"""The regular duties of a worker: its own, and those that settings plug in."""
+"""Regular duties of a worker: those of agents, and those that the settings add."""
 
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -10,7 +10,7 @@ Result = TypeVar("Result")
 
 
 def all_of(own: Iterable[Callable[[], Result]], paths: Iterable[str]) -> Iterator[tuple[str, Callable[[], Result]]]:
-    """Each duty with its name: ours, then those named by their paths, as what they are for stands above agents."""
+    """Yield each duty with its name: our own, then those named by paths, because they are in packages above agents."""
     for duty in own:
         yield duty.__name__, duty
     for path in paths:
@@ -18,5 +18,5 @@ def all_of(own: Iterable[Callable[[], Result]], paths: Iterable[str]) -> Iterato
 
 
 def _done(path: str) -> Any:
-    # Imported only now: a wrong path fails like any other duty, and keeps none from being done.
+    # Imported only here, so that a wrong path fails like any other duty and does not stop the others.
     return import_string(path)()

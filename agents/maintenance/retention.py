@@ -1,6 +1,7 @@
-"""What is old enough to go. Everything here works in batches: a transaction each, few rows in memory, never in the way.
+"""Deletion of old rows in batches: one transaction each, with few rows in memory, so that nothing has to wait for long.
 
-Each function yields how many rows a batch has deleted. The caller may stop between two batches: the next run goes on.
+Each function that deletes yields how many rows a batch has deleted. The caller may stop between two batches; the next
+run continues.
 """
 
 import uuid
@@ -25,9 +26,9 @@ ROWS = 2_000  # of a table without anything below it
 
 @dataclass(frozen=True)
 class Old:
-    """Sessions whose last change (of the newest task, or the session's making) lies before a moment.
+    """Filter for sessions whose last change (of a task, or the session's creation) is before a given time.
 
-    Never one with a task that is queued, pending or running; one that waits for a person only where that is asked for.
+    Never matches a session with a queued, pending or running task; one that waits for a person only if asked for.
     """
 
     before: datetime
@@ -36,10 +37,10 @@ class Old:
     include_interrupted: bool = False
 
     def sessions(self) -> QuerySet[Session]:
-        """The rows."""
+        """Return the matching sessions."""
         keeping = [status for status in (*ACTIVE, Status.QUEUED) if not self._may_go(status)]
         tasks = Task.objects.filter(session=OuterRef("pk"))
-        # A task changes after its session was made: the first condition has an index, the second needs no aggregate.
+        # A task changes after its session was created, so `created_at`, which has an index, limits the rows first.
         rows = Session.objects.filter(
             ~Exists(tasks.filter(Q(updated_at__gte=self.before) | Q(status__in=keeping))), created_at__lt=self.before
         )
@@ -55,16 +56,16 @@ class Old:
 
 
 def ago(age: timedelta) -> datetime:
-    """The moment so long ago, by this machine's clock: where days count it is as good as the database's."""
+    """Return the time this long ago. This machine's clock is accurate enough, because the periods are days."""
     return timezone.now() - age
 
 
 def delete_sessions(old: Old, size: int = SESSIONS) -> Iterator[int]:
-    """Delete them, the oldest first, `size` in one transaction."""
+    """Delete the matching sessions, oldest first, `size` in one transaction."""
     after: tuple[datetime, uuid.UUID] | None = None
     while True:
         rows = old.sessions()
-        if after is not None:  # those before it have gone, or changed since and stay
+        if after is not None:  # earlier ones are deleted, or have changed since and stay
             made, pk = after
             rows = rows.filter(Q(created_at__gt=made) | Q(pk__gt=pk), created_at__gte=made)
         page = list(rows.order_by("created_at", "pk").values_list("created_at", "pk")[:size])
@@ -75,7 +76,7 @@ def delete_sessions(old: Old, size: int = SESSIONS) -> Iterator[int]:
 
 
 def idempotency_keys() -> QuerySet[IdempotencyKey]:
-    """Those whose day is over: they make no repetition known any more."""
+    """Return the keys older than a day, which no longer identify a repeated submission."""
     return IdempotencyKey.objects.filter(created_at__lt=ago(timedelta(seconds=DAY)))
 
 
@@ -87,7 +88,7 @@ def delete_rows(rows: QuerySet[Any]) -> Iterator[int]:
 
 
 def delete_orphaned_checkpoints() -> Iterator[int]:
-    """Delete the threads that no task has: what was restored from a backup, or lost its task by hand."""
+    """Delete checkpoint threads without a task, left by a restored backup or by manual changes."""
     for found in tables.orphans():
         tables.delete(found)
         yield len(found)

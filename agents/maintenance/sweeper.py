@@ -1,4 +1,4 @@
-"""What makes up for everything that gets lost: messages, workers, wake-up calls. One worker at a time does it."""
+"""Sweeper: recovers from the loss of messages, workers and wake-up calls. One worker at a time runs it."""
 
 import logging
 from collections import Counter
@@ -31,7 +31,10 @@ GONE = 3600.0  # seconds after which a silent worker process is forgotten
 
 
 def sweep_if_due() -> None:
-    """Sweep, unless another worker has done so within the interval: half of it, where something was lost."""
+    """Sweep, unless another worker has done so within the interval.
+
+    If something was lost, the next interval is half as long.
+    """
     Chore.objects.get_or_create(name=SWEEP)
     chore = Chore.objects.filter(name=SWEEP)
     if leases.take(chore, "due_at", settings.TASK_SWEEP_SECONDS):
@@ -39,12 +42,12 @@ def sweep_if_due() -> None:
             done = _swept()
             lost = not broker.is_taking() or done["lapse_leases"] or done["republish_lost"]
         if lost:
-            # Who takes over may die as well, with the job in hand: where a machine goes down, many do.
+            # The worker that takes over may die as well: when a machine goes down, many do.
             leases.renew(chore, "due_at", settings.TASK_SWEEP_SECONDS / 2)
 
 
 def sweep() -> Counter[str]:
-    """Do all of it now. Returns how many rows each duty mended."""
+    """Do all duties now. Returns how many rows each duty mended."""
     with broker.giving_up():
         return _swept()
 
@@ -66,26 +69,26 @@ def _swept() -> Counter[str]:
 
 
 def each(rows: Iterable[Row], mend: Callable[[Row], Any]) -> int:
-    """Mend each row by itself, so that a bad one does not keep the others waiting. Returns how many were mended."""
+    """Mend each row separately, so that a bad one does not block the others. Returns how many were mended."""
     done = 0
     for row in rows:
         try:
             done += bool(mend(row))
         except AWAY:
-            raise  # the database is away: the others would fare no better
+            raise  # the database is away: the other rows would fail too
         except Exception:
             logger.exception("the sweeper could not mend %s", row)
     return done
 
 
 def lapse_leases() -> int:
-    """Attempts whose worker died or stalled: their tasks become pending again."""
+    """Expire attempts whose worker died or stalled: their tasks become pending again."""
     lapsed = leases.over(Attempt.objects.filter(ended_at=None), "lease_until").select_related("task")
     return each(lapsed[:BATCH], lambda attempt: tasks.lapse(attempt, tables.newest(attempt.task_id)))
 
 
 def end_overlong() -> int:
-    """Runs that are past their time though they never came back to look at it: a tool or a model that hangs."""
+    """Fail tasks that have exceeded their time without noticing it, because a tool or a model hangs."""
     limit = settings.TASK_WALL_SECONDS + settings.TASK_WALL_GRACE_SECONDS
     running = Attempt.objects.filter(ended_at=None, started_at__lt=seconds_from_now(-settings.TASK_WALL_GRACE_SECONDS))
     rows = running.annotate(now=Now()).select_related("task")[:BATCH]
@@ -94,24 +97,28 @@ def end_overlong() -> int:
 
 
 def republish_lost() -> int:
-    """Pending tasks whose job went missing: so many as there are more of them than jobs waiting, the oldest first.
+    """Publish the missing jobs of pending tasks again, oldest first. Returns how many.
 
-    No more, or a long queue would fill up with copies; but each that the broker is known not to have taken. None that a
-    pause holds, as no worker would claim it.
+    As many jobs are missing as there are more pending tasks than waiting jobs: publishing more would fill a long queue
+    with copies. Jobs that the broker is known not to have taken are always published. Skips tasks that a pause holds,
+    because no worker would claim them.
     """
-    # A job that was published just now is on its way to a worker. What a busy one has reserved is not waiting either.
+    # A job that was just published is on its way to a worker. One that a busy worker reserved is not waiting either.
     reserves = not settings.CELERY_WORKER_DISABLE_PREFETCH
     late = list(_published_before(settings.TASK_REPUBLISH_SECONDS if reserves else settings.TASK_SWEEP_SECONDS / 3))
     if not late or not broker.is_taking():
-        return 0  # most sweeps
+        return 0  # the usual case
     count, waiting = pauses.free(Task.objects.filter(status=Status.PENDING)).count(), broker.waiting()
-    not_taken = sum(task.published_at == tasks.LONG_AGO for task in late)  # the first ones
+    not_taken = sum(task.published_at == tasks.LONG_AGO for task in late)  # these come first
     missing = max(not_taken, 0 if waiting is None else count - waiting)
     return _republished(late[:missing])
 
 
 def republish_oldest() -> int:
-    """The task that has been pending for longest, though nothing is missing: what waits may be jobs for nothing."""
+    """Publish the job of the task that has been pending for longest, even if no job seems to be missing.
+
+    The waiting jobs may have nothing to do.
+    """
     return _republished(_published_before(settings.TASK_REPUBLISH_SECONDS)[:1])
 
 
@@ -125,19 +132,19 @@ def _republished(found: Iterable[Task]) -> int:
 
 
 def wake_answered() -> int:
-    """Interrupted tasks with an answer that nobody has used."""
+    """Wake interrupted tasks that have an unused answer."""
     unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
     found = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
     return each(found[:BATCH], tasks.wake)
 
 
 def wake_held() -> int:
-    """Interrupted tasks that have stopped in front of a call, too, which was paused and is not any more."""
+    """Wake interrupted tasks that had also stopped before a paused call which is no longer paused."""
     return each(holds.wakeable()[:BATCH], tasks.wake)
 
 
 def promote_queued() -> int:
-    """Queued tasks whose session is free."""
+    """Start queued tasks whose session is free."""
     active = Task.objects.filter(session=OuterRef("pk"), status__in=ACTIVE)
     waiting = Task.objects.filter(session=OuterRef("pk"), status=Status.QUEUED)
     sessions = Session.objects.filter(Exists(waiting), ~Exists(active)).values_list("pk", flat=True)
@@ -145,19 +152,19 @@ def promote_queued() -> int:
 
 
 def expire_reviews() -> int:
-    """Open questions whose time is up, closed as their terms say."""
+    """Expire the open interrupts whose time is up, as their terms say."""
     return desk().expire_overdue()
 
 
 def forget_checkpoints() -> int:
-    """Checkpoints of tasks that have ended."""
+    """Delete the checkpoints of tasks that have ended."""
     found = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
     tables.forget(found)
     return len(found)
 
 
 def clear_broker_folder() -> int:
-    """Messages that the filesystem broker keeps after it has delivered them, and rows of workers long gone."""
+    """Delete messages that the filesystem broker keeps after delivery, and rows of workers that are long gone."""
     WorkerProcess.objects.filter(beat_at__lt=seconds_from_now(-GONE)).delete()
     folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("processed_folder")
     return broker.clear(folder, older_than=timedelta(seconds=GONE)) if folder else 0

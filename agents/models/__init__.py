@@ -1,4 +1,4 @@
-"""Sessions, tasks and what happens in them, one file a noun."""
+"""Models of sessions, tasks and what happens in them, one module per noun."""
 
 from agents.models.attempts import Attempt
 from agents.models.interrupts import Interrupt

@@ -1,4 +1,4 @@
-"""One worker's claim on a task."""
+"""Attempts: claims of workers on tasks."""
 
 import uuid
 
@@ -12,16 +12,16 @@ from core.db.clock import Now
 
 
 class Attempt(models.Model):
-    """One worker's claim on a task. It may write while it is open: `ended_at` is null."""
+    """One worker's claim on a task. The worker may write while the attempt is open: `ended_at` is null."""
 
     class Outcome(models.TextChoices):
         FINISHED = "finished", _("Finished")  # the task completed
-        PAUSED = "paused", _("Paused")  # the graph asked
+        PAUSED = "paused", _("Paused")  # the graph asked a question
         FAILED = "failed", _("Failed")  # the task is an error
         RELEASED = "released", _("Released")  # handed over while the worker drained
         HELD = "held", _("Held")  # a pause stopped the task
-        LAPSED = "lapsed", _("Lapsed")  # the lease ran out: the worker died or stalled
-        VOIDED = "voided", _("Voided")  # the task was cancelled under it
+        LAPSED = "lapsed", _("Lapsed")  # the lease expired: the worker died or stalled
+        VOIDED = "voided", _("Voided")  # the task was cancelled while it ran
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     task = models.ForeignKey(Task, models.CASCADE, related_name="attempts", verbose_name=_("task"))

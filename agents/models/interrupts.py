@@ -1,4 +1,4 @@
-"""Questions that stop a task. Data only: `state.interrupts` changes a status."""
+"""Interrupts: questions that stop a task. Data only: `state.interrupts` changes their status."""
 
 import json
 import uuid
@@ -15,9 +15,9 @@ from core.db.clock import Now
 
 
 class Interrupt(models.Model):
-    """A question that stops a task until it is answered. Deciding it is the business of `reviews`.
+    """A question that stops a task until it is answered. `reviews` decides it.
 
-    The row is found by (task, message, call, kind, round): a tool call's id alone can come again in a later turn.
+    A row is identified by (task, message, call, kind, round), because a later turn can use the id of a tool call again.
     """
 
     class Kind(models.TextChoices):
@@ -39,13 +39,13 @@ class Interrupt(models.Model):
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     message_id = models.CharField(max_length=200)  # of the model's message that holds the call
     tool_call_id = models.CharField(max_length=200)
-    round = models.PositiveIntegerField(default=0)  # counts up when the same thing is asked again
-    graph_id = models.CharField(max_length=64)  # LangGraph's id, the address of the wake-up call
+    round = models.PositiveIntegerField(default=0)  # counts up when the same question is asked again
+    graph_id = models.CharField(max_length=64)  # LangGraph's id, to which the resuming run addresses the answer
 
     tool = models.CharField(_("tool"), max_length=200, blank=True)
-    args_text = models.TextField(_("arguments"))  # canonical JSON; a question's payload
+    args_text = models.TextField(_("arguments"))  # canonical JSON of the arguments, or of a question's payload
     verdict_text = models.TextField()  # canonical JSON of the policy's verdict, frozen when it was asked
-    # Who may decide it, read from the verdict by the database: `reviews.decisions.permissions` filters by these two.
+    # Who may decide it, read from the verdict by the database. `reviews.decisions.permissions` filters by these fields.
     deciders = models.GeneratedField(
         expression=FrozenTerm("verdict_text", "deciders"), output_field=models.TextField(), db_persist=True
     )  # JSON text of a list
@@ -57,13 +57,13 @@ class Interrupt(models.Model):
     args_digest = models.CharField(max_length=64)  # over task, tool, arguments and verdict
     args_schema = models.JSONField(default=dict)
     description = models.TextField(_("description"), blank=True)
-    said = models.TextField(_("the agent's words"), blank=True)  # what the model wrote beside the call
+    said = models.TextField(_("the agent's words"), blank=True)  # what the model wrote along with the call
     risk = models.CharField(_("risk"), max_length=10, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True)
-    on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": it is overdue, and stays open
+    on_expiry = models.CharField(max_length=10, default="reject")  # or "wait": stays open when it is overdue
 
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
-    version = models.PositiveIntegerField(default=1)  # changes with whatever a reviewer would see
+    version = models.PositiveIntegerField(default=1)  # changes with anything that a reviewer sees
     answer_type = models.CharField(max_length=16, blank=True)  # accept, edit, response, reject
     answer_args_text = models.TextField(blank=True)  # of an edit: what runs instead, canonical JSON
     answer_verdict_text = models.TextField(blank=True)  # of an edit: the policy's verdict on it
@@ -97,5 +97,5 @@ class Interrupt(models.Model):
 
     @property
     def args(self) -> Any:
-        """The arguments that were asked about; a question's payload."""
+        """Arguments to decide on, or a question's payload."""
         return json.loads(self.args_text)

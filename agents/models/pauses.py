@@ -1,4 +1,4 @@
-"""Pauses: rows that keep work from being started. `agents.pauses` obeys them, `reviews.pauses` writes them."""
+"""Pauses: rows that keep work from starting. `agents.pauses` applies them, `reviews.pauses` writes them."""
 
 import uuid
 
@@ -13,11 +13,11 @@ from core.db.clock import Now
 from core.text import visible
 
 VALUE_LENGTH = 200  # characters; no agent, tool or user has a longer name
-NAME_LENGTH = 255  # characters of who paused, which may be a host
+NAME_LENGTH = 255  # characters of the name of who paused, which may be a host
 
 
 class Pause(models.Model):
-    """Everything, an agent, a tool or a user is paused: from `created_at` until `lifted_at`."""
+    """Pause of everything, of an agent, of a tool or of a user, from `created_at` until `lifted_at`."""
 
     class Scope(models.TextChoices):
         EVERYTHING = "everything", _("Everything")
@@ -27,13 +27,13 @@ class Pause(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     scope = models.CharField(_("scope"), max_length=12, choices=Scope)
-    value = models.CharField(_("name"), max_length=VALUE_LENGTH, blank=True)  # "" of everything
+    value = models.CharField(_("name"), max_length=VALUE_LENGTH, blank=True)  # "" if everything is paused
     reason = models.TextField(_("reason"))
     by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("paused by")
     )
-    by_name = models.CharField(_("paused by"), max_length=NAME_LENGTH)  # kept when the account goes
-    # Of a pause that stands in a file: the id of the data folder, and when a worker last found the file there.
+    by_name = models.CharField(_("paused by"), max_length=NAME_LENGTH)  # kept when the account is deleted
+    # For a pause by a file: the id of the data folder, and when a worker last found the file there.
     source = models.CharField(max_length=64, blank=True, editable=False)
     seen_at = models.DateTimeField(null=True, editable=False)
     created_at = models.DateTimeField(_("since"), db_default=Now(), editable=False)
@@ -46,7 +46,7 @@ class Pause(models.Model):
         default_permissions = ("view",)
         permissions = (("pause_work", gettext_noop("Can pause and resume work")),)
         constraints = (
-            # Also the index by which the active ones are found: those that are over are many more.
+            # Also the index for active pauses, which are far fewer than lifted ones.
             models.UniqueConstraint(
                 fields=("scope", "value", "source"), condition=Q(lifted_at=None), name="one_active_pause_per_scope"
             ),
@@ -63,6 +63,6 @@ class Pause(models.Model):
 
     @property
     def in_logs(self) -> str:
-        """What is paused, for the process' log: users are not named there."""
+        """Description for the process log, where users are not named."""
         is_named = self.scope in (self.Scope.AGENT, self.Scope.TOOL)
         return visible(f"{self.scope} {self.value}") if is_named else str(self.scope)

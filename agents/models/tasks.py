@@ -1,4 +1,4 @@
-"""What users ask for. Data only: `state.tasks` changes a status."""
+"""Tasks of users, and idempotency keys. Data only: `state.tasks` changes a task's status."""
 
 import uuid
 
@@ -14,7 +14,7 @@ from core.db.clock import Now
 
 
 class Status(models.TextChoices):
-    """Of a task. The transitions are in `agents.state.transitions`."""
+    """Status of a task. The transitions are in `agents.state.transitions`."""
 
     QUEUED = "queued", _("Queued")  # waits for the session to be free; `pending` on the wire
     PENDING = "pending", _("Pending")  # waits for a worker
@@ -35,17 +35,17 @@ FINAL = (Status.COMPLETED, Status.ERROR, Status.CANCELLED)
 
 
 class Task(models.Model):
-    """One thing a user asked for: one run of the graph on the LangGraph thread `id`, possibly paused and resumed."""
+    """One request of a user: one run of the graph on the LangGraph thread `id`, possibly stopped and resumed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     session = models.ForeignKey(Session, models.CASCADE, related_name="tasks", verbose_name=_("session"))
     task_id = models.CharField(_("task"), max_length=ID_LENGTH)
-    user_id = models.CharField(max_length=ID_LENGTH, editable=False)  # the session's: an index can't look there
-    position = models.PositiveIntegerField(editable=False)  # in the session, from 1: the clock can tie
+    user_id = models.CharField(max_length=ID_LENGTH, editable=False)  # copied from the session, for indexes
+    position = models.PositiveIntegerField(editable=False)  # in the session, from 1; times can be equal
     query = models.TextField(_("query"))
     system_message = models.TextField(_("system message"), blank=True)
     agent = models.CharField(_("agent"), max_length=100, default="default")
-    request_digest = models.CharField(max_length=64, editable=False)  # the same body again starts nothing
+    request_digest = models.CharField(max_length=64, editable=False)  # to recognize a repeated submission
     submitted_by = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         models.SET_NULL,
@@ -57,18 +57,18 @@ class Task(models.Model):
 
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
     message = models.TextField(_("message"), blank=True)  # of an error: what happened, and whether trying again helps
-    result = models.JSONField(_("result"), null=True, encoder=DjangoJSONEncoder)  # of a completed one: its messages
+    result = models.JSONField(_("result"), null=True, encoder=DjangoJSONEncoder)  # of a completed task: its messages
     recalled = models.JSONField(_("recalled memories"), null=True)  # [{id, text, kind}]; null until it first starts
 
-    token = models.PositiveIntegerField(default=0)  # of the newest attempt; only fences
-    lapses = models.PositiveIntegerField(default=0)  # leases lapsed in a row without a new checkpoint
-    last_checkpoint = models.CharField(max_length=64, blank=True)  # its id when the last attempt lapsed
+    token = models.PositiveIntegerField(default=0)  # of the newest attempt; used only for fencing
+    lapses = models.PositiveIntegerField(default=0)  # leases expired in a row without a new checkpoint
+    last_checkpoint = models.CharField(max_length=64, blank=True)  # its id when the last lease expired
     run_seconds = models.FloatField(default=0)  # spent in ended attempts: waiting for people does not count
-    published_at = models.DateTimeField(null=True)  # when its job last was, while pending
-    # The call in front of which a pause stopped it; the database fills it for a release that does not know it yet.
+    published_at = models.DateTimeField(null=True)  # when its job was last published, while pending
+    # The tool before whose call a pause stopped the task. The database default serves releases without this field.
     held_tool = models.CharField(max_length=200, blank=True, default="", db_default="")
-    has_thread = models.BooleanField(default=False)  # checkpoints may exist; they go when the task has ended
-    counted = models.BooleanField(default=False)  # its end is in the figures of `metrics`
+    has_thread = models.BooleanField(default=False)  # checkpoints may exist; deleted when the task has ended
+    counted = models.BooleanField(default=False)  # the figures of `metrics` include its end
 
     request_id = models.CharField(_("request"), max_length=128, blank=True)  # of the HTTP request that submitted it
     traceparent = models.CharField(max_length=55, blank=True)  # W3C Trace Context of that request
@@ -81,7 +81,7 @@ class Task(models.Model):
         verbose_name_plural = _("tasks")
         constraints = (
             models.UniqueConstraint(fields=("session", "task_id"), name="one_task_per_id_and_session"),
-            # Also the index of the queue and the conversation.
+            # Also the index for the queue and the conversation.
             models.UniqueConstraint(fields=("session", "position"), name="one_task_per_position_and_session"),
             models.UniqueConstraint(
                 fields=("session",),
@@ -91,14 +91,14 @@ class Task(models.Model):
         )
         indexes = (
             models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
-            # The sweeper. Whole, as SQLite uses no partial index for a status that is a parameter.
+            # For the sweeper. Not partial, because SQLite uses no partial index if the status is a parameter.
             models.Index(fields=("status", "published_at"), name="task_sweep"),
-            # What is in flight, counted with each submission. Not partial: SQLite would scan the table all the same.
+            # For counting tasks in flight at each submission. Not partial, as SQLite would scan the table all the same.
             models.Index(fields=("user_id", "status"), name="task_flight_user"),
             models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
             models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
-            models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # the sweeper's tidying
-            # All unfinished tasks and those that have just ended, however many are stored: the figures of `metrics`.
+            models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # for the sweeper
+            # For the figures of `metrics`: holds only tasks that are unfinished or have just ended.
             models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
         )
 
@@ -108,18 +108,18 @@ class Task(models.Model):
 
     @property
     def wire_status(self) -> str:
-        """The status word clients see: `queued` is inside only."""
+        """Status that clients see. `queued` is internal and shown as `pending`."""
         return Status.PENDING.value if self.status == Status.QUEUED else str(self.status)
 
 
 class IdempotencyKey(models.Model):
-    """A submission's `Idempotency-Key`: for a day the same one by the same principal is the same task."""
+    """A submission's `Idempotency-Key`. For a day, the same key from one principal means the same task."""
 
     principal = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     key = models.CharField(max_length=255)
     request_digest = models.CharField(max_length=64)
-    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="+")  # null only while it is being made
-    created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the housekeeping looks for old ones
+    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="+")  # null only while it is being created
+    created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the housekeeping deletes old keys
 
     class Meta:
         constraints = (models.UniqueConstraint(fields=("principal", "key"), name="one_use_per_idempotency_key"),)

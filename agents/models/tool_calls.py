@@ -1,4 +1,4 @@
-"""The ledger. Data only: `state.tool_calls` changes a status."""
+"""Ledger of tool calls. Data only: `state.tool_calls` changes a status."""
 
 import json
 import uuid
@@ -14,10 +14,10 @@ from core.db.clock import Now
 
 
 class ToolCall(models.Model):
-    """The ledger: one row a call that was let through, entered before the tool runs."""
+    """Row of the ledger: a call that was let through. It is entered before the tool runs."""
 
     class Status(models.TextChoices):
-        STARTED = "started", _("Started")  # runs now, or its worker died in it: then it is in doubt
+        STARTED = "started", _("Started")  # runs, or is in doubt because its worker died during the call
         SUCCEEDED = "succeeded", _("Succeeded")
         FAILED = "failed", _("Failed")  # it did not happen
 
@@ -29,12 +29,12 @@ class ToolCall(models.Model):
     args_text = models.TextField(_("arguments"))
     args_digest = models.CharField(max_length=64)
     reviewed = models.BooleanField(_("reviewed"), default=False)
-    # The key of the call that made it: a sub-agent's tool. Not a foreign key: that row is taken back at each pause.
+    # Key of the outer call, if a sub-agent makes this one. No foreign key: that row is taken back at each interrupt.
     outer = models.UUIDField(null=True, editable=False)
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.STARTED)
     attempt = models.ForeignKey(Attempt, models.SET_NULL, null=True, related_name="+", verbose_name=_("attempt"))
-    runs = models.PositiveIntegerField(_("runs"), default=1)  # >1 only by a person's word or an idempotent tool
-    doubtful = models.BooleanField(_("in doubt"), default=False)  # raised an error that does not say what happened
+    runs = models.PositiveIntegerField(_("runs"), default=1)  # >1 only by a person's decision or for an idempotent tool
+    doubtful = models.BooleanField(_("in doubt"), default=False)  # the tool's error does not say what happened
     result_text = models.TextField(_("result"), blank=True)
     started_at = models.DateTimeField(_("started"), db_default=Now(), editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True)
@@ -53,12 +53,12 @@ class ToolCall(models.Model):
 
     @property
     def args(self) -> Any:
-        """The arguments as they ran."""
+        """Arguments that the tool ran with."""
         return json.loads(self.args_text)
 
     @property
     def result(self) -> Any:
-        """What the model was told: any JSON value, "" where there is nothing yet."""
+        """Result that the model received: any JSON value, or "" if there is none yet."""
         try:
             kept = json.loads(self.result_text or '""')
         except ValueError:

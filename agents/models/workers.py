@@ -1,4 +1,4 @@
-"""What workers share: whose turn a chore is, who is alive, what was counted."""
+"""Shared state of workers: who does which chore, which processes are alive, and what was counted."""
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -8,7 +8,7 @@ from core.db.clock import Now
 
 
 class Chore(models.Model):
-    """A periodic duty that one worker does at a time: whoever moves `due_at` on has it."""
+    """A periodic duty that one worker does at a time: the worker that moves `due_at` on does it."""
 
     name = models.CharField(max_length=40, primary_key=True)
     due_at = models.DateTimeField(db_default=Now())
@@ -19,7 +19,7 @@ class Chore(models.Model):
 
 
 class WorkerProcess(models.Model):
-    """A worker process that lives: its heartbeat writes here."""
+    """A live worker process. Its heartbeat updates the row."""
 
     name = models.CharField(_("name"), max_length=200, primary_key=True)
     beat_at = models.DateTimeField(_("last heartbeat"), db_default=Now())
@@ -35,10 +35,10 @@ class WorkerProcess(models.Model):
 
 
 class Measure(models.Model):
-    """A sum over all worker processes since the service was set up: one row of what `metrics` counts."""
+    """One sum of `metrics` over all worker processes since the service was set up."""
 
     name = models.CharField(max_length=80)
-    labels = models.CharField(max_length=1500)  # canonical JSON: their values; a histogram's row ends with its bucket
+    labels = models.CharField(max_length=1500)  # canonical JSON of the values; a histogram's row ends with its bucket
     value = models.FloatField(default=0)
 
     class Meta:

@@ -1,7 +1,7 @@
-"""Named places where a test can kill the process. Nothing unless AGENTSITE_FAILPOINTS names one, and only with DEBUG.
+"""Named places where a test can kill the process. Active only with DEBUG, and if AGENTSITE_FAILPOINTS names one.
 
-`AGENTSITE_FAILPOINTS="after-entry=/tmp/fired"` kills the process the first time that it passes `after-entry`;
-the file that is made then keeps the next process from dying there too.
+`AGENTSITE_FAILPOINTS="after-entry=/tmp/fired"` kills the process the first time that it passes `after-entry`. The file
+that this creates keeps the next process from dying there too.
 """
 
 import os
@@ -19,7 +19,7 @@ _armed = dict(pair.split("=", 1) for pair in os.environ.get("AGENTSITE_FAILPOINT
 
 
 def here(name: str) -> None:
-    """The place of this name has been reached."""
+    """Kill the process if this place is named and has not killed one before."""
     if _armed and settings.DEBUG and name in _armed:
         _fire(Path(_armed[name]))
 

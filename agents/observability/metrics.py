@@ -1,8 +1,8 @@
-"""What the workers count: kept in memory, added to the database at each sweep, summed over all machines there.
+"""Metrics of the workers: counted in memory, added to the database at each sweep, and summed there over all machines.
 
-`agentsite/api/metrics.py` shows it to Prometheus. Counting never waits for the database; a worker that is killed takes
-what it has counted since its last sweep with it. How tasks end is not counted here but read from their rows, so that
-no end is missed or counted twice, whoever has ended the task.
+`agentsite/api/metrics.py` exposes them to Prometheus. Counting never waits for the database; if a worker is killed, the
+counts since its last sweep are lost. Ends of tasks are read from the rows of tasks instead, so that none is missed or
+counted twice, no matter which process ended the task.
 """
 
 import math
@@ -19,17 +19,17 @@ from django.db.models import F, QuerySet
 from agents.models import FINAL, Measure, Task
 from core.text import canonical, shortened
 
-VALUE_LENGTH = 100  # characters of one label's value; what is longer is cut
+VALUE_LENGTH = 100  # characters of a label's value; longer ones are cut
 BATCH = 500  # ended tasks in one transaction
 ROUNDS = 20  # batches in one sweep
-SUM = "sum"  # in the place of a bucket's bound: the seconds of a histogram
+SUM = "sum"  # in place of a bucket's bound: the sum of a histogram's seconds
 
 Key = tuple[str, str]  # name and labels of a `Measure`
 
 
 @dataclass(frozen=True)
 class Counter:
-    """Something that is counted up for ever."""
+    """A metric that only increases."""
 
     name: str
     help: str
@@ -46,7 +46,7 @@ class Histogram:
     labels: tuple[str, ...] = ()
 
     def bucket(self, seconds: float) -> str:
-        """The smallest bound that the duration does not exceed, as it stands in the label `le`."""
+        """Return the smallest bound that the duration does not exceed, as a value of the label `le`."""
         return next((f"{bound:g}" for bound in self.bounds if seconds <= bound), "+Inf")
 
 
@@ -105,30 +105,30 @@ HISTOGRAMS = (QUEUE_SECONDS, RUN_SECONDS, MODEL_SECONDS)
 
 
 class Sums:
-    """Amounts by measure, that several threads add to."""
+    """Amounts by measure. Several threads can add to them."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._amounts: dict[Key, float] = defaultdict(float)
 
     def count(self, counter: Counter, *labels: str, by: float = 1) -> None:
-        """Add to a counter; `labels` are the values of its labels, in their order."""
+        """Add to a counter. `labels` are the values of its labels, in order."""
         self.add({(counter.name, _written(labels)): by})
 
     def observe(self, histogram: Histogram, seconds: float, *labels: str) -> None:
-        """Sort a duration into its bucket. Clocks that disagree make no time less than nothing."""
+        """Add a duration to its bucket. A negative one counts as 0, because clocks may disagree."""
         seconds = max(seconds, 0.0)
         bucket, total = _written((*labels, histogram.bucket(seconds))), _written((*labels, SUM))
         self.add({(histogram.name, bucket): 1, (histogram.name, total): seconds})
 
     def add(self, amounts: Mapping[Key, float]) -> None:
-        """Add all these."""
+        """Add all these amounts."""
         with self._lock:
             for key, amount in amounts.items():
                 self._amounts[key] += amount
 
     def take(self) -> dict[Key, float]:
-        """What has been added since the last time."""
+        """Return what has been added since the last call, and start again at 0."""
         with self._lock:
             taken, self._amounts = self._amounts, defaultdict(float)
         return {key: amount for key, amount in taken.items() if amount and math.isfinite(amount)}
@@ -151,12 +151,15 @@ def count(counter: Counter, *labels: str, by: float = 1) -> None:
 
 
 def observe(histogram: Histogram, seconds: float, *labels: str) -> None:
-    """Note how long something took in this process."""
+    """Record how long something took in this process."""
     _process.observe(histogram, seconds, *labels)
 
 
 def flush() -> None:
-    """Add what this process has counted to the database. Raises DatabaseError, and keeps it for the next time then."""
+    """Add the counts of this process to the database.
+
+    Raises DatabaseError if that fails, and keeps the counts for the next time.
+    """
     taken = _process.take()
     if not taken:
         return
@@ -169,10 +172,10 @@ def flush() -> None:
 
 
 def count_ended() -> int:
-    """Count the tasks that have ended, each once: in the transaction that marks its row. Returns how many."""
+    """Count the tasks that have ended, each once, in the transaction that marks its row. Returns how many."""
     done = 0
     for _ in range(ROUNDS):
-        # Looked for outside of the transaction, which on SQLite holds up all others who write.
+        # Queried outside of the transaction, which on SQLite blocks all other writers.
         found = list(_uncounted().values_list("pk", flat=True)[:BATCH])
         if not found or not (counted := _count(found)):
             break
@@ -183,7 +186,7 @@ def count_ended() -> int:
 def _count(found: list[uuid.UUID]) -> int:
     sums = Sums()
     with transaction.atomic():
-        # Another worker may be at the same rows: whoever locks one counts it.
+        # Another worker may process the same rows: the one that locks a row counts it.
         rows = _uncounted().filter(pk__in=found).select_for_update(no_key=True, skip_locked=True)
         ended = list(rows.values_list("pk", "status", "token", "run_seconds"))
         for _, status, token, run_seconds in ended:
@@ -200,7 +203,7 @@ def _uncounted() -> QuerySet[Task]:
 
 
 def _write(amounts: Mapping[Key, float]) -> None:
-    for (name, labels), amount in sorted(amounts.items()):  # in one order: two workers must not wait for each other
+    for (name, labels), amount in sorted(amounts.items()):  # in one order, to avoid deadlocks between workers
         rows = Measure.objects.filter(name=name, labels=labels)
         if not rows.update(value=F("value") + amount):
             Measure.objects.bulk_create([Measure(name=name, labels=labels)], ignore_conflicts=True)

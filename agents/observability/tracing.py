@@ -1,7 +1,7 @@
-"""Spans of the run of a task, and the way from the request that submitted it to the worker.
+"""Spans of task runs, and the trace context that leads from the request that submitted a task to the worker.
 
-Only OpenTelemetry's API: without an SDK (`agentsite/observability/tracing.py` sets one up) all of it does nothing. A
-span holds ids, names, numbers and the class names of exceptions; never a text that a user, a model or a tool wrote.
+Uses only OpenTelemetry's API: without an SDK (`agentsite/observability/tracing.py` sets one up) it does nothing. A span
+holds ids, names, numbers and the class names of exceptions, but no text that a user, a model or a tool wrote.
 """
 
 from collections.abc import Iterator, Mapping
@@ -26,9 +26,9 @@ def span(
     kind: SpanKind = SpanKind.INTERNAL,
     expected: tuple[type[Exception], ...] = (),
 ) -> Iterator[Span]:
-    """A span around what happens inside; `parent` is a W3C traceparent, else the current span is the parent.
+    """Run the block in a span. Its parent is `parent`, a W3C traceparent, or else the current span.
 
-    An exception marks it as failed, without its text, unless it is one of the `expected`.
+    An exception marks the span as failed, without the exception's text, unless it is one of `expected`.
     """
     context = W3C.extract({"traceparent": parent}) if parent else None
     with _tracer.start_as_current_span(
@@ -45,7 +45,7 @@ def span(
 
 @contextmanager
 def tool_call(tool: str, *, asks: type[Exception]) -> Iterator[None]:
-    """A span around the run of a tool; `asks` is raised where the tool asks a question of its own."""
+    """Run a tool in a span. `asks` is the exception that the tool raises to ask a question of its own."""
     with span("tool call", {"gen_ai.tool.name": tool}, expected=(asks,)) as made:
         status = "failed"
         try:
@@ -59,7 +59,7 @@ def tool_call(tool: str, *, asks: type[Exception]) -> Iterator[None]:
 
 
 def origin() -> dict[str, str]:
-    """The request that this code runs in, as a task keeps it; "" where there is none."""
+    """Return the fields that a task stores of the current request; "" where there is none."""
     carrier: dict[str, str] = {}
     W3C.inject(carrier)
     return {

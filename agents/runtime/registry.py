@@ -1,4 +1,4 @@
-"""From an alias in `settings.AGENTS` to the things that it names. Built once a process."""
+"""Agents of `settings.AGENTS`, resolved by alias and built once per process."""
 
 import asyncio
 import importlib
@@ -25,7 +25,7 @@ from agents.runtime.gate import retried_nodes
 from agents.runtime.gate.guard import guarded
 from memory.strategies import Strategy, made_for
 
-COMPATIBLE = "agents.runtime.endpoints.chat.compatible"  # imported where an agent has such a model: it takes a second
+COMPATIBLE = "agents.runtime.endpoints.chat.compatible"  # imported only where an agent needs it: it takes a second
 
 logger = logging.getLogger(__name__)
 
@@ -40,17 +40,17 @@ class Agent:
     policy: BasePolicy
     memory: Strategy
     system_prompt: str
-    build: Callable[["Agent"], Any]  # to a StateGraph or a compiled graph
+    build: Callable[["Agent"], Any]  # makes a StateGraph or a compiled graph
     left_out: dict[str, str] = field(default_factory=dict)  # tools whose schema can't be read, with the reason
 
     def tool(self, name: str) -> BaseTool | None:
-        """The tool of this name, or None."""
+        """Return the tool of this name, or None."""
         return next((tool for tool in self.tools if tool.name == name), None)
 
 
 @cache
 def agent(alias: str) -> Agent:
-    """The agent of this alias. Raises Misconfigured."""
+    """Return the agent of this alias. Raises Misconfigured."""
     entry = config.agent(alias)
     tools, left_out = _tools(entry.tools)
     for name, reason in left_out.items():
@@ -68,13 +68,13 @@ def agent(alias: str) -> Agent:
 
 
 def has_tool(name: str) -> bool:
-    """Whether any agent has a tool of this name. Raises Misconfigured."""
+    """Return whether any agent has a tool of this name. Raises Misconfigured."""
     return any(agent(alias).tool(name) is not None for alias in settings.AGENTS)
 
 
 @cache
 def graph(alias: str) -> Any:
-    """The agent's compiled graph, without a checkpointer: each run brings its own. Raises Misconfigured."""
+    """Return the agent's compiled graph, without a checkpointer: each run adds its own. Raises Misconfigured."""
     retried_nodes.install()
     built = agent(alias).build(agent(alias))
     return built if hasattr(built, "stream") else built.compile()
@@ -87,14 +87,14 @@ def _model(spec: str) -> BaseChatModel:
         if not isinstance(made, BaseChatModel):
             raise Misconfigured(f"{spec} gives no chat model.")
         return made
-    # Retries are ours, in one place; a second layer below would multiply them.
+    # All retries are in one place, `endpoints.calls`; a second layer below would multiply them.
     options: dict[str, Any] = {"max_retries": 0, "timeout": settings.MODEL_TIMEOUT_SECONDS}
     if provider == "openai":
         options["stream_usage"] = True
-        options["api_key"] = settings.OPENAI_API_KEY or "none"  # local servers need no key, the client does
+        options["api_key"] = settings.OPENAI_API_KEY or "none"  # local servers need no key, but the client does
         if settings.OPENAI_BASE_URL:
             options["base_url"] = settings.OPENAI_BASE_URL
-            options["use_responses_api"] = False  # servers that speak this API know chat completions
+            options["use_responses_api"] = False  # compatible servers support chat completions
     return init_chat_model(name, model_provider=provider, **options)
 
 
@@ -104,14 +104,14 @@ def _prepared(model: BaseChatModel) -> BaseChatModel:
 
 
 def _compatible(model: BaseChatModel) -> BaseChatModel:
-    """Return the model such that it reads odd answers, where it is a client of OpenAI-compatible endpoints."""
+    """Return the model, adapted to irregular answers if it is a client of OpenAI-compatible endpoints."""
     if not any(cls.__module__.startswith("langchain_openai.") for cls in type(model).__mro__):
         return model
     return cast(BaseChatModel, import_string(COMPATIBLE)(model))
 
 
 def _tools(paths: Iterable[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
-    """The tools with the guard on them, and those left out with the reason."""
+    """Return the guarded tools, and the reasons for the tools left out, by name. Raises Misconfigured."""
     found: dict[str, BaseTool] = {}
     for path in paths:
         for tool in _tools_at(path):
@@ -127,7 +127,7 @@ def _tools(paths: Iterable[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
 
 
 def _synchronous(tool: BaseTool) -> BaseTool:
-    """The tool, with a function beside its coroutine where it has only that: runs are synchronous."""
+    """Return the tool with a function that runs its coroutine, if it has only that: runs are synchronous."""
     coroutine = getattr(tool, "coroutine", None)
     if not isinstance(tool, StructuredTool) or tool.func is not None or coroutine is None:
         return tool
@@ -140,7 +140,7 @@ def _synchronous(tool: BaseTool) -> BaseTool:
 
 
 def _tools_at(path: str) -> list[BaseTool]:
-    """A package's or module's tools, or the one tool that the path names."""
+    """Return the tools of a package or module, or the one tool that the path names. Raises Misconfigured."""
     try:
         module = importlib.import_module(path)
     except ModuleNotFoundError as error:
@@ -159,7 +159,7 @@ def _modules(module: ModuleType) -> list[ModuleType]:
 
 
 def _is_from(value: Any, module: ModuleType) -> bool:
-    """Whether it is a tool defined in this module and not one that it merely imports."""
+    """Return whether the value is a tool that this module defines rather than imports."""
     if not isinstance(value, BaseTool):
         return False
     function = getattr(value, "func", None) or getattr(value, "coroutine", None)

@@ -1,4 +1,4 @@
-"""One run of a graph: the context that LangGraph hands to the middleware, and that each tool finds by itself."""
+"""The run of a graph: the context that LangGraph passes to the middleware and that tools look up here."""
 
 import threading
 import time
@@ -18,14 +18,14 @@ from agents import pauses
 from agents.models import Attempt, Task
 from agents.state import tasks
 
-if TYPE_CHECKING:  # the registry hands out tools, which find their run here
+if TYPE_CHECKING:  # the registry imports tools, which look up their run here
     from agents.runtime.registry import Agent
 
-HOLD = "agentsite-hold"  # stands where a question would: nobody is asked
+HOLD = "agentsite-hold"  # in place of a question where a pause holds the node; it becomes no review
 
 
 class RunFailure(Exception):
-    """The task can't go on; the text is its error message."""
+    """The task can't continue; the text is its error message."""
 
 
 class ModelFailure(RunFailure):
@@ -33,9 +33,9 @@ class ModelFailure(RunFailure):
 
 
 class RunEnded(GraphBubbleUp):
-    """The run is over because of `error`, however deep in sub-agents it arose.
+    """The run is over because of `error`, at whatever depth of sub-agents it was raised.
 
-    LangGraph's tool nodes turn other exceptions into messages for the model, and the run would go on.
+    LangGraph's tool nodes turn other exceptions into messages for the model, and the run would continue.
     """
 
     def __init__(self, error: Exception) -> None:
@@ -53,17 +53,17 @@ class Run:
     system_prompt: str
     stop: threading.Event = field(default_factory=threading.Event)  # set: the worker drains or the attempt is over
     started: float = field(default_factory=time.monotonic)
-    held_tool: str | None = None  # a pause stopped the run in front of this call; "": of a call of the model
-    room: int | None = None  # tokens that the model's context has for messages, once its endpoint has refused more
-    failure: Exception | None = None  # why it is over; whoever swallows the exception can't make it go on
-    asked: list[str] = field(default_factory=list)  # the tools whose calls wait for a person since this run began
-    direct_calls: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # of tools by nodes, see `call_site`
-    _counted: dict[int, Any] = field(default_factory=dict, repr=False)  # keeps their ids from being used again
+    held_tool: str | None = None  # the tool whose call a pause stopped; "": a call of the model
+    room: int | None = None  # tokens for messages in the model's context, set once its endpoint has refused more
+    failure: Exception | None = None  # why the run is over; kept if a node swallows the exception
+    asked: list[str] = field(default_factory=list)  # tools whose calls began to wait for a person in this run
+    direct_calls: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # of tools by nodes; see `call_site`
+    _counted: dict[int, Any] = field(default_factory=dict, repr=False)  # keeps their ids from being reused
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Make this the run that the tools find, in this thread and those that LangGraph starts from it."""
+        """Make this the active run in this thread and in those that LangGraph starts from it."""
         reset = _active.set(self)
         try:
             yield
@@ -71,19 +71,19 @@ class Run:
             _active.reset(reset)
 
     def ended_by(self, error: Exception) -> RunEnded:
-        """Return the exception to raise now that the run can't go on; the first error is the one that counts."""
+        """Record that this error ended the run, and return the exception to raise. Only the first error counts."""
         with self._lock:
             if self.failure is None:
                 self.failure = error
         return RunEnded(self.failure)
 
     def require_going(self) -> None:
-        """Raises RunEnded where the run is over: nothing may run any more."""
+        """Raise RunEnded if the run is over."""
         if self.failure is not None:
             raise RunEnded(self.failure)
 
     def count(self, execution: object, *call: str) -> int:
-        """Return how many calls like this one there have been in this execution of a node, with this one."""
+        """Count a call, and return how many calls like it this execution of a node has made, including this one."""
         key = (id(execution), *call)
         with self._lock:
             self._counted[id(execution)] = execution
@@ -91,22 +91,22 @@ class Run:
             return self.direct_calls[key]
 
     def require_time(self) -> None:
-        """Raises RunFailure where the task has used up its wall-clock time."""
+        """Raise RunFailure if the task has used up its wall-clock time."""
         if self.task.run_seconds + time.monotonic() - self.started > settings.TASK_WALL_SECONDS:
             raise RunFailure(tasks.OVERRUN.format(limit=settings.TASK_WALL_SECONDS))
 
     @contextmanager
     def holding(self) -> Iterator[None]:
-        """Stop the node here where a pause holds it, as a question would: those beside it finish, and it runs again."""
+        """Turn OnHold into a GraphInterrupt, like a question: parallel nodes finish, and this one runs again later."""
         try:
             yield
         except pauses.OnHold as hold:
             self.held_tool = self.held_tool or hold.tool
-            # Not an empty one: the node may have asked before, and that question would count as open still.
+            # Not an empty tuple: the node may have asked before, and LangGraph would still count that question as open.
             raise GraphInterrupt((GraphQuestion(HOLD, id=HOLD),)) from hold
 
     def require_unpaused(self) -> None:
-        """Stop the node in front of a call of the model where the task is paused."""
+        """Stop the node before a call of the model if the task is paused."""
         with self.holding():
             found = pauses.over(self.task)
             self.let_go()  # a model may take minutes
@@ -114,10 +114,10 @@ class Run:
                 raise pauses.OnHold
 
     def let_go(self) -> None:
-        """Close this thread's database connections: nobody else would in a thread of LangGraph's.
+        """Close this thread's database connections, because nothing else closes them in LangGraph's threads.
 
-        In the worker's own thread it gives the connection back to the pool while the model is waited for: held on to,
-        a pool of 20 would be used up by 20 runs that do nothing.
+        In the worker's own thread this returns the connection to the pool during a call of the model. Otherwise 20
+        waiting runs would use up a pool of 20.
         """
         connections.close_all()
 
@@ -126,5 +126,5 @@ _active: ContextVar[Run] = ContextVar("agentsite_run")
 
 
 def active_run() -> Run | None:
-    """The run in which this code is executed, or None outside of one."""
+    """Return the run in which this code executes, or None outside of a run."""
     return _active.get(None)

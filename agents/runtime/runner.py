@@ -1,4 +1,4 @@
-"""Advances a task: drives its graph until it finishes or pauses. Writes no status; `jobs` records the outcome."""
+"""Runner that drives a task's graph until it finishes or pauses. It writes no status: `jobs` records the outcome."""
 
 import logging
 import threading
@@ -34,7 +34,7 @@ NO_CHECKPOINTER = (
     "A sub-agent of this graph was compiled with checkpointer=False, so it can't pause for a review. The operator "
     "leaves the checkpointer out: it is inherited then."
 )
-RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py holds it to that
+RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py checks it
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Finished:
     """The graph gave its final answer."""
 
     result: dict[str, Any]
-    message: str = ""  # what the client should know of it
+    message: str = ""  # for the client, where the answer is not whole
 
 
 @dataclass(frozen=True)
@@ -50,24 +50,24 @@ class Paused:
     """The graph asked these questions; none is stored yet."""
 
     asked: list[Interrupt] = field(default_factory=list)
-    held_tool: str = ""  # a call beside them that is paused
+    held_tool: str = ""  # the tool of a parallel call that a pause stopped
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The graph failed for good."""
+    """The graph failed permanently."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class Stopped:
-    """The worker drains, or the task was paused under it: it is to be handed over."""
+    """The run stopped because its worker drains or its attempt is over: the task is released."""
 
 
 @dataclass(frozen=True)
 class Held:
-    """A pause stopped the run in front of a call of this tool; "": of a call of the model."""
+    """A pause stopped the run before a call of this tool; "": a call of the model."""
 
     tool: str
 
@@ -77,11 +77,11 @@ Started = Callable[[Run], None]
 
 
 def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
-    """Run the task's graph from where its newest checkpoint stands.
+    """Run the task's graph from its newest checkpoint.
 
     Raises:
         StaleAttempt: the attempt is over; there is nothing to record.
-        OperationalError, InterfaceError, InternalError: the database is away; the lease is to be given up.
+        OperationalError, InterfaceError, InternalError: the database is away; the caller gives up the lease.
     """
     try:
         task = Task.objects.select_related("session").get(pk=attempt.task_id)
@@ -105,21 +105,21 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
     except Exception as error:
         if is_away(error):
             raise
-        if isinstance(error, AttributeError) and "_put_checkpoint_fut" in str(error):  # LangGraph's way to say so
+        if isinstance(error, AttributeError) and "_put_checkpoint_fut" in str(error):  # how LangGraph reports it
             return Failed(NO_CHECKPOINTER)
         logger.exception("task %s: the agent failed", attempt.task_id)
-        if errors.is_endpoints(error):  # of a graph that asks its model without our middleware
+        if errors.is_endpoints(error):  # from a graph that calls its model without our middleware
             return Failed(errors.read(error).explanation)
         return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
 
 
 def _until_over(graph: Any, run: Run) -> Outcome:
-    """Drive the graph; raise what has ended the run, however deep that was, and also where a node has swallowed it."""
+    """Drive the graph. Raises the error that ended the run, at any depth, also if a node has swallowed it."""
     try:
         with run.active():
             outcome = _driven(graph, run)
     except RunEnded as end:
-        raise end.error from end.error.__cause__  # its own cause: by the driver's error `is_away` knows what it is
+        raise end.error from end.error.__cause__  # keep its cause: `is_away` looks at the driver's error
     if run.failure is not None:
         raise run.failure
     return outcome
@@ -148,10 +148,10 @@ def _driven(graph: Any, run: Run) -> Outcome:
 
 
 def _steps_left(before: StateSnapshot) -> int:
-    """Steps that the task may still take, whatever number of stretches it takes them in. Raises GraphRecursionError.
+    """Return how many steps the task may still take, over all its runs. Raises GraphRecursionError.
 
-    LangGraph counts each stretch by itself, from the step after the one that it continues, and gives it one at least:
-    at the very limit a task that has paused may get a step more than one that has not.
+    LangGraph counts each run separately, from the step after the one that it continues, and allows at least one step.
+    At the limit, a task that has paused may therefore take one step more than a task that has not.
     """
     if not before.created_at:
         return int(settings.GRAPH_RECURSION_LIMIT)
@@ -162,10 +162,11 @@ def _steps_left(before: StateSnapshot) -> int:
 
 
 def _wake_up(state: StateSnapshot, saved: CheckpointTuple, task: Task) -> Command[Any] | None:
-    """The answers to the graph's own questions, by LangGraph's ids; a plain one would answer the next, unseen one.
+    """Return the answers to the graph's own questions by LangGraph's ids, or None where there are none.
 
-    The gate reads its answers from the database: None makes its calls run again. An answer that LangGraph has kept
-    already (the last attempt died after it) is not sent once more, or it would answer the node's next question too.
+    An answer without an id would go to the next, unseen question. The gate reads its answers from the database: None
+    makes its calls run again. An answer that LangGraph has already stored (the last attempt died after that) is not
+    sent again, because it would answer the node's next question too.
     """
     kept = {node_id: len(values) for node_id, channel, values in saved.pending_writes or () if channel == RESUME}
     answers: dict[str, str] = {}
@@ -191,7 +192,7 @@ def _outcome(state: StateSnapshot, run: Run) -> Outcome:
 
 
 def _ended(messages: list[Any], task: Task) -> Outcome:
-    """The outcome of a graph that has come to its end. Graphs of an extender's own may take any answer for one."""
+    """Return the outcome of a graph that has ended. Custom graphs may end with any answer, so it is checked here."""
     last = messages[-1] if messages else None
     if last is not None and (problem := answers.problem_of(last)) is not None:
         return Failed(problem.text)

@@ -1,7 +1,7 @@
-"""The arguments of a tool call: what the model wrote, read once by the tool's own schema.
+"""Arguments of a tool call, validated once by the tool's own schema.
 
-What is shown, judged, hashed and stored is the *wire form*, JSON. What runs are the *values* that the schema made of
-it. A call may be reviewed only where the wire form says exactly which values will run.
+The *wire form* is JSON: it is shown, judged, hashed and stored. The *values* are the schema's reading of it: they run.
+A call may be reviewed only if the wire form determines exactly which values will run.
 """
 
 import json
@@ -18,7 +18,7 @@ from agents import json_schema
 from core.text import canonical, same, storable
 
 VARIADIC = ("args", "kwargs")  # the names under which LangChain's schemas hold *args and **kwargs
-ONE_TEXT = {  # as LangChain describes a `Tool` without a schema
+ONE_TEXT = {  # LangChain's description of a `Tool` without a schema
     "type": "object",
     "properties": {"__arg1": {"type": "string"}},
     "required": ["__arg1"],
@@ -36,7 +36,7 @@ class ArgumentError(Exception):
 
 @dataclass(frozen=True)
 class Arguments:
-    """The arguments of one call, read once."""
+    """Arguments of one call, validated once."""
 
     wire: dict[str, Any]  # JSON: shown, judged, hashed, stored
     values: dict[str, Any]  # keyword arguments of the tool's function
@@ -47,19 +47,19 @@ class Arguments:
         return canonical(self.wire)
 
     def is_plain(self) -> bool:
-        """Whether the wire form holds just the values: JSON all through, with nothing hidden or written otherwise."""
+        """Return whether the values are plain JSON and equal to the wire form, with nothing hidden or rewritten."""
         return _is_json(self.values) and same(list(self.values.values()), list(self.wire.values()))
 
     def equals(self, other: "Arguments") -> bool:
-        """Whether the same values would run."""
+        """Return whether both would run with the same values."""
         try:
             return bool(self.values == other.values)
-        except Exception:  # a comparison of the values' own
+        except Exception:  # values may define their own comparison
             return False
 
 
 def read(name: str, tool: BaseTool | None, args: Any) -> Arguments:
-    """Read the arguments by the tool's schema. Raises ArgumentError."""
+    """Validate the arguments with the tool's schema. Raises ArgumentError."""
     if tool is None:
         raise ArgumentError(f"There is no tool called {name!r}.")
     try:
@@ -71,30 +71,30 @@ def read(name: str, tool: BaseTool | None, args: Any) -> Arguments:
 
 
 def require_reviewable(name: str, tool: BaseTool | None, first: Arguments) -> bool:
-    """Require that the wire form tells what will run; return whether a person may also edit it.
+    """Require that the wire form shows what will run. Return whether a person may also edit it.
 
     Raises:
-        ArgumentError: the schema writes something else than it has read, and it can't be told from the wire form.
+        ArgumentError: the schema reads other values from the wire form, and the wire form doesn't show the first ones.
     """
     try:
         if read(name, tool, first.wire).equals(first):
             return True
     except ArgumentError:
         pass
-    if first.is_plain():  # a percentage that the schema divides: the quotient is shown, and can't be read once more
+    if first.is_plain():  # such as a percentage that the schema divides: the quotient is shown, but can't be read again
         return False
     raise ArgumentError(UNREVIEWABLE.format(tool=name))
 
 
 def agreed(name: str, tool: BaseTool | None, raw: Any, text: str) -> Arguments | None:
-    """The values that this stored wire form stands for, or None where the schema reads another call from it.
+    """Return the arguments that a stored wire form stands for, or None if the schema reads another call from it.
 
     Args:
-        raw: what the model wrote, where the wire form was made of it; None after an edit.
+        raw: the model's arguments, if the wire form was made from them; None after an edit.
         text: canonical JSON, as it was shown and agreed to.
 
     Raises:
-        ArgumentError: the wire form does not say what would run, or the schema does not take it any more.
+        ArgumentError: the wire form does not determine what would run, or the schema no longer accepts it.
     """
     wire = json.loads(text)
     first = _quietly(name, tool, raw) if raw is not None else None
@@ -110,7 +110,7 @@ def agreed(name: str, tool: BaseTool | None, raw: Any, text: str) -> Arguments |
 
 
 def schema_of(tool: BaseTool | None) -> dict[str, Any]:
-    """The tool's JSON schema, for the reviewer's form and the check of an edit."""
+    """Return the tool's JSON schema, for the review form and for checking an edit; empty without a tool."""
     if tool is None:
         return {}
     schema = _offered(tool)
@@ -119,7 +119,7 @@ def schema_of(tool: BaseTool | None) -> dict[str, Any]:
 
 
 def kept_for_langchain(tool: BaseTool, args: Any) -> list[str]:
-    """The names of arguments that would not reach the tool's function: LangChain passes things of its own by them."""
+    """Return the argument names that can't reach the tool's function: LangChain passes its own values under them."""
     if "func" not in type(tool).model_fields:
         return []
     schema = _offered(tool)
@@ -128,14 +128,14 @@ def kept_for_langchain(tool: BaseTool, args: Any) -> list[str]:
 
 
 def hidden_from_model(tool: BaseTool) -> frozenset[str]:
-    """The names of the arguments that LangGraph fills in: the state, the store, the call's id."""
+    """Return the names of the arguments that LangGraph fills in: the state, the store, the call's id."""
     schema = tool.get_input_schema()
     known = _injected_fields(schema) if isinstance(schema, type) and issubclass(schema, BaseModel) else frozenset()
     return known | tool._injected_args_keys
 
 
 def tool_node_fills(tool: BaseTool) -> frozenset[str]:
-    """The names of those among them that LangGraph's tool node fills in: not those of `InjectedToolArg` as such."""
+    """Return the names of the hidden arguments that LangGraph's tool node fills in: no bare `InjectedToolArg`s."""
     schema = tool.get_input_schema()
     fields = schema.model_fields if isinstance(schema, type) and issubclass(schema, BaseModel) else {}
     plain = {name for name, info in fields.items() if _is_plain_injected(info)}
@@ -155,33 +155,33 @@ def _quietly(name: str, tool: BaseTool | None, args: Any) -> Arguments | None:
 
 def _read(tool: BaseTool, args: Any) -> Arguments:
     offered = _offered(tool)
-    if isinstance(offered, dict):  # a tool of an MCP server
+    if isinstance(offered, dict):  # an MCP server's tool
         json_schema.validate(args, offered)
         return Arguments(dict(args), dict(args))
     full = tool.get_input_schema()
     if not issubclass(full, BaseModel):
         raise TypeError("the tool's schema is of a kind that can't be checked")
-    # What the model is offered has lost the schema's own validators; with them the tool would run something else.
+    # The schema offered to the model lacks the tool's own validators, which could change the values that run.
     hidden = _injected_fields(full)
     if isinstance(args, dict):
         args = {key: value for key, value in args.items() if key not in hidden}
     found = _open(full, hidden).model_validate(args)
     names = _passed(found, hidden)
-    # Computed fields are no input; `round_trip` leaves them out and writes Json as it is read.
+    # `round_trip` leaves out computed fields, which are no input, and writes Json fields the way they are read.
     dumped = found.model_dump(mode="json", by_alias=False, round_trip=True, include=set(names))
     wire = {_key(found, name): _in_order(getattr(found, name), dumped[name]) for name in names if name in dumped}
     return Arguments(dict(storable(wire)), {name: getattr(found, name) for name in names})
 
 
 def _offered(tool: BaseTool) -> dict[str, Any] | type[BaseModel]:
-    """The schema that the model is shown."""
+    """Return the schema that the model is shown."""
     if isinstance(tool, Tool) and tool.args_schema is None:
         return ONE_TEXT
     return cast(dict[str, Any] | type[BaseModel], tool.tool_call_schema)
 
 
 def _passed(found: BaseModel, hidden: frozenset[str]) -> list[str]:
-    """The fields that the tool's function gets, as LangChain passes them: those given and those with a default."""
+    """Return the fields that LangChain passes to the tool's function: those given and those with a default."""
     known = type(found).model_fields
     given = found.model_fields_set
     passed = [n for n in known if n not in hidden and (n in given or n not in VARIADIC)]
@@ -189,7 +189,7 @@ def _passed(found: BaseModel, hidden: frozenset[str]) -> list[str]:
 
 
 def _key(found: BaseModel, name: str) -> str:
-    """The name under which the schema reads this field."""
+    """Return the name under which the schema reads this field."""
     info: FieldInfo | None = type(found).model_fields.get(name)
     alias = info.validation_alias if info is not None else None
     if isinstance(alias, AliasChoices):
@@ -198,9 +198,9 @@ def _key(found: BaseModel, name: str) -> str:
 
 
 def _in_order(value: Any, dumped: Any) -> Any:
-    """The dumped value as it is read again: its fields by their aliases, its sets in one order.
+    """Return the dumped value with its fields under the aliases by which they are read, and its sets sorted.
 
-    Theirs differs from process to process.
+    The order of a set differs between processes.
     """
     if isinstance(value, set | frozenset) and isinstance(dumped, list):
         return sorted(dumped, key=canonical)
@@ -223,19 +223,19 @@ def _is_json(value: Any) -> bool:
 
 @cache
 def _injected_fields(schema: type[BaseModel]) -> frozenset[str]:
-    """The fields that LangGraph fills in. Not all that the model is not offered: LangChain leaves out some aliases."""
+    """Return the names of fields that LangGraph fills in. LangChain hides more: it also drops some aliased fields."""
     return frozenset(name for name, info in schema.model_fields.items() if _is_injected(info))
 
 
 def _is_injected(info: FieldInfo) -> bool:
-    """Whether LangGraph fills it in, by its class as with ToolRuntime, or by what stands beside it in `Annotated`."""
+    """Return whether LangGraph fills in the field, by its class (such as ToolRuntime) or its `Annotated` metadata."""
     hints: tuple[Any, ...] = (info.annotation, Annotated[info.annotation, None, *info.metadata])
     return any(_is_injected_arg_type(hint) for hint in hints)
 
 
 @cache
 def _open(schema: type[BaseModel], hidden: frozenset[str]) -> type[BaseModel]:
-    """The schema, with what LangGraph fills in (the state, the call's id) left out."""
+    """Return the schema with the fields that LangGraph fills in (the state, the call's id) made optional."""
     if not hidden:
         return schema
     fields: dict[str, Any] = dict.fromkeys(hidden, (Any, None))

@@ -1,7 +1,7 @@
-"""The database connections of a tool: none that the ledger uses, and none that anybody uses after it.
+"""Database connections for tools, separate from the ledger's and never used again after the call.
 
 A tool may leave a transaction open, turn autocommit off, close its connection or change the session's settings. It
-gets connections of its own, which are closed for good when its call ends: what it has committed stays, the rest is
+therefore gets its own connections, which are closed when its call ends: what it has committed stays, the rest is
 rolled back.
 """
 
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class UncommittedWork(Exception):
-    """The tool came back with a transaction open: what it wrote there was rolled back."""
+    """The tool returned with a transaction open, which was rolled back."""
 
     def __init__(self, aliases: list[str]) -> None:
         super().__init__(
@@ -29,13 +29,13 @@ class UncommittedWork(Exception):
 
 
 def is_in_transaction() -> bool:
-    """Whether a connection of this thread is in a transaction, whoever has begun it and in which way."""
+    """Return whether a connection of this thread is in a transaction, however it was started."""
     return any(_is_open(one) for one in connections.all(initialized_only=True))
 
 
 @contextmanager
 def service_connection() -> Iterator[None]:
-    """Give this thread the service's connections meanwhile: a call may be made inside of another tool, on its own."""
+    """Give this thread new connections of the service: the call may be inside another tool, which has its own."""
     outer = {one.alias: one for one in connections.all(initialized_only=True)}
     _forget()
     try:
@@ -50,12 +50,12 @@ def service_connection() -> Iterator[None]:
 
 @contextmanager
 def tool_connection() -> Iterator[None]:
-    """Give this thread connections of its own meanwhile. Raises UncommittedWork where one is left in a transaction."""
+    """Give this thread separate connections. Raises UncommittedWork if one is left in a transaction."""
     outer = {one.alias: one for one in connections.all(initialized_only=True)}
     for alias in connections:
         connections[alias] = _own(alias)
     try:
-        with patience(None):  # whatever it asks for may take its time
+        with patience(None):  # a tool's queries may take any time
             yield
     except BaseException:
         if left := _end_all():
@@ -71,7 +71,7 @@ def tool_connection() -> Iterator[None]:
 
 
 def _own(alias: str) -> BaseDatabaseWrapper:
-    """One that takes nothing from a pool: what it leaves behind would meet whoever comes next."""
+    """Create a connection outside the pool, where the settings that a tool changes would reach the next user."""
     made = connections.create_connection(alias)
     options = {name: value for name, value in made.settings_dict.get("OPTIONS", {}).items() if name != "pool"}
     made.settings_dict = {**made.settings_dict, "OPTIONS": options}
@@ -89,19 +89,19 @@ def _end_all() -> list[str]:
 
 
 def _ended_open(one: BaseDatabaseWrapper) -> bool:
-    """Whether the connection was in a transaction when it was closed: by the driver, whatever Django believes."""
+    """Close the connection, also at the driver's level. Returns whether it was in a transaction."""
     was_open = _is_open(one)
     try:
         if one.connection is not None:
             one.connection.close()
         one.close()
-    except Exception as error:  # it may be broken in any way; nobody uses it again
+    except Exception as error:  # it may be broken in any way, and is not used again
         logger.warning("the connection that a tool has used could not be closed (%s)", error)
     return was_open
 
 
 def _is_open(one: BaseDatabaseWrapper) -> bool:
-    """What the driver knows, whatever the tool has told Django: it may have sent BEGIN as a statement of its own."""
+    """Return whether a transaction is open, also by the driver: the tool may have sent BEGIN as a plain statement."""
     raw: Any = one.connection
     if one.in_atomic_block or raw is None:
         return one.in_atomic_block

@@ -1,4 +1,4 @@
-"""A tool's schema as the model is offered it: in the current form, or the tool is left out."""
+"""Tool schemas for the model, in the current form of JSON Schema. A tool whose schema can't be read is left out."""
 
 import json
 from typing import Any
@@ -15,10 +15,10 @@ LONGEST = 300  # characters of a reason
 
 
 def readable(tool: BaseTool) -> BaseTool:
-    """The tool, with a JSON schema of its own in the form that endpoints and reviewers' pages read.
+    """Return the tool, with its JSON schema (if it has one) in the form that endpoints and review pages read.
 
-    Raises json_schema.Unreadable where a model can't be offered it, or its arguments can't be checked: it would fail
-    each task of its agent, also those that have no use for it.
+    Raises json_schema.Unreadable if a model can't be offered the tool or its arguments can't be checked. Such a tool
+    would fail every task of its agent, even those that do not use it.
     """
     try:
         if isinstance(tool.args_schema, dict):
@@ -26,13 +26,13 @@ def readable(tool: BaseTool) -> BaseTool:
         elif not issubclass(tool.get_input_schema(), BaseModel):
             raise json_schema.Unreadable("it is a model of Pydantic 1: make it one of Pydantic 2, or a JSON schema")
         schema = schema_of(tool)
-        if isinstance(tool.args_schema, dict):  # Pydantic checks by itself, and knows patterns that we don't
+        if isinstance(tool.args_schema, dict):  # Pydantic does its own checks, of more patterns than we know
             json_schema.validator(schema)
         json.dumps(convert_to_openai_tool(tool))
         tool.get_input_schema()
     except json_schema.Unreadable:
         raise
-    except Exception as error:  # whatever a type, a validator or a converter raises
+    except Exception as error:  # a type, a validator or a converter may raise anything
         reason = " ".join(f"{type(error).__name__}: {error}".split())
         raise json_schema.Unreadable(shortened(reason, LONGEST)) from error
     kinds = schema.get("type", "object")
@@ -42,7 +42,7 @@ def readable(tool: BaseTool) -> BaseTool:
 
 
 def _of_object(schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with what many endpoints insist on at its top: that it is an object's, and which properties it has."""
+    """Return the schema with the top-level keys that many endpoints require: the type "object" and the properties."""
     kinds = schema.get("type", "object")
     if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
         return schema

@@ -1,4 +1,4 @@
-"""How tasks go on when a pause is lifted; what is lost on the way, the sweeper makes up for."""
+"""Continuation of tasks after a pause is lifted. The sweeper recovers what gets lost on the way."""
 
 from django.db.models import QuerySet
 
@@ -6,13 +6,13 @@ from agents import broker, pauses
 from agents.models import Pause, Status, Task
 from agents.state import tasks
 
-AT_ONCE = 500  # jobs that are published while somebody waits for it; the sweeper publishes the others
+AT_ONCE = 500  # jobs that are published while the caller waits; the sweeper publishes the others
 
 
 def go_on(lifted: Pause) -> int:
-    """Publish the jobs of the pending tasks that only this pause held, and wake those that ask something as well.
+    """Publish the jobs of the pending tasks that only this pause held. Returns how many tasks continue.
 
-    Returns how many go on.
+    Also wakes interrupted tasks that had stopped before a paused call as well.
     """
     with broker.giving_up():
         pending = pauses.free(pauses.held_by([lifted], Task.objects.filter(status=Status.PENDING)))
@@ -25,5 +25,5 @@ def go_on(lifted: Pause) -> int:
 
 
 def wakeable() -> QuerySet[Task]:
-    """Tasks that wait for a person and have stopped in front of a call, too, which no pause holds any more."""
+    """Return interrupted tasks that had also stopped before a paused call and that no pause holds any more."""
     return pauses.free(Task.objects.filter(status=Status.INTERRUPTED).exclude(held_tool=""))

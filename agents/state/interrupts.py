@@ -1,6 +1,6 @@
-"""The questions that stop a task: how they are made, found again and proved unchanged, and how they end.
+"""Interrupts: how they are created, found again, verified to be unchanged, and resolved.
 
-The only code that writes the status of an interrupt; `transitions.INTERRUPT` is the table.
+Only this module writes the status of an interrupt; `transitions.INTERRUPT` is the table.
 """
 
 import logging
@@ -19,33 +19,36 @@ from core.text import canonical, digest, storable
 
 logger = logging.getLogger(__name__)
 
-MARK = "agentsite_question"  # in a payload that is ours; a graph's own interrupt has any other shape
-OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # nobody else can answer it
-OWN = "the graph asks"  # in place of a rule, of a question that is not about a tool call
+MARK = "agentsite_question"  # key of the gate's own payloads; a graph's own interrupt has any other shape
+OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # others cannot answer it
+OWN = "the graph asks"  # in place of a rule, for a question that is not about a tool call
 CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
 def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str:
-    """SHA-256 (hex) over everything that a person agrees to."""
+    """Return the SHA-256 (hex) of everything that a person agrees to."""
     return digest(str(task_pk), tool, args_text, verdict_text)
 
 
 def payload(interrupt: Interrupt) -> dict[str, Any]:
-    """What the gate hands to LangGraph: all that `from_payload` needs, and JSON only."""
+    """Return the JSON that the gate passes to LangGraph: all that `from_payload` needs."""
     names = ("kind", "message_id", "tool_call_id", "round", "tool", "args_text", "verdict_text", "args_digest")
     return {MARK: {name: getattr(interrupt, name) for name in (*names, "args_schema", "description", "said", "risk")}}
 
 
 def graph_id(interrupt: Interrupt) -> str:
-    """The gate's own id for LangGraph. It is no slot of LangGraph's for an answer: ours are read from the database."""
+    """Return the gate's own id of the interrupt for LangGraph.
+
+    LangGraph stores no answer under it: answers to the gate's interrupts are read from the database.
+    """
     return digest(interrupt.message_id, interrupt.tool_call_id, interrupt.kind, str(interrupt.round))[:32]
 
 
 def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interrupt:
-    """An unsaved interrupt of the task from LangGraph's payload; one that is not ours is the graph's own question.
+    """Create an unsaved interrupt of the task from LangGraph's payload. One without MARK is the graph's own question.
 
     Args:
-        node_id: LangGraph's id of the node's run that asks; its own questions are answered in their order.
+        node_id: LangGraph's id of the node run that asks; its own questions are answered in their order.
     """
     if isinstance(value, dict) and MARK in value:
         fields = value[MARK]
@@ -68,32 +71,35 @@ def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interru
 
 
 def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> Interrupt | None:
-    """The newest round of this question, where it has been asked."""
+    """Return the newest round of this question, or None if it has not been asked."""
     rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id, kind=kind)
     return rows.order_by("-round").first()
 
 
 def was_edited(task: Task, message_id: str, tool_call_id: str) -> bool:
-    """Whether a person has changed the arguments of this call, in whatever round."""
+    """Return whether a person has changed the arguments of this call, in any round."""
     rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id)
     return rows.filter(kind=Interrupt.Kind.TOOL_CALL, status=Interrupt.Status.EDITED).exists()
 
 
 def agreed_terms(approval: Interrupt) -> Terms:
-    """The terms of what was agreed to: an edit's own, where they call for a review, else those of the question."""
+    """Return the terms of what was agreed to: an edit's own if they require a review, else those of the question."""
     asked = Verdict.from_text(approval.verdict_text)
     edited = Verdict.from_text(approval.answer_verdict_text) if approval.answer_verdict_text else asked
     return edited.terms if edited.action == "review" else asked.terms
 
 
 def is_stale(approval: Interrupt) -> bool:
-    """Whether the call has to be asked again: the approval is older than its terms allow, or has lost its decider."""
+    """Return whether the call must be asked again: the approval is older than its terms allow, or lost its decider."""
     limit = seconds_from_now(-agreed_terms(approval).seconds)
     return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists() or has_lost_decider(approval)
 
 
 def has_lost_decider(approval: Interrupt) -> bool:
-    """Whether who approved it may not decide it any more, where the settings have such a call asked again."""
+    """Return whether the person who approved the call may no longer decide it.
+
+    Always False if the settings let decisions of former reviewers stand.
+    """
     if settings.DECISIONS_OF_FORMER_REVIEWERS == STAND:
         return False
     if desk().may_still_decide(approval.pk):
@@ -104,9 +110,9 @@ def has_lost_decider(approval: Interrupt) -> bool:
 
 
 def store(question: Interrupt) -> tuple[Interrupt, bool]:
-    """Store a question that the graph asked. Returns its row, and whether it is new.
+    """Store a question that the graph asked. Returns its row and whether it is new.
 
-    One about a call in doubt that has ended meanwhile is stored with its answer.
+    A question about a call in doubt that has finished in the meantime is stored with its answer.
     """
     key = ("task", "message_id", "tool_call_id", "kind", "round")
     if question.kind == Interrupt.Kind.IN_DOUBT and not _is_in_doubt(question):
@@ -127,7 +133,7 @@ def store(question: Interrupt) -> tuple[Interrupt, bool]:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a decision says, in the form in which the gate reads it."""
+    """A decision in the form in which the gate reads it."""
 
     type: ResponseType
     status: str  # of the interrupt
@@ -139,7 +145,7 @@ class Answer:
 
 
 def resolve(interrupt: Interrupt, given: Answer) -> bool:
-    """Store the answer to an open question. False where it is not open any more."""
+    """Store the answer to an open interrupt. Returns False if it is no longer open."""
     rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
     return bool(
         rows.update(
@@ -157,7 +163,7 @@ def resolve(interrupt: Interrupt, given: Answer) -> bool:
 
 
 def resolve_ended(row: ToolCall) -> bool:
-    """Answer the open question about a call that has ended after all. False where there is none."""
+    """Resolve the open in-doubt interrupt of a call that has finished after all. Returns False if there is none."""
     rows = Interrupt.objects.filter(
         task=row.task_id,
         message_id=row.message_id,
@@ -169,30 +175,30 @@ def resolve_ended(row: ToolCall) -> bool:
 
 
 def cancel_open(task: Task) -> None:
-    """Close the open questions of a task that has ended."""
+    """Cancel the open interrupts of a task that has ended."""
     rows = Interrupt.objects.filter(task=task, status=Interrupt.Status.PENDING)
     rows.update(status=Interrupt.Status.CANCELLED, version=F("version") + 1)
 
 
 def use(answer: Interrupt) -> None:
-    """Note that the run acts on this answer, so that nobody wakes the task for it again."""
+    """Record that the run acts on this answer, so that the task is not woken for it again."""
     Interrupt.objects.filter(pk=answer.pk, used_at=None).update(used_at=Now())
 
 
 def use_all_but(task: Task, asked: Iterable[Interrupt]) -> None:
-    """Note of every other answer that nothing waits for it: it would wake the task for ever."""
+    """Mark the answers to all other interrupts as used. Nothing waits for them, so they would wake the task forever."""
     unused = Interrupt.objects.filter(task=task, answered_at__isnull=False, used_at=None)
     unused.exclude(pk__in=[row.pk for row in asked]).update(used_at=Now())
 
 
 def _is_in_doubt(question: Interrupt) -> bool:
-    """Whether the call is still open: a stalled worker may have closed it since the gate asked."""
+    """Return whether the call is still open: a stalled worker may have closed it since the gate asked."""
     calls = ToolCall.objects.filter(task=question.task_id, status=ToolCall.Status.STARTED)
     return calls.filter(message_id=question.message_id, tool_call_id=question.tool_call_id).exists()
 
 
 def _closed_by_itself() -> dict[str, Any]:
-    """Return the field values that resolve a question about a call that has ended after all."""
+    """Return field values that resolve an in-doubt interrupt whose tool call has finished after all."""
     return {
         "status": Interrupt.Status.RESPONDED,
         "answer_type": "response",
@@ -203,12 +209,12 @@ def _closed_by_itself() -> dict[str, Any]:
 
 
 def overdue() -> Any:
-    """The open questions whose time is up and whose terms say reject."""
+    """Return the open interrupts whose time is up and whose terms say reject."""
     return Interrupt.objects.filter(status=Interrupt.Status.PENDING, on_expiry="reject", expires_at__lt=Now())
 
 
 def _text_of(value: Any) -> str:
-    """The graph's own payload as JSON, whatever it is."""
+    """Return the graph's own payload as JSON text. A value that JSON cannot represent becomes a string."""
     try:
         return canonical(storable(value))
     except TypeError:

@@ -1,4 +1,4 @@
-"""Sessions are locked before anything else: that exactly one of their tasks is active is decided under this lock."""
+"""Sessions, which are locked before anything else. The lock ensures that exactly one of a session's tasks is active."""
 
 import uuid
 
@@ -13,18 +13,18 @@ def lock(pk: uuid.UUID) -> None:
 
 
 def lock_named(user_id: str, session_id: str) -> Session:
-    """The session, made where it is new, locked until the transaction ends."""
+    """Return the session, locked until the transaction ends. Creates it if it is new."""
     rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id, session_id=session_id)
-    while True:  # once more for each time that somebody deletes it in between
+    while True:  # again if the session is deleted in between
         open_named(user_id, session_id)
         if (session := rows.first()) is not None:
             return session
 
 
 def open_named(user_id: str, session_id: str, **values: str) -> tuple[Session, bool]:
-    """The session, and whether it is new: then with these values."""
+    """Return the session and whether it is new. A new session gets these values."""
     while True:
         try:
             return Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=values)
-        except IntegrityError:  # somebody made it meanwhile, and it has been deleted again
+        except IntegrityError:  # created by another transaction, and deleted again
             continue

@@ -1,7 +1,7 @@
-"""The only code that writes the status of a task; `transitions.TASK` is the table.
+"""Status changes of tasks. Only this module writes the status of a task; `transitions.TASK` is the table.
 
-Every transition is one conditional update. Locks are taken in one order: session, task, interrupts, attempt; the
-session only where a task ends or begins, so that exactly one successor starts.
+Every transition is one conditional update. Locks are taken in one order: session, task, interrupts, attempt. The
+session is locked only where a task ends or begins, so that exactly one successor starts.
 """
 
 import logging
@@ -36,8 +36,8 @@ POISON = (
 
 NO_TASK = "There is no such task."
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # when a job was published that the broker did not take
-REMOVED_AT_ONCE = 1_000  # tasks; a statement has room for so many parameters
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # publication time of a job that the broker did not take
+REMOVED_AT_ONCE = 1_000  # tasks, which limits the parameters of a statement
 
 
 class TransitionLost(Conflict):
@@ -45,11 +45,14 @@ class TransitionLost(Conflict):
 
 
 class StaleAttempt(Exception):
-    """This attempt is over (lease taken over, task cancelled or deleted) and can write nothing more."""
+    """The attempt is over (lease taken over, task cancelled or deleted) and can write nothing more."""
 
 
 def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
-    """pending -> running: a new attempt with lease and token, or None where there is none to claim, or it is paused."""
+    """Claim the task (pending -> running) with a new attempt, which has a lease and a token.
+
+    Returns None if the task is not pending, or is paused.
+    """
     failpoints.here("before-claim")
     with transaction.atomic():
         task = _locked(pk=task_pk, status=Status.PENDING).first()
@@ -61,16 +64,16 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
         _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None, held_tool="")
     failpoints.here("after-claim")
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
-    extra = {"request_id": task.request_id}  # only from here on the caller can know it
+    extra = {"request_id": task.request_id}  # the caller knows it only after this
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
     return attempt
 
 
 def pause(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") -> str:
-    """running -> interrupted with a row for each open question; -> pending where one was answered meanwhile.
+    """Interrupt the task (running -> interrupted) and store its open questions; -> pending if one is already answered.
 
-    `held_tool` is a call beside them that is paused: when it is resumed, the task does not wait for the answers.
-    Returns the new status. Raises StaleAttempt.
+    `held_tool` is another call of the same step that is paused: once it is resumed, the task does not wait for the
+    answers. Returns the new status. Raises StaleAttempt.
     """
     failpoints.here("before-pause")
     with transaction.atomic():
@@ -89,17 +92,20 @@ def pause(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") ->
 
 
 def finish(attempt: Attempt, result: dict[str, Any], message: str = "") -> None:
-    """running -> completed, with a message where the answer is not whole. Raises StaleAttempt."""
+    """Complete the task (running -> completed), with a message if the answer is incomplete. Raises StaleAttempt."""
     _conclude(attempt, Status.COMPLETED, Attempt.Outcome.FINISHED, result=result, message=message)
 
 
 def fail(attempt: Attempt, message: str) -> None:
-    """running -> error with a message that a client developer understands. Raises StaleAttempt."""
+    """Fail the task (running -> error) with a message for client developers. Raises StaleAttempt."""
     _conclude(attempt, Status.ERROR, Attempt.Outcome.FAILED, message=message)
 
 
 def overrun(attempt: Attempt) -> bool:
-    """running -> error: the attempt is past the task's wall-clock time. A call inside its tool still closes its row."""
+    """Fail a task that has exceeded its wall-clock time (running -> error). Returns False if the attempt is over.
+
+    A tool that is still running closes its ledger row all the same.
+    """
     try:
         fail(attempt, OVERRUN.format(limit=settings.TASK_WALL_SECONDS))
     except StaleAttempt:
@@ -108,9 +114,9 @@ def overrun(attempt: Attempt) -> bool:
 
 
 def release(attempt: Attempt, held_tool: str = "") -> None:
-    """running -> pending: the worker drains and hands the task over, or a pause holds it. Raises StaleAttempt.
+    """Release the task (running -> pending), because the worker drains or a pause holds it. Raises StaleAttempt.
 
-    `held_tool` is the call in front of which the pause stopped it: nobody claims the task while that is paused.
+    `held_tool` is the tool before whose call the pause stopped the task. No worker claims the task while it is paused.
     """
     with transaction.atomic():
         task = _held(attempt)
@@ -121,11 +127,10 @@ def release(attempt: Attempt, held_tool: str = "") -> None:
 
 
 def lapse(attempt: Attempt, checkpoint: str) -> str | None:
-    """running -> pending (or error, after too many) because the lease ran out.
+    """Expire the attempt, whose lease is over (running -> pending, or -> error after too many in a row).
 
-    `checkpoint` is the newest one's id: a step forward since the last lapse starts the count anew. Returns the new
-    status, or None where the attempt lives after all, or somebody holds a lock: who stands still with it must not keep
-    the sweeper from the others.
+    `checkpoint` is the newest one's id: progress since the last expired lease resets the count. Returns the new status,
+    or None if the attempt is still alive or another transaction holds a lock: a stalled one must not block the sweeper.
     """
     with transaction.atomic():
         session = Session.objects.filter(pk=attempt.task.session_id)
@@ -145,7 +150,10 @@ def lapse(attempt: Attempt, checkpoint: str) -> str | None:
 
 
 def wake(task: Task) -> bool:
-    """interrupted -> pending, because an answer came. False where the task is not interrupted: its run will see it."""
+    """Wake the task (interrupted -> pending), because it was answered or a pause was lifted.
+
+    Returns False if the task is not interrupted: its run will see the answer.
+    """
     with transaction.atomic():
         held = _locked(pk=task.pk, status=Status.INTERRUPTED).first()
         if held is not None:
@@ -154,9 +162,9 @@ def wake(task: Task) -> bool:
 
 
 def cancel(task: Task) -> Task:
-    """Any unfinished state -> cancelled, and the token of a running attempt is void. A finished task stays as it is.
+    """Cancel an unfinished task and void the token of its running attempt. A finished task stays as it is.
 
-    Raises NotFound where the task has been deleted meanwhile.
+    Raises NotFound if the task has been deleted.
     """
     with transaction.atomic():
         sessions.lock(task.session_id)
@@ -176,9 +184,9 @@ def cancel(task: Task) -> Task:
 
 
 def remove(session: Session, tasks: QuerySet[Task]) -> int:
-    """Any state -> gone, with attempts, questions, ledger and checkpoints. The caller holds `sessions.lock_named`.
+    """Delete tasks in any state, with their attempts, interrupts, ledger rows and checkpoints. Returns how many tasks.
 
-    Returns how many tasks there were. The next task of the session is not started: `promote` does that.
+    The caller has locked the session. Does not start the next task of the session: `promote` does that.
     """
     count = remove_all(tasks.filter(session=session))
     logger.info("session %s: %d task(s) removed", session.pk, count)
@@ -186,7 +194,7 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
 
 
 def remove_all(tasks: QuerySet[Task]) -> int:
-    """As `remove`, for tasks of several sessions, all of which the caller has locked."""
+    """Delete tasks as `remove` does, but of several sessions, all of which the caller has locked."""
     pks = list(tasks.values_list("pk", flat=True))
     for start in range(0, len(pks), REMOVED_AT_ONCE):
         _remove(pks[start : start + REMOVED_AT_ONCE])
@@ -195,16 +203,16 @@ def remove_all(tasks: QuerySet[Task]) -> int:
 
 def _remove(pks: list[uuid.UUID]) -> None:
     held = dict(_locked(pk__in=pks).values_list("pk", "has_thread"))
-    # A call that is being entered holds its interrupt before it waits for its attempt: the same order here.
+    # Interrupts before attempts, in the same order as when a call is entered in the ledger.
     list(Interrupt.objects.filter(task__in=held).select_for_update(no_key=True).values_list("pk", flat=True))
-    # Ending an attempt waits for a checkpoint that is being written; after it none can follow.
+    # Ending an attempt waits for a checkpoint that is being written; no other can follow.
     Attempt.objects.filter(task__in=held, ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.VOIDED)
     tables.delete(pk for pk, has_thread in held.items() if has_thread)
     Task.objects.filter(pk__in=held).only("pk").delete()
 
 
 def begin(session: Session, task: Task) -> Task:
-    """Store a new task: pending where the session is free, else queued. The caller holds `sessions.lock_named`."""
+    """Store a new task: pending if the session is free, else queued. The caller has locked the session."""
     busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
     task.user_id = session.user_id
     task.status = Status.QUEUED if busy else Status.PENDING
@@ -217,7 +225,7 @@ def begin(session: Session, task: Task) -> Task:
 
 
 def promote(session_pk: uuid.UUID) -> Task | None:
-    """queued -> pending for the oldest waiting task, where the session is free."""
+    """Start the session's oldest queued task (queued -> pending) if the session is free. Returns the task or None."""
     with transaction.atomic():
         sessions.lock(session_pk)
         tasks = Task.objects.filter(session=session_pk)
@@ -230,13 +238,13 @@ def promote(session_pk: uuid.UUID) -> Task | None:
 
 
 def republish(task: Task) -> bool:
-    """Publish a pending task's job again. False where somebody has just done so, or the broker does not take it."""
+    """Publish a pending task's job again. Returns False if it was just published or the broker does not take it."""
     rows = Task.objects.filter(pk=task.pk, status=Status.PENDING, published_at=task.published_at)
     return bool(rows.update(published_at=Now())) and _publish(task.pk)
 
 
 def require_open(attempt: Attempt) -> None:
-    """Lock the attempt's row until the transaction ends. Raises StaleAttempt where it is over."""
+    """Lock the attempt's row until the transaction ends. Raises StaleAttempt if the attempt is over."""
     if not Attempt.objects.select_for_update(no_key=True).filter(pk=attempt.pk, ended_at=None).exists():
         raise StaleAttempt
 
@@ -251,14 +259,14 @@ def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> Non
 
 
 def _settle(task: Task) -> None:
-    """What follows from a task's end: its open questions close, the session's next task starts, the world is told."""
+    """Cancel the ended task's open interrupts, start the session's next task and send `task_finished`."""
     interrupts.cancel_open(task)
     promote(task.session_id)
     signals.task_finished.send_robust(sender=Task, task=task)
 
 
 def _locked(**where: Any) -> QuerySet[Task]:
-    # No key: rows that refer to the task can still be inserted, or cancel would deadlock with the ledger.
+    # no_key, so that rows that refer to the task can be inserted: otherwise cancel would deadlock with the ledger.
     return Task.objects.select_for_update(no_key=True).filter(**where)
 
 
@@ -270,12 +278,12 @@ def _held(attempt: Attempt) -> Task:
 
 
 def _free(rows: QuerySet[Row]) -> Row | None:
-    """The row, locked, unless somebody else has locked it."""
+    """Return the row, locked, or None if another transaction has locked it."""
     return rows.select_for_update(no_key=True, skip_locked=True).first()
 
 
 def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any) -> None:
-    """The task's next state, and the end of the attempt that brought it there."""
+    """Move the task to its next status and end the attempt."""
     spent = F("run_seconds") + SecondsSince(Value(attempt.started_at, DateTimeField()))
     _move(task, status, run_seconds=spent, **values)
     Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=Now(), outcome=outcome)
@@ -289,7 +297,10 @@ def _publish(task_pk: uuid.UUID) -> bool:
 
 
 def _move(task: Task, status: str, **values: Any) -> None:
-    """One conditional update. Raises TransitionLost where the task is not any more in the state that was read."""
+    """Change the status in one conditional update.
+
+    Raises TransitionLost if the change is not allowed or the task is no longer in the state that was read.
+    """
     if status not in targets(TASK, task.status):
         raise TransitionLost(f"A task that is {task.status} does not become {status}.")
     if status == Status.PENDING:

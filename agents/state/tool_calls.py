@@ -1,6 +1,6 @@
-"""The ledger of at-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it.
+"""Ledger of at-most-once tool calls: a call is entered before it runs, and closed by the attempt that opened it.
 
-The only code that writes the status of a tool call; `transitions.TOOL_CALL` is the table.
+Only this module writes the status of a tool call; `transitions.TOOL_CALL` is the table.
 """
 
 import logging
@@ -19,16 +19,16 @@ from core.db.clock import Now
 
 logger = logging.getLogger(__name__)
 
-NODE = "node:"  # begins what stands for the message's id of a call that no message of ours asks for
+NODE = "node:"  # prefix of the substitute for a message id, for a call that no message of the conversation asks for
 
 
 class RuleLapsed(Exception):
-    """The rule that allowed the call does not any more: it is used up, over or switched off."""
+    """The rule that allowed the call no longer does: it is used up, expired or switched off."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What is to be entered: which call, with which arguments, on whose word."""
+    """A call to enter in the ledger, with its arguments and its approval."""
 
     message_id: str
     tool_call_id: str
@@ -36,24 +36,27 @@ class Entry:
     args_text: str
     args_digest: str
     approved_by: Interrupt | None = None  # None: the policy let it through
-    rule_id: int | None = None  # the rule by which it did, or denied it, where it was one
-    outer: uuid.UUID | None = None  # the call inside which it is made, as a sub-agent's is
+    rule_id: int | None = None  # the rule that let it through or denied it, if any
+    outer: uuid.UUID | None = None  # the outer call, if a sub-agent makes this one
 
 
 def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
-    """The row's id and the call's idempotency key: the same whenever this call is entered, also after `take_back`."""
+    """Return the row's id, which is also the call's idempotency key.
+
+    It is the same every time this call is entered, even after `take_back`.
+    """
     return uuid.uuid5(task_pk, f"{message_id}/{tool_call_id}")
 
 
 def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
-    """The call's row, where it has been entered before."""
+    """Return the call's row, or None if it has not been entered."""
     return ToolCall.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id).first()
 
 
 def enter(attempt: Attempt, entry: Entry) -> ToolCall:
-    """Enter the call as started, right before it runs; in the same transaction its rule's use is counted.
+    """Enter the call as started, right before it runs, and count its rule's use in the same transaction.
 
-    Raises StaleAttempt, RuleLapsed, and OnHold where it is paused: then nothing was entered and no answer used.
+    Raises StaleAttempt, RuleLapsed, and OnHold if the call is paused. Then nothing is entered and no answer is used.
     """
     failpoints.here("before-entry")
     with transaction.atomic():
@@ -80,7 +83,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
 
 
 def refuse(attempt: Attempt, entry: Entry) -> None:
-    """Have it noted that the policy denied this call, which is never entered. Raises StaleAttempt."""
+    """Record that the policy denied this call, which is never entered. Raises StaleAttempt."""
     with transaction.atomic():
         tasks.require_open(attempt)
         key = key_of(attempt.task_id, entry.message_id, entry.tool_call_id)
@@ -90,9 +93,9 @@ def refuse(attempt: Attempt, entry: Entry) -> None:
 
 
 def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None) -> ToolCall:
-    """Start a call in doubt once more, with the same idempotency key: it is idempotent, or a person said so.
+    """Start a call in doubt again with the same idempotency key, because it is idempotent or a person said so.
 
-    Raises StaleAttempt, and OnHold where it is paused.
+    Raises StaleAttempt, and OnHold if the call is paused.
     """
     with transaction.atomic():
         pauses.require_none(attempt.task, row.tool)
@@ -106,9 +109,9 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
 
 
 def close(row: ToolCall, status: str, result_text: str) -> bool:
-    """Write what became of the call; False where somebody has settled it before.
+    """Record the outcome of the call. Returns False if the call is already closed.
 
-    Also a stale attempt may: it alone knows; and that settles its in-doubt review.
+    A stale attempt may do so too, because only it knows the outcome. This resolves the call's in-doubt interrupt.
     """
     failpoints.here("before-result")
     if not (_closed(row, status, result_text) or _closed_late(row, status, result_text)):
@@ -120,7 +123,7 @@ def close(row: ToolCall, status: str, result_text: str) -> bool:
 
 
 def _closed(row: ToolCall, status: str, result_text: str) -> bool:
-    """Close it as the attempt that still holds the task: nobody can have asked about the call."""
+    """Close the call as the attempt that still holds the task: no question about the call can exist yet."""
     with transaction.atomic():
         try:
             tasks.require_open(Attempt(pk=row.attempt_id))
@@ -130,7 +133,7 @@ def _closed(row: ToolCall, status: str, result_text: str) -> bool:
 
 
 def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
-    """Close it as an attempt that is over. Its question, which stands or is just being stored, is answered by that."""
+    """Close the call as an attempt that is over. This answers its interrupt, even one that is just being stored."""
     with transaction.atomic():
         task = Task.objects.select_for_update(no_key=True).filter(pk=row.task_id).first()
         closing = {"status": status, "result_text": result_text, "doubtful": False, "finished_at": Now()}
@@ -142,7 +145,7 @@ def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
 
 
 def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: str, result_text: str) -> None:
-    """Close a call in doubt without running it: by a person's word, or because it may not run again.
+    """Close a call in doubt without running it, because a person said so or it may not run again.
 
     Raises StaleAttempt.
     """
@@ -156,14 +159,14 @@ def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: st
 
 
 def mark_doubtful(row: ToolCall) -> None:
-    """The tool raised an error that does not say whether the call happened."""
+    """Mark the call as in doubt: its tool raised an error that does not say whether the call happened."""
     _started(row).update(doubtful=True)
 
 
 def take_back(row: ToolCall) -> None:
-    """The tool asked a question of its own before it did anything: this run of it has not happened.
+    """Undo the entry of a call whose tool asked a question before it did anything: this run has not happened.
 
-    An earlier one, after which a person said "run it again", may have: then the row stays.
+    An earlier run, after which a person said "run it again", may have happened. In that case the row stays.
     """
     if row.runs == 1:
         with transaction.atomic():
@@ -175,5 +178,5 @@ def take_back(row: ToolCall) -> None:
 
 
 def _started(row: ToolCall) -> QuerySet[ToolCall]:
-    """The row, while it is still open and still this run of the call."""
+    """Return the row while it is still open and still belongs to this run of the call."""
     return ToolCall.objects.filter(pk=row.pk, attempt=row.attempt_id, runs=row.runs, status=ToolCall.Status.STARTED)

@@ -1,6 +1,6 @@
-"""The life of a task, of an interrupt and of a tool call: every change of a status that there is, and why.
+"""Tables of all status changes of tasks, interrupts and tool calls, and of their causes.
 
-One module a noun makes these changes: `tasks`, `interrupts` and `tool_calls`, each with conditional updates.
+The modules `tasks`, `interrupts` and `tool_calls` make these changes, with conditional updates.
 docs/explanation/lifecycle.md has the diagrams of these tables.
 """
 
@@ -14,7 +14,7 @@ Calls = ToolCall.Status
 
 @dataclass(frozen=True)
 class Transition:
-    """A change that may happen, and what brings it about. `source` is empty where the row is new."""
+    """A possible change and its cause. `source` is empty for a new row, `target` for a deleted one."""
 
     source: str
     target: str
@@ -59,7 +59,7 @@ TOOL_CALL = (
 
 
 def targets(table: tuple[Transition, ...], source: str) -> frozenset[str]:
-    """Return what a row with this status may become."""
+    """Return the statuses that a row with this status can change to."""
     return frozenset(one.target for one in table if one.source == source)
 
 

@@ -1,4 +1,4 @@
-"""A sample of a tool with an effect: its confirmation number follows from the idempotency key."""
+"""Sample tool with an effect. The idempotency key determines its confirmation number."""
 
 from typing import Annotated, Any
 
@@ -10,7 +10,7 @@ from agents.tool_context import current_call
 
 
 def preview(args: dict[str, Any]) -> str:
-    """What would happen, for the reviewer."""
+    """Describe the effect of the call for the reviewer."""
     nights = args["nights"]
     return f"Books {args['hotel_name']} for {nights} night{'' if nights == 1 else 's'}."
 

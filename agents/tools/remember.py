@@ -16,7 +16,7 @@ from memory.models import Memory
 def remember(text: Annotated[str, Field(min_length=1, max_length=4000)]) -> str:
     """Keep a fact about the user for later conversations."""
     call = current_call()
-    # Whatever a tool brought in from outside must not be able to plant a memory: then a person approves it first.
+    # Content that a tool brought in from outside must not plant a memory: a person approves it first.
     trusted = not (call.tainted or settings.MEMORY_REVIEW)
     source = Memory.Source.AGENT
     memory = memories.add(call.user_id, text, source=source, source_task_id=uuid.UUID(call.task_pk), trusted=trusted)

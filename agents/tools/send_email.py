@@ -1,4 +1,4 @@
-"""Sends mail through Django's mail backend."""
+"""Tool that sends mail through Django's mail backend."""
 
 from typing import Annotated, Any
 
@@ -13,7 +13,7 @@ from agents.tool_context import current_call
 
 
 def preview(args: dict[str, Any]) -> str:
-    """What would happen, for the reviewer."""
+    """Describe the effect of the call for the reviewer."""
     return f"Sends an e-mail to {args['to']}: {args['subject']}"
 
 

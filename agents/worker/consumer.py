@@ -1,4 +1,4 @@
-"""How a worker listens to the broker."""
+"""Celery consumer that survives outages and errors of the broker."""
 
 import logging
 import math
@@ -16,20 +16,20 @@ from agents.observability import metrics
 from agents.worker import listening
 
 logger = logging.getLogger(__name__)
-warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)  # at each loss of the connection, a page long
+warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)  # a page of text at each loss of the connection
 
-PAUSE = 1.0  # seconds between two tries where the broker answers, but refuses
+PAUSE = 1.0  # seconds between two tries if the broker answers, but refuses
 # Celery publishes its event heartbeat in the loop that takes jobs, and retries there without logging: while the broker
 # refuses, and for up to half a minute afterwards, no job is taken. `WorkerProcess` rows show which workers are alive.
 WITHOUT_EVENTS = {"without_heartbeat": True, "without_gossip": True, "without_mingle": True}
-STEADY = 2.0  # seconds without an error after which a loop listens: BRPOP is answered after one
+STEADY = 2.0  # seconds without an error after which a loop counts as listening; BRPOP returns after one
 
 
 class Consumer(consumer.Consumer):
-    """Celery's own, which comes back soon after an outage of the broker, and outlives whatever the broker answers.
+    """Celery's consumer, except that it reconnects soon after an outage and survives any error of the broker.
 
-    A replica, a full or a locked Redis refuses a command, and a message may be nothing that Celery knows. None of it
-    is a reason to end the worker, and the runs in it.
+    A replica, or a full or locked Redis, refuses commands, and a message may be one that Celery does not know. That is
+    no reason to end the worker and its runs.
     """
 
     def __init__(self, *args: Any, worker_options: Any = None, **kwargs: Any) -> None:
@@ -38,7 +38,7 @@ class Consumer(consumer.Consumer):
         self.channel_errors = (Exception,)
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Try again after pauses that grow by 0.2 s up to 1 s; Celery's own grow by 2 s up to 30 s."""
+        """Retry after delays that grow by 0.2 s up to 1 s. Celery's own grow by 2 s up to 30 s."""
         conn.ensure_connection = partial(conn.ensure_connection, interval_start=0.2, interval_step=0.2, interval_max=1)
         return super().ensure_connected(conn)
 
@@ -53,7 +53,7 @@ class Consumer(consumer.Consumer):
         self._pause_after(exc)
 
     def _pause_after(self, exc: Exception) -> None:
-        """Have it known, and leave a broker that refuses alone for a moment. Raises what no second try can mend."""
+        """Count and log the error, and wait a moment if the broker refuses. Raises errors that no retry can fix."""
         self._steady_at = math.inf
         if isinstance(exc, WorkerLostError):  # the pool's processes don't start
             raise exc
@@ -64,17 +64,17 @@ class Consumer(consumer.Consumer):
             time.sleep(PAUSE)
 
     def on_ready(self) -> None:
-        """Called by Celery at the beginning of each loop."""
+        """Start counting as listening after STEADY seconds. Celery calls this at the beginning of each loop."""
         super().on_ready()
         self._steady_at = time.monotonic() + STEADY
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Called by Celery where the transport has an event loop."""
+        """Note in each tick that the worker listens. Celery calls this if the transport has an event loop."""
         super().register_with_event_loop(hub)
         hub.on_tick.add(self._note)
 
     def perform_pending_operations(self) -> None:
-        """Called by Celery in each cycle of the loop where the transport has no event loop."""
+        """Note that the worker listens. Celery calls this in each cycle if the transport has no event loop."""
         super().perform_pending_operations()
         self._note()
 

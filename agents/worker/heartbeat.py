@@ -1,6 +1,6 @@
-"""The threads of a worker process: one renews the leases of the attempts that run here, the others do the chores.
+"""Threads of a worker process: one renews the leases of the attempts that run here, the others do the chores.
 
-Each has its own, because a chore may wait for a lock or take minutes, and no lease may run out meanwhile.
+Each has its own thread, because a chore may wait for a lock or take minutes, and no lease may expire in that time.
 """
 
 import logging
@@ -29,32 +29,32 @@ from core.db.connections import patience
 
 logger = logging.getLogger(__name__)
 
-TICK = 0.5  # seconds; the longest that a prefork child does not notice that its worker drains
-WATCH = 1.0  # seconds between two looks at what is paused
+TICK = 0.5  # seconds; the longest time until a prefork child notices that its worker drains
+WATCH = 1.0  # seconds between two checks of the pauses
 # Seconds for which a statement waits for PostgreSQL's answer (core/db/postgresql/answers.py).
-SOON = 5.0  # a heartbeat, or longer where heartbeats are rare
+SOON = 5.0  # for a heartbeat; longer if heartbeats are further apart
 SWEEP = 60.0
-CHORE = 3600.0  # of the daily ones, which delete a lot
-RETRY = 0.25  # of the time between two heartbeats, after one that failed
+CHORE = 3600.0  # for the daily chores, which delete a lot
+RETRY = 0.25  # share of the time between two heartbeats to wait after a failure
 _drained = mmap.mmap(-1, 1)  # one byte that the parent process shares with the children it forks
 
 
 class Heart:
-    """The attempts of this process and the threads that keep them alive."""
+    """Attempts of this process, and the threads that renew their leases and do the chores."""
 
     def __init__(self) -> None:
         self.name = f"{socket.gethostname()}:{os.getpid()}"
         self.draining = False
         self._running: dict[uuid.UUID, threading.Event] = {}
-        self._dropped: set[uuid.UUID] = set()  # attempts that are over here, though no row says so
-        self._due = 0.0  # when to beat again, by the monotonic clock
+        self._dropped: set[uuid.UUID] = set()  # attempts that have ended here, which their rows do not show
+        self._due = 0.0  # monotonic time of the next heartbeat
         self._lock = threading.Lock()
         self._quit = threading.Event()
-        self._away = False  # the database was, when last asked
+        self._away = False  # whether the database was unreachable at the last try
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self) -> None:
-        """Start the threads, each once, and again where one has died."""
+        """Start each thread that is not running, including threads that have died."""
         with self._lock:
             loops = (self._beat_for_ever, self._watch_for_ever, self._sweep_for_ever, self._keep_house_for_ever)
             for name, loop in zip(("heartbeat", "watcher", "sweeper", "housekeeper"), loops, strict=True):
@@ -64,13 +64,13 @@ class Heart:
                     self._threads[name].start()
 
     def stop(self) -> None:
-        """End the threads and wait for them."""
+        """Stop the threads and wait for them."""
         self._quit.set()
         for thread in self._threads.values():
             thread.join(timeout=10)
 
     def drain(self) -> None:
-        """Let every run here, and in children of this process, stop at its next step boundary, and start no more."""
+        """Stop every run in this process and its children at its next step boundary, and start no more."""
         _drained[0] = 1
         with self._lock:
             self.draining = True
@@ -79,7 +79,7 @@ class Heart:
 
     @contextmanager
     def keeping(self, attempt: Attempt) -> Iterator[threading.Event]:
-        """Renew this attempt's lease meanwhile. The event is set when the run has to stop."""
+        """Renew this attempt's lease inside the block. The event is set when the run must stop."""
         self.start()
         stop = threading.Event()
         with self._lock:
@@ -93,13 +93,13 @@ class Heart:
                 self._running.pop(attempt.pk, None)
 
     def drop(self, attempt: Attempt) -> None:
-        """Give the lease up as soon as the database lets us: the run has ended without being able to say so."""
+        """Expire this attempt's lease at the next heartbeat. Used if the database was unreachable as the run ended."""
         with self._lock:
             self._dropped.add(attempt.pk)
         self._due = 0.0
 
     def beat(self) -> None:
-        """Renew the leases, give up those that were dropped, and stop the runs whose attempt is over."""
+        """Renew the leases, expire those that were dropped, and stop the runs whose attempts are over."""
         with patience(max(SOON, settings.TASK_HEARTBEAT_SECONDS)):
             self._renew()
 
@@ -124,7 +124,7 @@ class Heart:
             if _drained[0] and not self.draining:
                 self.drain()
             if (now := time.monotonic()) >= self._due:
-                self._due = now + settings.TASK_HEARTBEAT_SECONDS  # before the beat: who drops one meanwhile is heard
+                self._due = now + settings.TASK_HEARTBEAT_SECONDS  # before the beat, so that a drop during it counts
                 if not _done(self.beat):
                     self._due = now + settings.TASK_HEARTBEAT_SECONDS * RETRY
 
@@ -133,9 +133,9 @@ class Heart:
             _done(self.heed_pauses)
 
     def heed_pauses(self) -> None:
-        """Take notice of the pause file, and stop the runs here that are paused at their next step.
+        """Read the pause file, and stop the paused runs of this process at their next step.
 
-        Those in front of a paused tool stop by themselves: others of their tools may run.
+        A run stops before a call of a paused tool on its own, because it may call other tools.
         """
         pause_file.heed()
         with self._lock:
@@ -147,17 +147,17 @@ class Heart:
             running[pk].set()
 
     def _sweep_for_ever(self) -> None:
-        # For all that we know: who starts together with the database would come before the others' heartbeats.
+        # Assumed: a worker that starts together with the database would sweep before the heartbeats of the others.
         self._away = True
         pause = 0.0
         while not self._quit.wait(pause):
             pause = self.sweep()
 
     def sweep(self) -> float:
-        """Do the chores that are due and add up what was counted. Returns for how many seconds to pause.
+        """Do the chores that are due and write the metrics to the database. Returns for how many seconds to pause.
 
-        After an outage the living renew their leases before anybody takes their tasks away: the database has to be back
-        for as long as two of their tries.
+        After an outage, live workers renew their leases before their tasks can be taken away: sweeping waits until the
+        database has been back for two of their tries.
         """
         retry = settings.TASK_HEARTBEAT_SECONDS * RETRY
         if self._away:
@@ -174,14 +174,17 @@ class Heart:
             _done(self.keep_house_if_due)
 
     def keep_house_if_due(self) -> None:
-        """Keep house, unless another worker has it or did it today."""
+        """Do the housekeeping, unless another worker is doing it or did it today."""
         with patience(CHORE):
             if cleanup.claim():
                 cleanup.run(self._quit)
 
 
 def _listened_at(*, busy: bool) -> Combinable | None:
-    """When this worker last listened to the broker, by the database's clock. One that does a job meanwhile may not."""
+    """Return when this worker last listened to the broker, by the database's clock, or None if it never has.
+
+    A busy solo worker counts as listening, because it cannot listen while it does a job.
+    """
     if busy and settings.CELERY_WORKER_POOL == "solo":
         return seconds_from_now(0)
     silent = listening.seconds_since()
@@ -189,12 +192,15 @@ def _listened_at(*, busy: bool) -> Combinable | None:
 
 
 def _done(duty: Callable[[], Any]) -> bool:
-    """Whether it went well. Nothing that it raises ends the thread: the database may be away, and come back."""
+    """Do the duty and return whether it succeeded.
+
+    No exception ends the thread: the database may be unreachable for a while.
+    """
     try:
         try:
             duty()
         finally:
-            # A connection is not held while we sleep, nor one that broke used again.
+            # Hold no connection while the thread sleeps, and reuse no broken one.
             connections.close_all()
     except Exception as error:
         logger.warning("%s: %s", duty.__name__, error)
@@ -207,7 +213,7 @@ _made = threading.Lock()
 
 
 def heart() -> Heart:
-    """This process's heart; a forked child gets its own."""
+    """Return the heart of this process. A forked child gets its own."""
     global _heart
     with _made:
         if _heart is None or not _heart.name.endswith(f":{os.getpid()}"):

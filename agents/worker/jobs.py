@@ -1,4 +1,4 @@
-"""Celery's entry points. A job only wakes a worker up: what it finds to do stands in the task's row."""
+"""Celery's entry points. A job only wakes a worker up: the task's row says what there is to do."""
 
 import logging
 from typing import Any
@@ -36,7 +36,7 @@ UNSTORABLE = (
 
 @shared_task(name=broker.RUN)
 def run(task_pk: str) -> None:
-    """Claim the task, advance it, record what came of it. A second delivery of the same job finds nothing to claim."""
+    """Claim the task, run it and record the outcome. A second delivery of the same job finds nothing to claim."""
     if heart().draining:
         return  # still pending: another worker gets it from the sweeper
     with bound_contextvars(task=task_pk):
@@ -48,7 +48,7 @@ def run(task_pk: str) -> None:
 
 @shared_task(name=broker.REMEMBER)
 def remember(task_pk: str) -> None:
-    """Let the agent's memory strategy look at a completed task. What goes wrong there harms nothing."""
+    """Run the agent's memory strategy on a completed task. A failure is logged and has no effect on the task."""
     with bound_contextvars(task=task_pk):
         task = Task.objects.select_related("session").filter(pk=task_pk, status=Status.COMPLETED).first()
         if task is None:
@@ -85,11 +85,11 @@ def _carry_out(attempt: Attempt) -> None:
 
 
 def record(attempt: Attempt, outcome: Outcome) -> None:
-    """Write the outcome as the task's new status. Raises StaleAttempt."""
+    """Record the outcome as the task's new status. Raises StaleAttempt."""
     try:
         ended = _recorded(attempt, outcome)
     except (DataError, IntegrityError):
-        # What no database takes would fail each time, and look like a task that kills its workers.
+        # An outcome that cannot be stored would fail each time, and look like a task that kills its workers.
         logger.exception("task %s: its outcome can't be stored", attempt.task_id)
         tasks.fail(attempt, UNSTORABLE)
         ended = True
@@ -98,7 +98,7 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
 
 
 def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
-    """Whether the task has ended."""
+    """Record the outcome and return whether the task has ended."""
     match outcome:
         case Paused(asking, held_tool):
             tasks.pause(attempt, asking, held_tool)
@@ -120,20 +120,20 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
 
 @worker_init.connect
 def _prepare(**kwargs: Any) -> None:
-    # Before prefork forks: each child would spend 3.5 s of CPU on it otherwise.
+    # Before prefork forks, because otherwise each child would spend 3.5 s of CPU on it.
     for alias in settings.AGENTS:
         registry.graph(alias)
     if settings.DATABASE_ANSWER_SECONDS:
         limit_waits(max(settings.DATABASE_ANSWER_SECONDS, settings.TASK_LEASE_SECONDS))
     if _forks():
-        # A child that is forked for one that died would inherit a pool's sockets and locks, but not its threads; and
-        # Celery closes the pool after each job, under the hands of the heart.
+        # A child that replaces a dead one would inherit a pool's sockets and locks, but not its threads. Also,
+        # Celery closes the pool after each job, while the heart uses it.
         connection.settings_dict["OPTIONS"].pop("pool", None)
 
 
 @worker_ready.connect
 def _start_heart_here(**kwargs: Any) -> None:
-    if not _forks():  # else in each child; the parent has no runs, and no thread of it should hold a lock at a fork
+    if not _forks():  # else in each child: the parent has no runs, and none of its threads should hold a lock at a fork
         heart().start()
 
 
@@ -151,7 +151,7 @@ def _forks() -> bool:
 def _flush(**kwargs: Any) -> None:
     try:
         metrics.flush()
-    except Exception as error:  # the database may be away; this process counts no more
+    except Exception as error:  # the database may be away, and this process does not flush again
         logger.warning("what was counted since the last heartbeat is lost: %s", error)
 
 

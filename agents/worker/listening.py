@@ -1,7 +1,7 @@
-"""When this worker last listened to the broker: its consumer notes it, the heartbeats of its processes tell it.
+"""Time when this worker last listened to the broker. Its consumer notes it, and its processes' heartbeats report it.
 
-A worker whose consumer hangs has a heart that beats. The time stands in memory that a prefork worker shares with the
-processes it forks, as the consumer is in the parent and the heartbeats are in the children.
+A heartbeat alone does not show that the consumer is alive. The time is in memory that a prefork worker shares with the
+processes it forks, because the consumer is in the parent and the heartbeats are in the children.
 """
 
 import mmap
@@ -12,11 +12,11 @@ _noted = mmap.mmap(-1, 8)  # a time on the monotonic clock, which all processes 
 
 
 def note() -> None:
-    """The broker was listened to just now."""
+    """Record that the worker has just listened to the broker."""
     struct.pack_into("d", _noted, 0, time.monotonic())
 
 
 def seconds_since() -> float | None:
-    """For how long it has not been; None where it never was."""
+    """Return the seconds since the worker last listened, or None if it never has."""
     (at,) = struct.unpack_from("d", _noted, 0)
     return time.monotonic() - at if at else None

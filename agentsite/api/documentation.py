@@ -15,7 +15,7 @@ from typing_extensions import override
 
 
 class JsonErrors(APIView):
-    """Errors are JSON, whatever else the view renders."""
+    """Base view whose errors are JSON, independent of its renderers."""
 
     @override
     def handle_exception(self, exc: Exception) -> Response:
@@ -26,7 +26,7 @@ class JsonErrors(APIView):
 
 
 class SchemaView(JsonErrors, SpectacularAPIView):
-    """YAML or JSON, as the Accept header says."""
+    """OpenAPI schema as YAML or JSON, depending on the Accept header."""
 
     @extend_schema(exclude=True)
     @override
@@ -35,10 +35,10 @@ class SchemaView(JsonErrors, SpectacularAPIView):
         return Response(self.generator_class(urlconf=self.urlconf).get_schema(request=request, public=True))
 
 
-# Images that the stylesheet of the UI holds, and styles that its scripts set.
+# The UI's stylesheet embeds images as data: URLs.
 @method_decorator(csp_update({"img-src": [SELF, "data:"]}), name="dispatch")
 class DocsView(JsonErrors, SpectacularSwaggerSplitView):
-    """The Swagger UI from our own static files; its script comes in a second request, as no inline one may run."""
+    """Swagger UI from our own static files. Its script is a separate request because the CSP forbids inline scripts."""
 
     template_name = "agentsite/docs.html"
     url_self = "/docs"

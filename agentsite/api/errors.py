@@ -1,4 +1,4 @@
-"""One map from exceptions to HTTP answers: `{detail, code, errors?}`, or a page where people read it."""
+"""Mapping from exceptions to HTTP responses: JSON `{detail, code, errors?}`, or an HTML page in the admin."""
 
 import logging
 import sys
@@ -53,7 +53,7 @@ UNAVAILABLE = {
 
 
 def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """DRF's hook (setting EXCEPTION_HANDLER): the answer to an exception; None lets Django make a 500 of it."""
+    """Return the response to an exception, or None to let Django return a 500 (setting EXCEPTION_HANDLER)."""
     set_rollback()
     if isinstance(error, exceptions.Throttled):
         error = RateLimited(retry_after=getattr(error, "wait", None) or 1)
@@ -90,7 +90,7 @@ def _from_drf(error: exceptions.APIException) -> Response:
 
 
 def by_field(detail: Any, path: str = "") -> dict[str, list[str]]:
-    """DRF's nested errors as one list of texts a field; a field inside of others is `decisions.0.args`."""
+    """Flatten DRF's nested errors to one list of texts per field. A nested field's key is `decisions.0.args`."""
     if isinstance(detail, dict):
         items = [(f"{path}.{name}" if path else str(name), value) for name, value in detail.items()]
     elif any(isinstance(value, dict | list) for value in detail):
@@ -107,7 +107,7 @@ def _plain(request: HttpRequest, status: int, detail: str, code: str) -> HttpRes
 
 
 def _page(status: int, title: str, text: str) -> HttpResponse:
-    # Without the request: who reads it would have to be asked of the database, which may be what is broken.
+    # Rendered without the request: finding its user needs the database, which may be the cause of the error.
     site = {"site_header": admin.site.site_header, "site_title": admin.site.site_title}
     return HttpResponse(render_to_string("agentsite/error.html", {**site, "title": title, "text": text}), status=status)
 
@@ -122,37 +122,37 @@ def _unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler400: what is refused before a view is found."""
+    """Return a 400, or a 413 for a body that is too large (Django's handler400)."""
     if isinstance(exception, RequestDataTooBig):
         return _plain(request, 413, "The body is larger than 1 MiB.", "too_large")
     return _plain(request, 400, "The request is not valid.", Invalid.code)
 
 
 def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler403."""
+    """Return a 403 (Django's handler403)."""
     return _plain(request, 403, NotAllowed().detail, NotAllowed.code)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Django's handler404."""
+    """Return a 404 (Django's handler404)."""
     return _plain(request, 404, NotFound().detail, NotFound.code)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
-    """Django's view for a form without a valid token (setting CSRF_FAILURE_VIEW)."""
+    """Return a 403 for a form without a valid CSRF token (setting CSRF_FAILURE_VIEW)."""
     if readers.is_for_people(request):
         return _page(403, *PAGES[CSRF])
     return permission_denied(request, PermissionDenied())
 
 
 def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """The outermost middleware: an error is JSON outside of the admin, also where DEBUG makes Django write a page."""
+    """Turn error pages into JSON outside the admin, including Django's DEBUG pages (middleware)."""
     pages = {400: bad_request, 403: permission_denied, 404: not_found}
 
     def answer(request: HttpRequest) -> HttpResponse:
         try:
             response = get_response(request)
-        except SuspiciousOperation as error:  # Django's page about it looks at the query that it is about
+        except SuspiciousOperation as error:  # Django's own error page would read the offending query again
             return bad_request(request, error)
         is_page = not response.streaming and response.get("Content-Type", "").startswith("text/")
         if response.status_code < 400 or not is_page or readers.is_for_people(request):
@@ -167,19 +167,22 @@ def json_errors(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable
 
 
 class AdminAddresses:
-    """Middleware: an address of the admin that holds what no database can, or asks for it, is a 400 and no 500."""
+    """Middleware that returns a 400, not a 500, for admin URLs with values that the database can't store."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        """Refuse characters that can't be stored, in the path and in the query string."""
+        """Reject characters that can't be stored in the path and the query string."""
         if readers.is_for_people(request) and not (is_storable(request.path_info) and is_sound(request.GET)):
             return bad_request(request, BadRequest())
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        """Called by Django also for what a page finds out while it is written."""
+        """Return a 400 for a DataError or OverflowError in the admin, else None.
+
+        Django also calls this for exceptions raised while a template response is rendered.
+        """
         if not readers.is_for_people(request) or not isinstance(exception, DataError | OverflowError):
             return None
         logger.warning("a value that the database can't hold: %s", exception, exc_info=exception)
@@ -187,7 +190,10 @@ class AdminAddresses:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Django's handler500: says nothing of the inside; the log does. It is called while the exception is handled."""
+    """Return a 500, or a 503 when the database is unreachable (Django's handler500).
+
+    The response reveals no internals; they are in the log. Django calls this while it handles the exception.
+    """
     error = sys.exc_info()[1]
     if error is not None and is_away(error):
         return _unavailable(request)

@@ -1,8 +1,7 @@
-"""GET /metrics: the figures of the whole service for Prometheus, whichever web process answers.
+"""GET /metrics: metrics of the whole service for Prometheus, the same from every web process.
 
-What the rows say is read from them when Prometheus asks, by a fixed number of queries over what is unfinished or open;
-what the workers have counted (`agents/observability/metrics.py`) is one small table. Nothing here counts finished
-tasks.
+Each scrape runs a fixed number of queries over unfinished tasks and open reviews, and reads the small table of what the
+workers have counted (`agents/observability/metrics.py`). No query here scans finished tasks.
 """
 
 import json
@@ -42,15 +41,15 @@ from notifications.events import NOTICES
 UNFINISHED = (Status.QUEUED, *ACTIVE)
 RISKS = ("low", "medium", "high")
 
-Rows = dict[str, list[tuple[tuple[str, ...], float]]]  # by the measure's name: label values and amount
+Rows = dict[str, list[tuple[tuple[str, ...], float]]]  # label values and amounts, keyed by the measure's name
 
 
 class MetricsViewSet(ViewSet):
-    """The figures, for principals who may see the system."""
+    """Metrics for principals with the `view_system` permission."""
 
     @override
     def perform_content_negotiation(self, request: Request, force: bool = False) -> tuple[BaseRenderer, str]:
-        """Whatever the client accepts: the figures have their own format, errors are JSON."""
+        """Ignore the Accept header: metrics have their own format, and errors are JSON."""
         return JSONRenderer(), JSONRenderer.media_type
 
     @extend_schema(exclude=True)  # not JSON, and not for clients of the API
@@ -63,7 +62,7 @@ class MetricsViewSet(ViewSet):
 
 
 class Figures(Collector):
-    """Reads all figures anew at each scrape."""
+    """Collector that reads all metrics from the database at each scrape."""
 
     @override
     def collect(self) -> Iterable[Metric]:
@@ -88,7 +87,10 @@ def _workers() -> Iterator[Metric]:
 
 
 def _tasks() -> Iterator[Metric]:
-    """Of the unfinished tasks: `counted` leads to the index that holds only them and the few that have just ended."""
+    """Yield metrics of unfinished tasks.
+
+    Filtering by `counted` uses the partial index, which covers only unfinished tasks and the few that have just ended.
+    """
     unfinished = Task.objects.filter(counted=False, status__in=UNFINISHED).order_by().values("status")
     found = {row["status"]: row for row in unfinished.annotate(count=Count("pk"), oldest=Min("updated_at"))}
     tasks = GaugeMetricFamily("agentsite_tasks", "Unfinished tasks by status.", labels=["status"])
@@ -146,7 +148,7 @@ def _counted() -> Iterator[Metric]:
 
 
 def _counter(counter: Counter, values: dict[tuple[str, ...], float]) -> Metric:
-    if counter is TASKS_FINISHED:  # all statuses from the start, so that the first error is an increase
+    if counter is TASKS_FINISHED:  # export every status from the start, so that the first error is an increase
         values = {(status,): values.get((status,), 0.0) for status in FINAL}
     family = CounterMetricFamily(counter.name, counter.help, labels=counter.labels)
     for labels, value in values.items():
@@ -155,7 +157,7 @@ def _counter(counter: Counter, values: dict[tuple[str, ...], float]) -> Metric:
 
 
 def _histogram(histogram: Histogram, rows: list[tuple[tuple[str, ...], float]]) -> Metric:
-    """Its buckets as Prometheus wants them: each holds the smaller ones too."""
+    """Return the histogram with cumulative buckets, as Prometheus expects them."""
     family = HistogramMetricFamily(histogram.name, histogram.help, labels=histogram.labels)
     by_labels: dict[tuple[str, ...], list[tuple[str, float]]] = {} if histogram.labels else {(): []}
     for labels, value in rows:
@@ -174,7 +176,7 @@ def _bound(upper: float) -> str:
 
 
 def _age(since: datetime | None) -> float:
-    """Seconds until now; 0 where there is nothing."""
+    """Return the seconds since then, or 0 for None."""
     return max((timezone.now() - since).total_seconds(), 0.0) if since else 0.0
 
 

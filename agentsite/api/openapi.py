@@ -1,4 +1,4 @@
-"""The endpoints about the system as the OpenAPI schema describes them, and what the whole schema says of itself."""
+"""OpenAPI descriptions of the system endpoints."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""What `/health/ready` looks at."""
+"""Checks behind `/health/ready`."""
 
 from typing import Any
 
@@ -16,13 +16,13 @@ from core.db.clock import seconds_from_now
 
 BROKER_TIMEOUT = 2.0  # seconds
 ALIVE = 60.0  # seconds since a worker's last heartbeat
-SILENT = 30.0  # seconds for which a worker does not listen to the broker, before it counts as one that takes nothing
+SILENT = 30.0  # seconds without listening to the broker after which a worker counts as taking no jobs
 DEAF = "The service accepts work, but {deaf} of {alive} living worker processes take no jobs from the broker."
-_migrated = False  # once it is so it stays so: a newer release is a new process
+_migrated = False  # never reset: a newer release runs in a new process
 
 
 def missing_migrations() -> list[str]:
-    """The names of migrations that have not been applied. Raises OperationalError where the database is away."""
+    """Return the names of unapplied migrations. Raises OperationalError when the database is unreachable."""
     global _migrated
     if _migrated:
         connection.ensure_connection()
@@ -36,7 +36,7 @@ def missing_migrations() -> list[str]:
 
 
 def surroundings() -> dict[str, Any]:
-    """Broker, workers, queue and pauses: what delays work without losing it."""
+    """Return the state of the broker, workers, queue and pauses, which can delay work but not lose it."""
     beat = WorkerProcess.objects.aggregate(last=Max("beat_at"))["last"]
     oldest = Task.objects.filter(status=Status.PENDING).aggregate(first=Min("updated_at"))["first"]
     now = timezone.now()
@@ -54,7 +54,7 @@ def surroundings() -> dict[str, Any]:
 
 
 def workers() -> dict[str, int]:
-    """How many worker processes live, and how many of them take jobs."""
+    """Count the worker processes that are alive, and those of them that take jobs."""
     alive = WorkerProcess.objects.filter(beat_at__gt=seconds_from_now(-ALIVE))
     listening = alive.filter(listened_at__gt=seconds_from_now(-SILENT))
     return {"workers_alive": alive.count(), "workers_listening": listening.count()}
@@ -64,6 +64,6 @@ def _broker_answers() -> bool:
     try:
         with current_app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as broker:
             broker.ensure_connection(max_retries=1, interval_start=0, timeout=BROKER_TIMEOUT)
-    except Exception:  # kombu lets each transport's own exceptions through
+    except Exception:  # kombu does not wrap the transports' own exceptions
         return False
     return True

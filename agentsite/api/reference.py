@@ -1,4 +1,4 @@
-"""docs/api.md: the introduction, then each operation of the OpenAPI schema with a call that works."""
+"""Generator of docs/api.md: the introduction, then each operation of the OpenAPI schema with a working call."""
 
 import json
 from collections.abc import Iterator
@@ -12,28 +12,28 @@ Schema = dict[str, Any]
 DOCS = Path(settings.BASE_DIR) / "docs"
 INTRO, EXAMPLES, TARGET = DOCS / "api-intro.md", DOCS / "api-examples.json", DOCS / "api.md"
 BASE = "http://127.0.0.1:8000"
-EVERYWHERE = {"401", "406", "413", "415", "429", "503"}  # what the introduction says of all calls
+EVERYWHERE = {"401", "406", "413", "415", "429", "503"}  # described once, in the introduction
 
 
 class Example(TypedDict, total=False):
     """One call of docs/api-examples.json."""
 
-    section: str  # the operationId that it stands with
+    section: str  # the operationId that it is shown under
     method: str
     path: str
     body: dict[str, Any]
-    status: int  # of the answer
-    keep: dict[str, list[str | int]]  # shell variables from the answer, each by its path in there
+    status: int  # expected status of the response
+    keep: dict[str, list[str | int]]  # shell variables to set, each with its path in the response
 
 
 def examples() -> list[Example]:
-    """The calls in the order in which they work one after the other."""
+    """Load the example calls, in an order in which they can be run one after another."""
     found: list[Example] = json.loads(EXAMPLES.read_text())
     return found
 
 
 def curl(example: Example) -> str:
-    """The call as a line for a shell."""
+    """Format the call as a curl command line."""
     quote = '"' if "$" in example["path"] else "'"
     parts = ["curl -s"]
     if example["method"] not in ("GET", "POST"):
@@ -45,7 +45,7 @@ def curl(example: Example) -> str:
 
 
 def page() -> str:
-    """The text of docs/api.md."""
+    """Return the text of docs/api.md."""
     schema = SchemaGenerator().get_schema(request=None, public=True)
     parts = ["<!-- made by `make api-docs` from api-intro.md, api-examples.json and the schema -->", INTRO.read_text()]
     for tag in schema["tags"]:
@@ -104,7 +104,7 @@ def _fields(body: Schema) -> str:
 
 
 def _type(schema: Schema) -> str:
-    """A schema in a few words."""
+    """Describe a schema in a few words."""
     if "$ref" in schema:
         name = schema["$ref"].rsplit("/", 1)[-1]
         return f"[{name}](#{name.lower()})"

@@ -1,4 +1,4 @@
-"""The endpoints about the system as a whole."""
+"""Endpoints about the system as a whole."""
 
 from collections import Counter
 from typing import Any
@@ -24,7 +24,7 @@ CACHED = 10  # seconds
 
 
 class OpenViewSet(ViewSet):
-    """What anybody may ask; it looks at no credential and asks no database."""
+    """Public endpoints that check no credential and do not use the database."""
 
     authentication_classes = ()
     permission_classes = (AllowAny,)
@@ -42,7 +42,7 @@ class OpenViewSet(ViewSet):
 
 
 class ReadinessViewSet(ViewSet):
-    """Whether requests can be served: only the database counts, as work is accepted without broker and workers."""
+    """Readiness probe. Only the database counts, because work is accepted without broker and workers."""
 
     permission_classes = (AllowAny,)
 
@@ -60,7 +60,7 @@ class ReadinessViewSet(ViewSet):
 
 
 class SystemInfoViewSet(ViewSet):
-    """Counts of sessions, tasks and reviews: of the principal's own, or of all for those who may see the system."""
+    """Counts of sessions, tasks and reviews: own ones, or all with `view_system` or `act_for_any_user`."""
 
     @openapi.INFO
     def retrieve(self, request: Request) -> Response:
@@ -77,7 +77,7 @@ class SystemInfoViewSet(ViewSet):
 
 
 def figures(owner: str | None, limit: int) -> dict[str, Any]:
-    """The figures of one owner, or of all (None); users are the `limit` most recently active ones."""
+    """Return the counts for one owner, or for all when None, with the `limit` most recently active users."""
     sessions, tasks, reviews = Session.objects.all(), Task.objects.all(), Interrupt.objects.filter(status="pending")
     if owner is not None:
         sessions = sessions.filter(user_id=owner)
@@ -101,13 +101,13 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
 
 
 def _pauses(owner: str | None) -> QuerySet[Pause]:
-    """What is in force; for an owner without the other users' names."""
+    """Return the pauses in force. For an owner, leave out pauses of other users."""
     found = pauses.active()
     return found if owner is None else found.exclude(~Q(value=owner), scope=Pause.Scope.USER)
 
 
 def _by_status(tasks: QuerySet[Task]) -> Counter[str]:
-    """How many, by the words of the wire, which has none for a queued one of its own."""
+    """Count tasks by status as the API names it: queued tasks count as pending."""
     counts: Counter[str] = Counter()
     for status, count in tasks.order_by().values_list("status").annotate(count=Count("pk")):
         counts[Status.PENDING.value if status == Status.QUEUED else status] += count

@@ -1,4 +1,4 @@
-"""What every page of the admin says while something is paused."""
+"""Banner on every page of the admin while a pause is in force."""
 
 from typing import Any
 
@@ -11,13 +11,16 @@ from agents.pauses import active
 from core.text import shortened, visible
 from reviews import pauses
 
-SHOWN = 5  # pauses; the others are counted
+SHOWN = 5  # pauses; of the rest only the number is shown
 LENGTH = 120  # characters of a reason
 Scope = Pause.Scope
 
 
 def banner(request: HttpRequest) -> dict[str, Any] | None:
-    """The pauses in force; None where there are none. Whom they are about and why, only for those who may see that."""
+    """Return the pauses in force, or None when there are none or the user is not staff.
+
+    Paused users, authors, reasons and links are left out for users who may not see pauses.
+    """
     if not (request.user.is_active and getattr(request.user, "is_staff", False)):
         return None
     found = list(active())

@@ -1,4 +1,4 @@
-"""Small charts as SVG, drawn on the server: no script, no inline style. Colours come from classes in dashboard.css."""
+"""Small SVG charts rendered on the server, without scripts or inline styles. dashboard.css sets the colours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,17 +8,17 @@ from django.utils.safestring import SafeString
 
 from core.text import shortened, visible
 
-WIDTH, HEIGHT = 420, 150  # of a chart of columns, in its own units
-FLOOR = 22  # room below the columns for their names
+WIDTH, HEIGHT = 420, 150  # of a column chart, in units of its viewBox
+FLOOR = 22  # space below the columns for their names
 ROW = 30  # height of one bar
 NAME = 138  # width of a bar's name
-FIGURE = 96  # width of what stands behind a bar
-LETTERS = 16  # of a name
+FIGURE = 96  # width of the text after a bar
+LETTERS = 16  # characters of a name that are shown
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One row: its parts, each with the class that colours it, and what stands behind it."""
+    """One row of a bar chart: its parts, each with a CSS class, and the text after it."""
 
     name: str
     parts: Sequence[tuple[str, int]]
@@ -26,12 +26,15 @@ class Bar:
 
     @property
     def total(self) -> int:
-        """Of all of its parts."""
+        """Sum of all parts."""
         return sum(value for _, value in self.parts)
 
 
 def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
-    """One column a value: its name below, its full name and number on pointing; a screen reader says the title."""
+    """Draw a column chart.
+
+    Each value is (name below the column, full name for its tooltip, number). The title is the label for screen readers.
+    """
     top = max((value for _, _, value in values), default=0) or 1
     step = WIDTH / max(len(values), 1)
     room = HEIGHT - FLOOR - 16
@@ -54,7 +57,7 @@ def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
 
 
 def bars(title: str, rows: Sequence[Bar]) -> SafeString:
-    """One horizontal bar a row, made of parts; all on one scale."""
+    """Draw one horizontal stacked bar per row, all on the same scale."""
     top = max((row.total for row in rows), default=0) or 1
     room = WIDTH - NAME - FIGURE
     drawn = [_bar(number * ROW, row, room / top) for number, row in enumerate(rows)]

@@ -1,4 +1,4 @@
-"""The figures on the admin's first page: a fixed number of queries, whatever there is."""
+"""Dashboard on the admin's first page. The number of queries is fixed."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class Panel:
 
 
 def panels(principal: Any) -> list[Panel]:
-    """What the principal may see of the figures."""
+    """Return the panels that the principal may see."""
     found = []
     if principal.has_perm(permissions.VIEW) or principal.has_perm(permissions.DECIDE):
         found += [_pending(principal), _decisions(principal), _tools(principal)]
@@ -47,7 +47,7 @@ def panels(principal: Any) -> list[Panel]:
 
 
 def errors(principal: Any) -> Iterable[Task]:
-    """The tasks that failed last."""
+    """Return the latest failed tasks, or none without the permission to view tasks."""
     if not principal.has_perm("agents.view_task"):
         return []
     return Task.objects.filter(status=Status.ERROR).select_related("session").order_by("-updated_at")[:ERRORS]

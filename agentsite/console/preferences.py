@@ -1,4 +1,4 @@
-"""What somebody who uses the admin chooses for themself."""
+"""Personal preferences of an admin user."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ def _zones() -> list[tuple[str, Any]]:
 
 
 class PreferencesForm(forms.ModelForm):
-    """All of it."""
+    """Form for all preferences of a user."""
 
     time_zone = forms.ChoiceField(
         choices=_zones,
@@ -32,7 +32,7 @@ class PreferencesForm(forms.ModelForm):
 
 
 def page(request: HttpRequest) -> HttpResponse:
-    """The page "My preferences" of the admin."""
+    """Show and save the admin page "My preferences"."""
     reader = request.user.pk
     kept = Preferences.objects.filter(user=reader).first() or Preferences(user_id=reader)  # type: ignore[misc]
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=kept)

@@ -1,4 +1,4 @@
-"""What other packages register in the admin, put right for this service."""
+"""Admin registrations of other packages, adapted to this service."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ from typing_extensions import override
 
 from core.admin_tools import ReadOnly
 
-# Keys of that model would open nothing: ours, which belong to a user, stand under "Access".
+# Keys of this model are not accepted. Our own, which belong to a user, are listed under "Access".
 admin.site.unregister(APIKey)
 admin.site.unregister(GroupResult)
 admin.site.unregister(TaskResult)
@@ -38,7 +38,7 @@ RIGHTS = {
 
 
 class PermissionsField(forms.ModelMultipleChoiceField):
-    """Permissions in the reader's language: Django keeps their names in the database, in English."""
+    """Field that shows permissions in the user's language, because Django stores their names in English."""
 
     @override
     def label_from_instance(self, obj: Permission) -> str:
@@ -50,7 +50,7 @@ class PermissionsField(forms.ModelMultipleChoiceField):
 
 
 class WithPermissions:
-    """For the admins whose forms list permissions."""
+    """Mixin for admins whose forms list permissions."""
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.related_model is Permission:
@@ -60,7 +60,7 @@ class WithPermissions:
 
 @admin.register(User)
 class PeopleAdmin(WithPermissions, UserAdmin):
-    """Accounts, of people and of services."""
+    """Accounts of people and services."""
 
 
 @admin.register(Group)
@@ -70,23 +70,23 @@ class GroupsAdmin(WithPermissions, GroupAdmin):  # type: ignore[misc]
 
 @admin.register(TaskResult)
 class FailedJobAdmin(ReadOnly, TaskResultAdmin):
-    """Jobs that ended in an exception: of those that went well nothing is kept. Nothing to add or change here."""
+    """Read-only list of jobs that ended in an exception. Results of successful jobs are not stored."""
 
 
 class DeviceAdmin(ReadOnly):
-    """Second factors are made by a command and shown to nobody: here a lost one is only taken away."""
+    """Admin for second factors, which only allows deleting a lost one. A management command creates them."""
 
-    search_fields = ("user__username",)  # the page does not show the address
+    search_fields = ("user__username",)  # not the e-mail address, which the page does not show
     search_help_text = _("The username of the user.")
 
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> list[Any]:
-        """django-otp does not mark its headings for translation."""
+        """Translate the headings, which django-otp does not mark for translation."""
         found = super().get_fieldsets(request, obj)  # type: ignore[misc]
         return [(name and gettext(name), options) for name, options in found]
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """That of Django, not of ReadOnly."""
+        """Return Django's own answer, skipping ReadOnly."""
         return super(ReadOnly, self).has_delete_permission(request, obj)  # type: ignore[misc]
 
 
@@ -101,6 +101,6 @@ class BackupCodesAdmin(DeviceAdmin, StaticDeviceAdmin):
 
     @override
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """The codes go with their device: their numbers tell nobody anything."""
+        """List only the devices. Their codes are deleted with them, but the ids of codes mean nothing to a reader."""
         _all, counts, needed, protected = super().get_deleted_objects(objs, request)
         return [str(device) for device in objs], counts, needed, protected

@@ -1,4 +1,4 @@
-"""The admin as a whole: who gets in, and what is shown to those who don't."""
+"""Admin site: login, access and the page for locked-out users."""
 
 from datetime import timedelta
 from typing import Any
@@ -30,9 +30,9 @@ from reviews.decisions import permissions
 
 
 class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
-    """Asks those who have a device for its code, once their password was right, and nobody else.
+    """Login form that asks for a code only after the right password of a user who has a device.
 
-    django-otp's own form asks everybody.
+    django-otp's own form asks every user.
     """
 
     otp_device = forms.CharField(label=_("Device"), required=False, widget=forms.Select)
@@ -51,7 +51,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
 
     @override
     def clean(self) -> dict[str, Any]:
-        """Raises ValidationError where a second factor is required and not shown."""
+        """Validate the login. Raises ValidationError when a required second factor is missing or wrong."""
         cleaned: dict[str, Any] = super().clean()
         user = self.get_user()
         if user is not None and user_has_device(user):
@@ -64,7 +64,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
         return cleaned
 
     def _chosen_device(self, user: Any) -> Device | None:
-        # A client can send what was not offered: an unconfirmed device, or something that is no device at all.
+        # A client can send a choice that was not offered: an unconfirmed device, or any other text.
         if self.cleaned_data.get("otp_device") not in dict(self.device_choices(user)):
             return None
         device: Device | None = super()._chosen_device(user)
@@ -77,27 +77,27 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
 
 
 class AgentsiteAdminSite(admin.AdminSite):
-    """Django's admin, closed to sessions that lack a required second factor."""
+    """Django's admin, which refuses sessions without a required second factor."""
 
     login_form = LoginForm
     login_template = "agentsite/login.html"
     index_template = "agentsite/index.html"
-    site_url = None  # there is no other site to view: `/` speaks JSON
+    site_url = None  # no "View site" link: `/` returns JSON
 
     @override
     def register(self, model_or_iterable: Any, admin_class: Any = None, **options: Any) -> None:
-        """Every page takes only the look-ups that it offers (`ClosedAdmin`)."""
+        """Register models with an admin class that accepts only the look-ups it offers (`ClosedAdmin`)."""
         super().register(model_or_iterable, closed(admin_class or admin.ModelAdmin), **options)
 
     @override
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """With the open reviews' number for those who may decide some, and the pauses."""
+        """Add the number of open reviews, for users who may decide reviews, and the pauses."""
         context = super().each_context(request)
         return {**context, "pending_reviews": pending_reviews(request), "paused": banner(request)}
 
     @override
     def get_urls(self) -> list[Any]:
-        """With what readers choose: the language also before they have logged in."""
+        """Add the pages for preferences and for the language, which can be chosen before login."""
         return [
             path("language/", set_language, name="language"),
             path("preferences/", self.admin_view(preferences.page), name="preferences"),
@@ -106,7 +106,7 @@ class AgentsiteAdminSite(admin.AdminSite):
 
     @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """With the dashboard."""
+        """Add the dashboard."""
         figures = {"panels": dashboard.panels(request.user), "errors": dashboard.errors(request.user)}
         return super().index(request, {**figures, **(extra_context or {})})
 
@@ -116,15 +116,15 @@ class AgentsiteAdminSite(admin.AdminSite):
 
 
 def pending_reviews(request: HttpRequest) -> int | None:
-    """How many reviews are open; None for those who may decide none."""
+    """Count the open reviews. Return None for users who may not decide reviews."""
     may_decide = request.user.is_active and request.user.has_perm(permissions.DECIDE)
     return queue.pending_count(request) if may_decide else None
 
 
 def locked_out(request: HttpRequest, response: HttpResponse | None, credentials: dict[str, Any] | None) -> HttpResponse:
-    """django-axes' hook (setting AXES_LOCKOUT_CALLABLE): the page for a login that is locked."""
+    """Return the page for a locked-out login (setting AXES_LOCKOUT_CALLABLE of django-axes)."""
     seconds = int((get_cool_off(request) or timedelta()).total_seconds())
     context = {**admin.site.each_context(request), "title": _("Too many failed logins"), "minutes": seconds // 60}
     page = render(request, "agentsite/locked_out.html", context, status=429)
-    page["Retry-After"] = str(seconds)  # counted from the last failure: never too short
+    page["Retry-After"] = str(seconds)  # the whole cool-off, counted from the last failure: never too short
     return page

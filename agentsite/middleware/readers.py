@@ -1,4 +1,4 @@
-"""Those who read the admin: their language and their time zone. What programs read is English, and in UTC."""
+"""Language and time zone of the admin's users. Responses for programs are in English and UTC."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,19 +15,19 @@ from core import timezones
 
 
 def is_for_people(request: HttpRequest) -> bool:
-    """Whether the request is for a page of the admin."""
+    """Return whether the request is for a page of the admin."""
     return request.path_info.startswith(reverse("admin:index"))
 
 
 class LanguageMiddleware(LocaleMiddleware):
-    """The reader's language (their cookie, else what the browser says) for the admin; English for everything else."""
+    """Middleware that uses the user's language (cookie, else Accept-Language) in the admin and English elsewhere."""
 
     @override
     def process_request(self, request: HttpRequest) -> None:
         if is_for_people(request):
             super().process_request(request)
         else:
-            translation.activate(settings.LANGUAGE_CODE)  # the thread's last request may have been for a page
+            translation.activate(settings.LANGUAGE_CODE)  # the thread may still have a previous request's language
 
     @override
     def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
@@ -36,7 +36,7 @@ class LanguageMiddleware(LocaleMiddleware):
 
 
 def time_zone(get_response: Callable[[HttpRequest], Any]) -> Callable[[HttpRequest], Any]:
-    """Middleware: the pages of the admin in the zone that their reader has chosen."""
+    """Show the admin's pages in the time zone that the user has chosen (middleware)."""
 
     def answer(request: HttpRequest) -> Any:
         if not is_for_people(request):

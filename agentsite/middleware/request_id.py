@@ -1,4 +1,4 @@
-"""An id for every HTTP request: in its answer, in each log line about it, and on the tasks that it submits."""
+"""An id for every HTTP request, added to its response, its log lines and the tasks that it submits."""
 
 import logging
 import re
@@ -16,13 +16,13 @@ logger = logging.getLogger("agentsite.requests")
 
 HEADER = "X-Request-ID"
 SANE = re.compile(r"[A-Za-z0-9._-]{1,128}")
-PROBES = frozenset({"/health", "/health/ready"})  # every few seconds, by machines; neither logged nor traced
+PROBES = frozenset({"/health", "/health/ready"})  # requested every few seconds, so neither logged nor traced
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 class RequestIdMiddleware:
-    """Gives each request its id and writes its one line. Outermost, so that no answer is without."""
+    """Middleware that gives every response an id and logs one line per request. Only tracing is outside it."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -40,7 +40,7 @@ class RequestIdMiddleware:
 
 
 class Caller:
-    """The principal of a request as far as it is known when a line is written. To ask for it may cost a query."""
+    """The request's principal, as far as known when a log line is written. It is never looked up, to save a query."""
 
     def __init__(self, request: HttpRequest) -> None:
         self.request = request
@@ -48,13 +48,13 @@ class Caller:
     @override
     def __str__(self) -> str:
         user = vars(self.request).get("user")
-        if isinstance(user, SimpleLazyObject):  # Django's, of the session; it keeps what it has looked up
+        if isinstance(user, SimpleLazyObject):  # Django's session user, which caches the row once it is loaded
             user = vars(self.request).get("_cached_user")
         return user.get_username() if user is not None else ""
 
 
 def _log(request: HttpRequest, response: HttpResponse, milliseconds: float) -> None:
-    # Escaped, or a path could hold a line break; without the query, which may hold what somebody searched for.
+    # Escaped because a path can contain a line break; without the query string, which can contain search terms.
     path = escape_uri_path(request.path)
     logger.info(
         "%s %s %d in %.0f ms by %s",

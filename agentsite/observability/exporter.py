@@ -1,6 +1,6 @@
-"""Sends spans to an OpenTelemetry collector. `tracing` loads it where requirements-otel.txt is installed.
+"""Export of spans to an OpenTelemetry collector. `tracing` loads it if requirements-otel.txt is installed.
 
-The SDK reads the other variables by itself: OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES…
+The SDK itself reads the other variables: OTEL_EXPORTER_OTLP_HEADERS, OTEL_TRACES_SAMPLER, OTEL_RESOURCE_ATTRIBUTES…
 """
 
 import os
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
 def start() -> None:
-    """Export from now on, once a process: a forked child goes on with the provider that it has inherited."""
+    """Start exporting, once per process. A forked child keeps using the provider that it inherited."""
     if isinstance(trace.get_tracer_provider(), TracerProvider):
         return
     name = os.environ.get("OTEL_SERVICE_NAME") or "agentsite"

@@ -1,4 +1,4 @@
-"""Texts of other packages, in the reader's language: some of the packages do not even mark theirs for translation."""
+"""Translation of other packages' texts, some of which are not marked for translation."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,19 +6,22 @@ from typing import Any
 from django.apps import apps
 from django.utils.translation import gettext_lazy
 
-# Whose fields are shown. Of API keys a package's abstract model has the fields; of deliveries Django names the id.
+# Models whose fields the admin shows. ApiKey inherits its fields from a package; Django names the id of Delivery.
 SHOWN = ("otp_static.StaticDevice", "otp_totp.TOTPDevice", "core.ApiKey", "notices.Delivery")
 
 
 def translate() -> None:
-    """Make the names translatable that apps and models have, and what is said of the fields that are shown."""
+    """Make the names of apps and models, and the names and help texts of the shown fields, translatable."""
     for holder, name in list(unmarked()):
         if text := getattr(holder, name):
             setattr(holder, name, gettext_lazy(str(text)))
 
 
 def unmarked() -> Iterator[tuple[Any, str]]:
-    """What has a text, and the attribute that holds it. A list of permissions names every model there is."""
+    """Yield each object with a text and the attribute that holds it.
+
+    All models are included, because the list of permissions names each of them.
+    """
     for config in apps.get_app_configs():
         models = [] if config.name.startswith("django.") else list(config.get_models())
         yield from [(config, "verbose_name")] if models else []

@@ -1,7 +1,7 @@
-"""How log lines look: one readable line an event, or one JSON object, both without secrets.
+"""Log format: one readable line or one JSON object per event, both without secrets.
 
-All code logs with the standard library. structlog's formatter adds what the context knows: the request, the task, the
-principal, the trace. The fields are in docs/observability.md.
+All code logs with the standard library. structlog's formatter adds the context: the request, the task, the principal,
+the trace. docs/observability.md lists the fields.
 """
 
 import re
@@ -19,31 +19,34 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from core.text import visible
 
 LINE, JSON = "line", "json"
-EXTRA = ("request_id", "method", "path", "status", "milliseconds")  # what a record's `extra` may bring
+EXTRA = ("request_id", "method", "path", "status", "milliseconds")  # fields accepted from a record's `extra`
 FIRST = ("timestamp", "level", "logger", "event")  # in this order
 
 REDACTED = "[redacted]"
-SHORTEST = 8  # characters of a secret that is looked for by its value: a shorter one is found in ordinary words
-SECRET_NAME = re.compile(r"(KEY|SECRET|PASSWORD|TOKEN)$")  # of a variable of the environment
+SHORTEST = 8  # characters; a shorter secret is not searched for by value, because it could match ordinary words
+SECRET_NAME = re.compile(r"(KEY|SECRET|PASSWORD|TOKEN)$")  # matches names of environment variables
 URL_PASSWORD = re.compile(r"://[^/:@]*:(.+)@")
 QUOTED_OR = r"""("[^"\r\n]*"|'[^'\r\n]*'|"""
 NAMED = r"(?i)((?:password|secret_?key|api_?key)"
 PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # the password in a URL, unless who wrote it has put stars in its place
+    # the password in a URL, unless asterisks replace it already
     (re.compile(r"(?<=://)([^\s/:@]*):(?!\*+@)[^\s/]+@"), rf"\1:{REDACTED}@"),
-    # the header, also in a dumped dict or list, of texts or bytes
+    # the Authorization header, also in a dumped dict or list, as str or bytes
     (re.compile(r"""(?i)(authorization(?:["']\s*[:,]|\s*[:=])\s*b?)""" + QUOTED_OR + r"[^\r\n]+)"), rf"\1{REDACTED}"),
     (re.compile(r"(?i)\b(bearer)\s+[a-z0-9._~+/=*-]{8,}"), rf"\1 {REDACTED}"),
     (re.compile(NAMED + r"""["']?\s*[:=]\s*b?)""" + QUOTED_OR + r"[^\s,;)}&]+)"), rf"\1{REDACTED}"),
-    # our own keys; the prefix is shown in the admin and says which one it is
+    # our own API keys; the prefix stays, because it identifies the key in the admin
     (re.compile(r"\b([A-Za-z0-9]{8})\.[A-Za-z0-9]{32}\b"), rf"\1.{REDACTED}"),
-    # OpenAI's, also as its errors quote them: sk-abc***xyz
+    # OpenAI keys, also as OpenAI's errors quote them: sk-abc***xyz
     (re.compile(r"\bsk-[A-Za-z0-9_*-]{6,}"), f"sk-{REDACTED}"),
 )
 
 
 def config(log_format: str, level: str, environ: Mapping[str, str]) -> dict[str, Any]:
-    """The setting LOGGING. The secrets of this environment never reach a line. Raises ImproperlyConfigured."""
+    """Build the setting LOGGING, which redacts the secrets in `environ`.
+
+    Raises ImproperlyConfigured when `log_format` is unknown.
+    """
     renderers: dict[str, Processor] = {LINE: render_line, JSON: JSONRenderer()}
     if log_format not in renderers:
         raise ImproperlyConfigured(f"LOG_FORMAT is {LINE} or {JSON}, not {log_format!r}.")
@@ -70,21 +73,21 @@ def config(log_format: str, level: str, environ: Mapping[str, str]) -> dict[str,
         "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "chosen"}},
         "root": {"handlers": ["console"], "level": level},
         "loggers": {
-            # Handlers that Django and gunicorn bring along would write each line a second time, secrets and all.
+            # The handlers of Django and gunicorn would write each line a second time, without redaction.
             **{name: {"propagate": True} for name in ("django", "gunicorn.error")},
-            # One line a request to the model, and one a job that Celery takes, hide the lines that tell a story.
+            # One line per model request and per Celery job would drown out the useful lines.
             **{name: {"level": "WARNING"} for name in ("httpx", "httpx2", "openai", "langchain_openai")},
             **{name: {"level": "WARNING"} for name in ("celery.app.trace", "celery.worker.strategy")},
-            "kombu.connection": {"level": "ERROR"},  # that the filesystem broker has no host name
+            "kombu.connection": {"level": "ERROR"},  # hides the warning that the filesystem broker has no host name
             "django.request": {"level": "ERROR"},
-            "axes": {"level": "WARNING"},  # failed logins and lock-outs, not each login and clean-up
-            "django.server": {"level": "WARNING", "propagate": True},  # `agentsite.requests` tells of each request
+            "axes": {"level": "WARNING"},  # failed logins and lock-outs, but not each login and clean-up
+            "django.server": {"level": "WARNING", "propagate": True},  # `agentsite.requests` logs each request
         },
     }
 
 
 def secrets_of(environ: Mapping[str, str]) -> set[str]:
-    """The secrets among these variables: by a variable's name, and the passwords of URLs, as written and decoded."""
+    """Return the secrets: values of variables named like secrets, and passwords of URLs, both encoded and decoded."""
     values = {value for name, value in environ.items() if SECRET_NAME.search(name)}
     for value in environ.values():
         if found := URL_PASSWORD.search(value):
@@ -93,14 +96,14 @@ def secrets_of(environ: Mapping[str, str]) -> set[str]:
 
 
 class Redaction:
-    """Removes secrets from a text."""
+    """Callable that removes secrets from a text."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         longest_first = sorted(secrets, key=len, reverse=True)
         self.known = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
     def __call__(self, text: str) -> str:
-        """The text with a mark in the place of each secret."""
+        """Replace each secret with a mark."""
         if self.known is not None:
             text = self.known.sub(REDACTED, text)
         for pattern, replacement in PATTERNS:
@@ -109,7 +112,7 @@ class Redaction:
 
 
 class Tidy:
-    """A processor: every value without secrets and as JSON knows it, none empty, those that are always there first."""
+    """Processor that redacts values, converts them to JSON types, drops empty ones and orders FIRST first."""
 
     def __init__(self, redact: Redaction) -> None:
         self.redact = redact
@@ -124,7 +127,7 @@ class Tidy:
 
 
 def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A processor: the trace that the line belongs to."""
+    """Add the id of the current trace (processor)."""
     context = trace.get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = trace.format_trace_id(context.trace_id)
@@ -132,7 +135,10 @@ def add_trace(logger: WrappedLogger, method: str, event: EventDict) -> EventDict
 
 
 def render_line(logger: WrappedLogger, method: str, event: EventDict) -> str:
-    """A processor: one line for people. Nothing that a client or a model wrote begins a line of its own."""
+    """Format an event as one readable line (processor).
+
+    Line breaks are escaped so that no text from a client or a model starts a line.
+    """
     moment = str(event["timestamp"])[:23].replace("T", " ")
     text = visible(str(event["event"])).replace("\n", "\\n")
     line = f"{moment} {event['level'].upper():<7} {event['logger']}: {text}"

@@ -1,7 +1,7 @@
-"""OpenTelemetry: the span of an HTTP request, and when the SDK is set up.
+"""OpenTelemetry: spans of HTTP requests, and setup of the SDK.
 
-Spans are made by the API, which is always installed and does nothing without an SDK. `exporter.py` needs the packages
-of requirements-otel.txt and is loaded only where OTEL_EXPORTER_OTLP_ENDPOINT asks for it.
+The OpenTelemetry API creates the spans. It is always installed and does nothing without an SDK. `exporter.py` needs the
+packages of requirements-otel.txt and is loaded only if OTEL_EXPORTER_OTLP_ENDPOINT is set.
 """
 
 import logging
@@ -28,7 +28,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 
 
 class TracingMiddleware:
-    """A span around each request, the child of the `traceparent` that came with it. It names the route, no path."""
+    """Middleware that wraps each request in a span, a child of its `traceparent`, named by the route, not the path."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -52,7 +52,7 @@ class TracingMiddleware:
 
 
 def check(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """That what exports the traces is installed where they are to be exported."""
+    """Check that the exporter's packages are installed if traces are exported."""
     if not settings.OTEL_EXPORTER_OTLP_ENDPOINT or _is_installed():
         return []
     hint = "Install them (pip install -r requirements-otel.txt), or unset OTEL_EXPORTER_OTLP_ENDPOINT."
@@ -60,7 +60,7 @@ def check(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def set_up() -> None:
-    """Export this process's spans, if the settings ask for it. Never raises for want of the packages."""
+    """Export this process's spans if OTEL_EXPORTER_OTLP_ENDPOINT is set. Log an error if the packages are missing."""
     if not settings.OTEL_EXPORTER_OTLP_ENDPOINT:
         return
     if _is_installed():
@@ -72,20 +72,20 @@ def set_up() -> None:
 def _is_installed() -> bool:
     try:
         return all(find_spec(name) for name in NEEDED)
-    except ModuleNotFoundError:  # not even the package around it
+    except ModuleNotFoundError:  # the parent package is missing
         return False
 
 
 @worker_ready.connect
 @worker_process_init.connect
 def _set_up_worker(**kwargs: Any) -> None:
-    # Not at worker_init: that is before prefork forks, and the thread that exports would stay behind.
+    # Not at worker_init: prefork forks after it, and the exporting thread would not exist in the children.
     set_up()
 
 
 @worker_process_shutdown.connect
 def _send_the_rest(**kwargs: Any) -> None:
-    # A prefork child ends without Python's atexit, at which the SDK does this by itself.
+    # A prefork child ends without running Python's atexit handlers, where the SDK would flush automatically.
     flush = getattr(trace.get_tracer_provider(), "force_flush", None)
     if flush is not None:
         flush()

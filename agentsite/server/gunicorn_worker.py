@@ -1,8 +1,9 @@
-"""gunicorn's threaded worker, which a few slow clients do not block, and whose own refusals are JSON.
+"""gunicorn's threaded worker, changed so that slow clients do not block threads and its own error responses are JSON.
 
-gunicorn gives a connection to a thread as soon as its first byte has come, and the thread waits for the rest and for
-the client to read the answer. Here the worker's loop collects a request, and delivers what a client is slow to read; a
-thread has only whole requests. Time-outs alone would not do: eight clients that begin anew at each hold eight threads.
+gunicorn passes a connection to a thread when the first byte arrives. The thread then waits for the rest of the request
+and for the client to read the response. Here the worker's event loop collects the request and sends the rest of a
+response to a slow client, so that threads only handle complete requests. Timeouts alone are not enough: eight clients
+that reconnect after each timeout would occupy eight threads.
 """
 
 import http
@@ -24,24 +25,24 @@ from typing_extensions import override
 from agentsite.server.slow_clients import CHUNK, Arrival, ClientSocket
 
 SERVER_ERROR = 500
-ARRIVING = 60.0  # seconds for a request to come in whole, of which nginx's own limits allow less
+ARRIVING = 60.0  # seconds for a whole request to arrive; nginx's own limits are lower
 FIRST = 15.0  # seconds for its first byte
-LEAVING = 60.0  # seconds for the client to read the rest of an answer
-LINGER = 2.0  # seconds for the client to hang up after its last answer
-HELD = 64 * 1024 * 1024  # bytes of requests and answers that the loop keeps; above it the newest clients are refused
+LEAVING = 60.0  # seconds for the client to read the rest of a response
+LINGER = 2.0  # seconds for the client to close the connection after its last response
+HELD = 64 * 1024 * 1024  # bytes of requests and responses held by the loop; above it, large requests are refused
 
 
 class Worker(ThreadWorker):
-    """For `gunicorn --worker-class agentsite.server.gunicorn_worker.Worker`. TLS ends before it."""
+    """Worker for `gunicorn --worker-class agentsite.server.gunicorn_worker.Worker`. A proxy must terminate TLS."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.cfg.set("sendfile", False)  # it would wait for the reader
-        self._waiting: dict[TConn, float] = {}  # connections that the loop looks after, and until when
-        self._stops_at = math.inf  # no more requests after it, by the monotonic clock
+        self.cfg.set("sendfile", False)  # it would block until the client reads
+        self._waiting: dict[TConn, float] = {}  # connections that the loop handles, with their deadlines
+        self._stops_at = math.inf  # when to stop waiting for requests, by the monotonic clock
 
     def enqueue_req(self, conn: TConn) -> None:
-        """Called by gunicorn for a new connection, or one on which a next request begins."""
+        """Start collecting a request. gunicorn calls this for a new connection or the next request on one."""
         if not isinstance(conn.sock, ClientSocket):
             conn.sock = ClientSocket(conn.sock)
         conn.init()
@@ -67,26 +68,29 @@ class Worker(ThreadWorker):
             self._arrived(conn, arrival, data)
 
     def _arrived(self, conn: TConn, arrival: Arrival, data: bytes) -> None:
-        """Take a part of a request; give the request to a thread where it is whole."""
+        """Add a part of a request. Pass the request to a thread when it is complete or must be refused."""
         if not data:
             return
         conn.arrival = arrival
         if answer := arrival.add(data):
-            with suppress(OSError):  # it is gone, as the next read will find
+            with suppress(OSError):  # the client is gone; the next read notices it
                 conn.sock.sendall(answer)
         if arrival.ready:
             self._forget(conn)
-            conn.sock.is_read = not arrival.whole  # it is refused for what has come
+            conn.sock.is_read = not arrival.whole  # an incomplete request is refused, so the rest is not read
             conn.parser.unreader.unread(bytes(arrival.data))
             arrival.data.clear()
             super().enqueue_req(conn)
 
     def _keepalive_after(self, conn: TConn, keepalive: bool) -> bool:
-        """Read what the application did not, but never from a slow client."""
+        """Return whether to keep the connection. Unread data is drained only if the request arrived whole."""
         return bool(conn.arrival.whole and super()._keepalive_after(conn, keepalive))
 
     def finish_request(self, conn: TConn, fs: "Future[Any]") -> None:
-        """Called by gunicorn in its loop when the thread is done."""
+        """Send the rest of the response, then keep or close the connection.
+
+        gunicorn calls this in its loop when the thread is done.
+        """
         try:
             keep = bool(fs.result()) if not fs.cancelled() else False
         except Exception:
@@ -143,7 +147,7 @@ class Worker(ThreadWorker):
         return sum(len(conn.sock.unsent) + len(conn.arrival.data) for conn in self._waiting if hasattr(conn, "arrival"))
 
     def murder_pending(self) -> None:
-        """Called by gunicorn once a second."""
+        """Refuse or drop connections whose deadline has passed. gunicorn calls this once a second."""
         super().murder_pending()
         now = time.monotonic()
         self._stops_at = min(self._stops_at, math.inf if self.alive else now + LINGER)
@@ -159,12 +163,12 @@ class Worker(ThreadWorker):
 
     @override
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: Exception) -> None:
-        """What can't be read as HTTP never reaches Django, which would answer it."""
+        """Respond with JSON to requests that gunicorn can't parse, because they never reach Django."""
         super().handle_error(req, _JsonRefusal(client), addr, exc)
 
 
 class _JsonRefusal:
-    """The client's socket for one answer: of what gunicorn writes it keeps the status, and sends JSON for the page."""
+    """Client socket that replaces gunicorn's error page with JSON of the same status."""
 
     def __init__(self, client: socket.socket) -> None:
         self._client = client
@@ -177,7 +181,7 @@ class _JsonRefusal:
 
 
 def refusal(status: int) -> bytes:
-    """The whole answer. Says nothing of what was sent: it may be anything, and gunicorn's log has it."""
+    """Build the whole HTTP response. It does not quote the request, which gunicorn's log has and can be anything."""
     phrase = http.HTTPStatus(status).phrase
     known = status < SERVER_ERROR
     detail = f"This is not a request that the server takes: {phrase}." if known else "The server can't do that."

@@ -1,4 +1,4 @@
-"""Django's entry points, with requests that no Content-Type and no transfer coding can break."""
+"""Django's request handlers, made robust against any Content-Type and transfer coding."""
 
 import io
 from collections.abc import Callable
@@ -13,10 +13,10 @@ from typing_extensions import override
 
 
 class Utf8(HttpRequest):
-    """A request's query and forms are in UTF-8, whatever charset its Content-Type names.
+    """Request whose query and forms are decoded as UTF-8, regardless of the charset in its Content-Type.
 
-    Django would decode the query with any codec that Python has, while it makes the request, where nothing catches what
-    `charset=rot13` raises.
+    Django would decode the query with any Python codec while it creates the request, where nothing catches the
+    exception that `charset=rot13` raises.
     """
 
     def _set_content_type_params(self, meta: dict[str, Any]) -> None:
@@ -27,15 +27,15 @@ class Utf8(HttpRequest):
 
 
 class Utf8WSGIRequest(Utf8, WSGIRequest):
-    """A request of a WSGI server."""
+    """Request from a WSGI server."""
 
 
 class Utf8ASGIRequest(Utf8, ASGIRequest):
-    """A request of an ASGI server."""
+    """Request from an ASGI server."""
 
 
 class StrictWSGIHandler(WSGIHandler):
-    """Source: django.core.handlers.wsgi."""
+    """WSGI handler that uses UTF-8 requests and measures chunked bodies. Source: django.core.handlers.wsgi."""
 
     request_class = Utf8WSGIRequest
 
@@ -47,13 +47,13 @@ class StrictWSGIHandler(WSGIHandler):
 
 
 class StrictASGIHandler(ASGIHandler):
-    """Source: django.core.handlers.asgi."""
+    """ASGI handler that uses UTF-8 requests. Source: django.core.handlers.asgi."""
 
     request_class = Utf8ASGIRequest
 
 
 def _measure(environ: dict[str, Any]) -> None:
-    """Give a body that comes in chunks its length: Django takes one without for empty."""
-    # One byte more than is allowed is enough for Django to refuse it, whoever goes on sending.
+    """Set the length of a chunked body, because Django treats a body without a length as empty."""
+    # Reading one byte more than the limit is enough for Django to refuse the body, however long it is.
     body = environ["wsgi.input"].read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
     environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(body), str(len(body))

@@ -1,7 +1,7 @@
-"""Whether the web server or a worker of this container lives; the exit status says it.
+"""Health check of the web server or a worker in this container, reported by the exit status.
 
-Run as a plain file (`python -P agentsite/server/healthcheck.py web`), without Django: Docker starts it every half
-minute, and as a command of Django it would take a second of CPU each time. It needs neither curl nor a shell.
+Run as a plain file (`python -P agentsite/server/healthcheck.py web`), without Django: Docker starts it every 30 s, and
+a Django command would take a second of CPU each time. It needs neither curl nor a shell.
 """
 
 import http.client
@@ -18,17 +18,17 @@ BEATS = "SELECT 1 FROM agents_workerprocess WHERE starts_with(name, %s) AND beat
 
 
 class Unhealthy(Exception):
-    """It does not live; the text is for the container's health log."""
+    """The checked process is not alive. The message is for the container's health log."""
 
 
 def host_of(environ: Mapping[str, str]) -> str:
-    """A name under which the site answers: the first of ALLOWED_HOSTS, as any other is a 400."""
+    """Return the first of ALLOWED_HOSTS, because a request with any other host name gets a 400."""
     name = environ.get("ALLOWED_HOSTS", "").split(",")[0].strip().removeprefix(".")
     return "localhost" if name in ("", "*") else name
 
 
 def web(environ: Mapping[str, str]) -> None:
-    """Ask /health. Raises Unhealthy, OSError or HTTPException where the answer is not 200."""
+    """Request /health. Raises Unhealthy, OSError or HTTPException unless the response is a 200."""
     connection = http.client.HTTPConnection("127.0.0.1", int(environ.get("PORT") or 8000), timeout=TIMEOUT)
     connection.request("GET", "/health", headers={"Host": host_of(environ)})
     status = connection.getresponse().status
@@ -37,7 +37,7 @@ def web(environ: Mapping[str, str]) -> None:
 
 
 def worker(environ: Mapping[str, str]) -> None:
-    """Look for the heartbeat of a worker process of this host. Raises Unhealthy or psycopg.Error."""
+    """Look for a recent heartbeat of a worker process on this host. Raises Unhealthy or psycopg.Error."""
     with psycopg.connect(environ.get("DATABASE_URL", ""), connect_timeout=TIMEOUT) as database:
         if database.execute(BEATS, (f"{socket.gethostname()}:", ALIVE)).fetchone() is None:
             raise Unhealthy(f"No worker process here has given a sign of life for {ALIVE} s.")
@@ -47,7 +47,7 @@ CHECKS = {"web": web, "worker": worker}
 
 
 def main(argv: list[str]) -> int:
-    """0 where the part named on the command line lives, 1 where it does not, 2 where it is none."""
+    """Return 0 when the part named on the command line is alive, 1 when it is not, 2 for any other arguments."""
     if len(argv) != 1 or argv[0] not in CHECKS:
         print(f"Name one of: {', '.join(CHECKS)}.")
         return 2

@@ -1,4 +1,4 @@
-"""What a web server keeps of clients that are slow to send or to read, so that no thread waits for one."""
+"""Buffers for clients that send or read slowly, so that no thread waits for them."""
 
 import contextlib
 import select
@@ -8,34 +8,34 @@ from typing import Any
 import h11
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-HEAD = 128 * 1024  # bytes; more than gunicorn takes, which is the one to refuse them
+HEAD = 128 * 1024  # bytes; more than gunicorn accepts, so that gunicorn refuses longer ones
 CHUNK = 64 * 1024  # bytes to read at once
-UNSENT = 2 * 1024 * 1024  # bytes of an answer that may wait for its reader while the thread goes on
-STALL = 15.0  # seconds that a thread waits for a reader who is behind by more than that
+UNSENT = 2 * 1024 * 1024  # bytes of a response that may wait for the client while the thread continues
+STALL = 15.0  # seconds that a thread waits for a client that is behind by more than UNSENT, or for data
 
 
 class Arrival:
-    """A request on its way in: the bytes, and whether they are all there."""
+    """A request that is arriving: its bytes so far, and whether it is complete."""
 
     def __init__(self, longest_body: int) -> None:
         self.data = bytearray()
         self.whole = False  # a thread can read all of it without waiting
-        self.ready = False  # or at least so much that it is refused
+        self.ready = False  # it is whole, or enough has arrived to refuse it
         self._longest = longest_body
         self._body = 0
         self._told = False
         self._parser = h11.Connection(h11.SERVER, max_incomplete_event_size=HEAD)
 
     def add(self, data: bytes) -> bytes:
-        """Take what has come. Returns what the client waits for before it sends the rest."""
+        """Add received data. Return the "100 Continue" that the client waits for, else nothing."""
         self.data += data
         if self.ready:
             return b""
         try:
             self._parser.receive_data(data)
             self._look()
-        except (h11.RemoteProtocolError, ValueError):  # a length of 5,000 digits is no number for Python
-            self.ready = True  # gunicorn says what is wrong with it
+        except (h11.RemoteProtocolError, ValueError):  # Python does not parse a length of 5,000 digits
+            self.ready = True  # gunicorn reports the error
         waits = not self.ready and self._parser.they_are_waiting_for_100_continue
         if waits and not self._told:
             self._told = True
@@ -53,17 +53,17 @@ class Arrival:
             elif isinstance(event, h11.Data):
                 self._body += len(event.data)
                 self.ready = self.ready or self._body > self._longest
-            else:  # its end, or a protocol that the client would go on with
+            else:  # the end of the request, or a switch to another protocol
                 self.whole = self.ready = True
             if self.ready:
                 return
 
 
 class ClientSocket:
-    """A client's socket, whose `sendall` keeps what the client does not take yet and comes back at once.
+    """Client socket whose `sendall` buffers what the client does not accept yet and returns at once.
 
-    The thread that answers is the only one who uses it meanwhile; after it the server's loop goes on with `flush`. The
-    socket itself never blocks: a thread that wants to read waits here, for STALL at most.
+    Only the responding thread uses it until the response is done; then the server's loop continues with `flush`. The
+    socket itself is non-blocking: a thread that reads waits in `recv`, at most STALL seconds.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -71,7 +71,7 @@ class ClientSocket:
         self._socket = sock
         self._patience: float | None = None
         self.unsent = bytearray()
-        self.is_read = False  # nothing that still comes is of interest
+        self.is_read = False  # True: ignore further data
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)
@@ -86,7 +86,7 @@ class ClientSocket:
         return self._patience
 
     def recv(self, size: int) -> bytes:
-        """Raises TimeoutError where nothing comes: a whole request is in memory already."""
+        """Receive data. Raises TimeoutError when none arrives. A whole request is in memory already."""
         if self.is_read:
             return b""
         seconds = STALL if self._patience is None else min(self._patience, STALL)
@@ -99,7 +99,7 @@ class ClientSocket:
         return len(data)
 
     def sendall(self, data: bytes) -> None:
-        """Raises TimeoutError where the client is far behind and takes nothing."""
+        """Send or buffer the data. Raises TimeoutError when more than UNSENT waits and the client reads nothing."""
         self.unsent += data
         self.flush()
         while len(self.unsent) > UNSENT:
@@ -108,7 +108,7 @@ class ClientSocket:
             self.flush()
 
     def flush(self) -> None:
-        """Send what the client takes now. Raises OSError where it is gone."""
+        """Send as much as the client accepts now. Raises OSError when the client is gone."""
         while self.unsent:
             try:
                 sent = self._socket.send(self.unsent[:CHUNK])
@@ -117,7 +117,7 @@ class ClientSocket:
             del self.unsent[:sent]
 
     def read(self) -> bytes | None:
-        """What has come, empty where the client is gone; None where nothing has."""
+        """Return received data, b"" when the client is gone, or None when nothing has arrived."""
         try:
             return self._socket.recv(CHUNK)
         except BlockingIOError:
@@ -126,7 +126,10 @@ class ClientSocket:
             return b""
 
     def hang_up(self) -> None:
-        """Say that no more follows. To be read on for a moment: closed with unread data, the answer's end is lost."""
+        """Shut down sending.
+
+        The caller must keep reading for a moment: closing with unread data would lose the end of the response.
+        """
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 

@@ -1,7 +1,7 @@
-"""Settings, all from the environment; docs/settings.md lists the variables. One module a subject.
+"""Settings, read from the environment, one module per subject. docs/settings.md lists the variables.
 
-Without any of them the service runs on SQLite and files below `AGENTSITE_DATA`. `DATABASE_URL` and `REDIS_URL` move it
-to PostgreSQL and Redis; nothing else changes. Nothing here may need Django to be set up.
+By default the service uses SQLite and files below `AGENTSITE_DATA`. `DATABASE_URL` and `REDIS_URL` switch it to
+PostgreSQL and Redis; nothing else changes. No module here may require that Django is set up.
 """
 
 from agentsite.settings.agents import *

@@ -1,4 +1,4 @@
-"""The model, and the agents."""
+"""Settings of the model and the agents."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 AGENT_MODEL = env.str("AGENT_MODEL", default="openai:gpt-4.1-mini")
 MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one whole request to the model
 MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
-PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: none
+PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: no preview
 AGENT_TOOLS = env.list("AGENT_TOOLS", default=[])
 REVIEW_DESK = "reviews.desk.Desk"
-DEFAULT_POLICY = "reviews.policy.plugin.RulesPolicy"  # it also keeps the books of a policy that is a function
+DEFAULT_POLICY = "reviews.policy.plugin.RulesPolicy"  # also does the bookkeeping of a policy that is a function
 AGENTS: dict[str, dict[str, Any]] = {
     "default": {
         "GRAPH": "agents.runtime.graphs.react.build",

@@ -56,11 +56,11 @@ MIDDLEWARE = [
 ROOT_URLCONF = "agentsite.urls"
 WSGI_APPLICATION = "agentsite.wsgi.application"
 APPEND_SLASH = False
-FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # so that widgets can be replaced as well
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"  # so that our templates can override those of widgets
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [BASE_DIR / "agentsite" / "templates"],  # before those of django.contrib.admin, whose frame is replaced
+        "DIRS": [BASE_DIR / "agentsite" / "templates"],  # overrides the base templates of django.contrib.admin
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [

@@ -1,4 +1,4 @@
-"""Where everything begins: the environment, the data folder, the key."""
+"""Basic settings that the others build on: environment, data folder, secret key, hosts."""
 
 import os
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
-# A crafted checkpoint could otherwise name code to run while it is read. LangGraph looks at this when it is imported.
+# Otherwise loading a crafted checkpoint could run arbitrary code. LangGraph reads this variable when it is imported.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 
 

@@ -1,6 +1,7 @@
-"""Celery, its broker and the cache: files, or Redis where REDIS_URL names one.
+"""Celery, its broker and the cache: files and memory, or Redis if REDIS_URL is set.
 
-Early acknowledgement and no retries by the broker: lease, token and sweeper recover (docs/execution.md).
+Messages are acknowledged early and the broker does not redeliver them, because lease, token and sweeper recover tasks
+(docs/execution.md).
 """
 
 from typing import Any
@@ -19,13 +20,13 @@ CELERY_WORKER_POOL = env.str("WORKER_POOL", default="threads")
 CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
-CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a broker that refuses a command is no reason to end a worker
+CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a worker must survive a command that the broker refuses
 CELERY_WORKER_CONSUMER = "agents.worker.consumer:Consumer"
 CELERY_TIMEZONE = "UTC"
 WEB_THREADS = env.int("WEB_THREADS", default=8)
 WORKER_PROCESSES = env.int("WORKER_PROCESSES", default=1)
 REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
-    # A client waits for its 202 meanwhile. The sweeper publishes again, so nothing here has to be tried for long.
+    # A client waits for its 202 while a job is published. Short tries are enough, because the sweeper publishes again.
     "socket_timeout": 3,
     "socket_connect_timeout": 3,
     "retry_on_timeout": False,
@@ -33,13 +34,13 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
     "interval_start": 0,
     "interval_step": 0.2,
     "global_keyprefix": env.str("REDIS_PREFIX", default="agentsite:"),
-    # A connection that hangs is dropped: seconds without an answer, of what a worker listens on and of all others.
+    # Drop connections that hang, also those that workers listen on: seconds between health checks, and TCP keepalive.
     "health_check_interval": 5,
     "socket_keepalive": True,
 }
 if REDIS_URL:
     CELERY_BROKER_URL = REDIS_URL
-    CELERY_WORKER_DISABLE_PREFETCH = True  # a job that a busy worker has reserved waits there while others are free
+    CELERY_WORKER_DISABLE_PREFETCH = True  # a job prefetched by a busy worker would wait while other workers are free
     CELERY_BROKER_TRANSPORT_OPTIONS = REDIS_TRANSPORT_OPTIONS
     CACHES: dict[str, Any] = {
         "default": {
@@ -52,13 +53,13 @@ else:
     BROKER_DIR = DATA_DIR / "broker"
     CELERY_BROKER_URL = "filesystem://"
     CELERY_BROKER_TRANSPORT = "agents.message_files:Transport"
-    CELERY_WORKER_DISABLE_PREFETCH = False  # only Redis can
+    CELERY_WORKER_DISABLE_PREFETCH = False  # supported only with Redis
     CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
     CELERY_BROKER_TRANSPORT_OPTIONS = {
         "data_folder_in": str(BROKER_DIR / "queue"),
         "data_folder_out": str(BROKER_DIR / "queue"),
         "control_folder": str(BROKER_DIR / "control"),
-        # Below our own folder; else messages travel through the system's temp directory. The sweeper empties it.
+        # In our own folder, because kombu otherwise uses the system's temp directory. The sweeper empties it.
         "store_processed": True,
         "processed_folder": str(BROKER_DIR / "processed"),
         "unreadable_folder": str(BROKER_DIR / "unreadable"),
@@ -66,7 +67,7 @@ else:
     }
     for _folder in ("queue", "control", "processed"):
         make_folder(BROKER_DIR / _folder)
-    # More entries than there are clients: a full cache forgets a third of what it has counted.
+    # More entries than there are clients: a full cache drops a third of its entries, and with them rate limit counts.
     CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache", "OPTIONS": {"MAX_ENTRIES": 20_000}}
     }

@@ -1,4 +1,4 @@
-"""How runs are leased, bounded and kept, in seconds unless said otherwise. `manage.py check` compares the values."""
+"""Leases, limits and retention of runs, in seconds unless noted. `manage.py check` compares the values."""
 
 from agentsite.settings.base import env
 
@@ -6,26 +6,26 @@ TASK_HEARTBEAT_SECONDS = env.float("TASK_HEARTBEAT_SECONDS", default=10.0)
 TASK_SWEEP_SECONDS = env.float("TASK_SWEEP_SECONDS", default=15.0)
 TASK_REPUBLISH_SECONDS = env.float("TASK_REPUBLISH_SECONDS", default=60.0)
 TASK_WALL_SECONDS = env.float("TASK_WALL_SECONDS", default=3600.0)
-TASK_WALL_GRACE_SECONDS = 180.0  # for a run to notice by itself, between two model calls, that its time is over
-TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, before the task is an error
+TASK_WALL_GRACE_SECONDS = 180.0  # for a run to notice, between two model calls, that its time is over
+TASK_MAX_LAPSES = 3  # attempts in a row that died without a new checkpoint, before the task fails
 TASK_MAX_QUEUED = 20  # tasks waiting in one session
 TASK_MAX_REFUSALS = env.int("TASK_MAX_REFUSALS", default=3)  # of the same call (tool, arguments) in one task
 ANSWER_MAX_CALLS = env.int("ANSWER_MAX_CALLS", default=50)  # tool calls in one answer of the model
-GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of one task, over all its pauses
+GRAPH_RECURSION_LIMIT = env.int("GRAPH_RECURSION_LIMIT", default=50)  # steps of one task, across all its interrupts
 TOOL_RESULT_LIMIT = 256 * 1024  # bytes of a tool's result that the model gets
-# What one request to the model holds, in tokens as core.tokens estimates them. The two together, with prompt,
-# memories and tools, fit a context of 128,000; longer tool results are shortened first.
-CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of earlier tasks of the session; of one result
+# Size of one request to the model, in tokens as core.tokens estimates them. The first two together, with prompt,
+# memories and tools, fit a context of 128,000; long tool results are shortened first.
+CONVERSATION_TOKENS = env.int("CONVERSATION_TOKENS", default=32_000)  # of the session's earlier tasks; of one result
 TASK_TOKENS = env.int("TASK_TOKENS", default=80_000)  # of the running task's own messages
 MEMORY_TOKENS = env.int("MEMORY_TOKENS", default=2_500)  # of recalled memories in the system prompt, approximately
-MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: whatever an agent remembers waits for approval
+MEMORY_REVIEW = env.bool("MEMORY_REVIEW", default=False)  # True: everything an agent remembers needs approval
 
-# What becomes of an approved call whose approver, before it runs, is deactivated or loses the right to decide it:
+# Applies to an approved call whose approver is deactivated, or loses the right to decide it, before it runs:
 # "stand" (it runs) or "ask_again" (it becomes a new review).
 DECISIONS_OF_FORMER_REVIEWERS = env.str("DECISIONS_OF_FORMER_REVIEWERS", default="stand")
 
-# Retention (days; 0 keeps for ever): the workers' housekeeping deletes once a day what is older.
+# Retention in days; 0 keeps rows forever. The workers' housekeeping deletes older rows once a day.
 
 SESSION_RETENTION_DAYS = env.int("SESSION_RETENTION_DAYS", default=0)  # since a session's last change
-JOB_RETENTION_DAYS = env.int("JOB_RETENTION_DAYS", default=30)  # what Celery notes of failed jobs
+JOB_RETENTION_DAYS = env.int("JOB_RETENTION_DAYS", default=30)  # Celery's results of failed jobs
 KEY_RETENTION_DAYS = env.int("KEY_RETENTION_DAYS", default=90)  # API keys that were revoked or expired

@@ -14,4 +14,4 @@ USE_I18N = True
 
 STATIC_URL = "/static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=str(DATA_DIR / "static"))
-WHITENOISE_USE_FINDERS = True  # the admin's files straight from the packages; `collectstatic` makes it faster
+WHITENOISE_USE_FINDERS = True  # serve the admin's files from the packages; `collectstatic` makes it faster

@@ -1,24 +1,24 @@
-"""Notices (docs/notices.md), and mail: written below the data folder unless EMAIL_URL names a server."""
+"""Notifications (docs/notices.md) and mail, which is written to the data folder unless EMAIL_URL names a server."""
 
 import environ
 
 from agentsite.settings.base import DATA_DIR, env
 
-# Where people reach this site: the links of notices begin with it.
+# Public base URL of this site, used for links in notifications.
 PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
-# Networks (CIDR) of receivers inside; all others have to be public, and spoken to by https.
+# Internal networks (CIDR) that may receive webhooks. All other receivers must be public and use https.
 WEBHOOK_ALLOW_NETWORKS: list[str] = env.list("WEBHOOK_ALLOW_NETWORKS", default=[])
-NOTICE_TRIES = env.int("NOTICE_TRIES", default=8)  # of one delivery: about a day with the pauses between them
-NOTICE_RETRY_SECONDS = env.float("NOTICE_RETRY_SECONDS", default=15.0)  # the first pause; each next is four times it
-NOTICE_TIMEOUT_SECONDS = env.float("NOTICE_TIMEOUT_SECONDS", default=10.0)  # of one try by webhook, all in all
-# A review is nearly expired when less than this is left, and less than this share of the time that it had.
+NOTICE_TRIES = env.int("NOTICE_TRIES", default=8)  # of one delivery: about a day, including the delays between them
+NOTICE_RETRY_SECONDS = env.float("NOTICE_RETRY_SECONDS", default=15.0)  # the first delay; each next is four times it
+NOTICE_TIMEOUT_SECONDS = env.float("NOTICE_TIMEOUT_SECONDS", default=10.0)  # of one whole webhook request
+# A review is nearly expired when less than both of these is left: seconds, and share of its time limit.
 NOTICE_NEAR_EXPIRY_SECONDS = env.float("NOTICE_NEAR_EXPIRY_SECONDS", default=3600.0)
 NOTICE_NEAR_EXPIRY_SHARE = env.float("NOTICE_NEAR_EXPIRY_SHARE", default=0.25)
-NOTICE_RETENTION_DAYS = env.int("NOTICE_RETENTION_DAYS", default=30)  # of deliveries; 0 keeps for ever
+NOTICE_RETENTION_DAYS = env.int("NOTICE_RETENTION_DAYS", default=30)  # of deliveries; 0 keeps forever
 
-EMAIL_TIMEOUT = 10  # seconds; Django waits for ever for a mail server that does not answer
+EMAIL_TIMEOUT = 10  # seconds; by default Django waits forever for a mail server that does not answer
 
-# What the workers do besides, by dotted paths: the notices stand above agents.
+# Additional duties of the workers, as dotted paths, because agents must not import notifications.
 SWEEPER_DUTIES = ["notifications.outbox.near_expiry", "notifications.delivery_threads.deliver_notices"]
 HOUSEKEEPING_DUTIES = ["notifications.outbox.old_deliveries"]
 

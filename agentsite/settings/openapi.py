@@ -1,4 +1,4 @@
-"""Settings of drf-spectacular, which makes the OpenAPI schema."""
+"""Settings of drf-spectacular, which generates the OpenAPI schema."""
 
 from typing import Any
 
@@ -22,11 +22,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
     "SERVE_PERMISSIONS": ["core.auth.principals.OpenWithDebug"],
     "SORT_OPERATION_PARAMETERS": False,
-    "COMPONENT_SPLIT_PATCH": False,  # the one PATCH needs its field
+    "COMPONENT_SPLIT_PATCH": False,  # the field of the only PATCH is required
     "POSTPROCESSING_HOOKS": ["core.api.openapi.without_enum_ids"],
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
-    # No validator: it would send the schema's address to a server elsewhere.
+    # No validator, because it would send the schema's URL to an external server.
     "SWAGGER_UI_SETTINGS": {"deepLinking": True, "tryItOutEnabled": True, "validatorUrl": None},
 }

@@ -1,4 +1,4 @@
-"""Django REST framework, CORS, and drf-spectacular, which makes the OpenAPI schema."""
+"""Django REST framework, CORS and the size limit of request bodies."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from agentsite.settings.limits import BEHIND_PROXY
 
 
 def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
-    """The dictionary REST_FRAMEWORK, where `PROXY_COUNT` says how many proxies stand in front."""
+    """Return the setting REST_FRAMEWORK. Behind a proxy, `PROXY_COUNT` is the number of proxies."""
     return {
         "DEFAULT_AUTHENTICATION_CLASSES": [
             "core.auth.authentication.ApiKeyAuthentication",
@@ -30,7 +30,7 @@ def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
 
 
 REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
-# Pages of other origins that may call the API from a browser; the admin is never among what they reach.
+# Other origins whose pages may call the API from a browser. CORS_URLS_REGEX excludes the admin.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(agent|reviews|pauses|system|health|schema)"
 CORS_ALLOW_HEADERS = ["authorization", "content-type", "idempotency-key", "traceparent", "x-request-id"]

@@ -1,4 +1,4 @@
-"""Passwords, cookies, headers."""
+"""Passwords, cookies and security headers."""
 
 from csp.constants import NONE, SELF
 
@@ -28,7 +28,7 @@ if not DEBUG:
     CSRF_COOKIE_SECURE = True
     LANGUAGE_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
-    SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]  # a load balancer asks over plain HTTP
+    SECURE_REDIRECT_EXEMPT = [r"^health(/ready)?$"]  # load balancers request these over plain HTTP
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if BEHIND_PROXY else None
     SECURE_HSTS_SECONDS = env.int("SECURE_HSTS_SECONDS", default=31_536_000)
     SECURE_HSTS_INCLUDE_SUBDOMAINS = env.bool("SECURE_HSTS_INCLUDE_SUBDOMAINS", default=True)

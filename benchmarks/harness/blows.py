@@ -1,4 +1,4 @@
-"""The faults of a run under fire: what was struck, and when."""
+"""Record of the faults of a chaos run: what was hit, and when."""
 
 import json
 import time
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @dataclass
 class Blow:
-    """One fault. A process that is killed stays so; a stall or an outage has an end."""
+    """One fault. A killed process stays dead; a stall or an outage has an end."""
 
     kind: str  # kill, stall, broker, database
     at: float  # seconds since the epoch
@@ -19,7 +19,7 @@ class Blow:
 
 
 class Blows:
-    """All of them, in their order; the clients' process reads them from a file."""
+    """All faults, in order. The clients' process reads them from a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -27,13 +27,13 @@ class Blows:
         self._tell()
 
     def struck(self, kind: str, pids: Iterable[int], seconds: float | None = None) -> None:
-        """Note a blow that falls now; a stall lasts so many seconds."""
+        """Record a fault that happens now. A stall lasts `seconds`."""
         now = time.time()
         self._note(Blow(kind, now, tuple(pids), None if seconds is None else now + seconds))
 
     @contextmanager
     def outage(self, kind: str) -> Iterator[None]:
-        """Note how long a server is away."""
+        """Record that a server is away for the duration of the block."""
         blow = Blow(kind, time.time())
         try:
             yield
@@ -50,7 +50,7 @@ class Blows:
 
 
 def read(path: Path) -> list[Blow]:
-    """What the process that makes the faults has noted."""
+    """Return the faults that the process that makes them has recorded."""
     return [Blow(**{**given, "pids": tuple(given["pids"])}) for given in json.loads(path.read_text())]
 
 

@@ -1,6 +1,6 @@
-"""The clients' process of `benchmarks/chaos.py`: submits, reviews, waits for the end, judges, prints the line.
+"""Clients' process of `benchmarks/chaos.py`: submits, reviews, waits for the end, judges and prints the result.
 
-Talks to the process that makes the faults by files in the folder of the run.
+Communicates with the process that makes the faults through files in the folder of the run.
 """
 
 import json
@@ -18,8 +18,8 @@ BOUND = 5.0  # seconds: lease + 2 x sweep, as set for the run
 
 
 def main(folder: Path, given: Namespace) -> int:
-    """1 where a call was lost or doubled; with a guard taken out, where none was."""
-    logging.disable()  # that servers go away is what this is about
+    """Run the clients. Returns 1 if a call was lost or doubled or, with a guard removed, if none was."""
+    logging.disable()  # outages of servers are expected here
     story = Story(given.runs, given.seed, folder)
     (folder / "migrated").touch()
     for job in (story.submit, story.review, story.review):

@@ -1,4 +1,4 @@
-"""A PostgreSQL and a Redis of one's own on free loopback ports, to be killed and started again."""
+"""Separate PostgreSQL and Redis servers on free loopback ports, to be killed and started again."""
 
 import os
 import random
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def free_port() -> int:
-    """A loopback port below the range of outgoing connections."""
+    """Return a free loopback port below the range of outgoing connections."""
     while True:
         with socket.socket() as candidate:
             try:
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 class PostgreSQL:
-    """One cluster in a folder of its own. PostgreSQL refuses to run as root: then it runs as `postgres`."""
+    """One cluster in its own folder. Under root it runs as `postgres`, because PostgreSQL refuses to run as root."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder / "postgres", free_port()
@@ -36,25 +36,25 @@ class PostgreSQL:
 
     @property
     def data(self) -> str:
-        """The cluster's folder."""
+        """Folder of the cluster."""
         return str(self.folder / "data")
 
     @property
     def url(self) -> str:
-        """For DATABASE_URL."""
+        """URL for DATABASE_URL."""
         return f"postgres://chaos@127.0.0.1:{self.port}/postgres"
 
     def start(self) -> None:
-        """Start and wait until it answers."""
+        """Start the server and wait until it answers."""
         options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=300"
         self._run("pg_ctl", "-D", self.data, "-l", str(self.folder / "log"), "-w", "-s", "start", "-o", options)
 
     def stop(self) -> None:
-        """As a crash: open transactions are lost, committed ones are not."""
+        """Stop the server as in a crash: open transactions are lost, committed ones are not."""
         self._run("pg_ctl", "-D", self.data, "-s", "-m", "immediate", "stop")
 
     def restart(self, seconds: float) -> None:
-        """Crash, stay away for so long, come back."""
+        """Crash the server and start it again after `seconds`."""
         self.stop()
         time.sleep(seconds)
         self.start()
@@ -67,7 +67,7 @@ class PostgreSQL:
 
 
 class Redis:
-    """One Redis in a folder of its own."""
+    """One Redis in its own folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder / "redis", free_port()
@@ -76,11 +76,11 @@ class Redis:
 
     @property
     def url(self) -> str:
-        """For REDIS_URL."""
+        """URL for REDIS_URL."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     def restart(self, seconds: float, *, keep: bool) -> None:
-        """Away for so long; with or without what it held."""
+        """Stop the server and start it again after `seconds`, with or without its data."""
         self.process.send_signal(signal.SIGTERM if keep else signal.SIGKILL)
         self.process.wait()
         if not keep:
@@ -89,7 +89,7 @@ class Redis:
         self.process = self._start()
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the server."""
         self.process.terminate()
         self.process.wait()
 

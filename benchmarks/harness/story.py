@@ -1,4 +1,4 @@
-"""The clients and the reviewers of a run under fire, through the services that REST and the admin use."""
+"""Clients and reviewers of a chaos run. They use the same services as REST and the admin."""
 
 import random
 import threading
@@ -22,7 +22,7 @@ from core.errors import AgentsiteError  # noqa: E402
 from reviews.decisions.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
-WINDOW = 5  # tasks under way at once: few enough that a child is free for one that was lost, where one worker is away
+WINDOW = 5  # tasks in progress: few enough that a child is free for a lost one even if a worker is away
 QUERY = (
     'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
     'call charge with {{"amount": {0}.3}} and call put with {{"amount": {0}.4}}'
@@ -30,7 +30,7 @@ QUERY = (
 
 
 class Story:
-    """So many tasks of one call after the other, each with two reviewed calls and two free ones."""
+    """A number of tasks that make one call after the other: two reviewed calls and two free ones."""
 
     def __init__(self, runs: int, seed: int, folder: Path) -> None:
         call_command("migrate", verbosity=0)
@@ -43,12 +43,12 @@ class Story:
         connections.close_all()
 
     def allowed(self) -> float:
-        """The share of the runs that may be submitted by now: so that they last as long as the faults."""
+        """Return the share of the runs that may be submitted by now, so that they last as long as the faults."""
         path = self.folder / "allowed"
         return float(path.read_text()) if path.exists() else 0.0
 
     def submit(self) -> None:
-        """Keep a window of tasks under way; repeat what was not answered; publish some messages ten times."""
+        """Keep WINDOW tasks in progress, repeat unanswered submissions, and publish some jobs ten more times."""
         chance = random.Random(self.seed + 1)
         while self.submitted < self.runs:
             under_way = persistent(lambda: Task.objects.exclude(status__in=FINAL).count())
@@ -64,7 +64,7 @@ class Story:
                 broker.publish(task.pk)
 
     def review(self) -> None:
-        """Decide what is pending at random: alone, by a double click, or two reviewers against one another."""
+        """Decide pending reviews at random: once, by a double click, or by two reviewers who compete."""
         chance = random.Random(self.seed + threading.get_ident() % 97)
         while not self.over.is_set():
             pending = Interrupt.objects.filter(status=Interrupt.Status.PENDING).values_list("pk", "kind")
@@ -82,13 +82,13 @@ class Story:
             time.sleep(0.1)
 
     def wait_for_first(self) -> None:
-        """Until the workers have begun."""
+        """Wait until the workers have begun."""
         while not persistent(lambda: Task.objects.filter(token__gt=0).exists()):
             time.sleep(0.2)
 
     def wait_for_end(self, seconds: float) -> None:
-        """Until every task was submitted and has ended, but no longer than this after the last fault."""
-        while self.allowed() < 1:  # a fault would meet the judge
+        """Wait until every task was submitted and has ended, but at most `seconds` after the last fault."""
+        while self.allowed() < 1:  # a fault would disturb the judging
             time.sleep(0.2)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (self.submitted < self.runs or persistent(self._unfinished)):
@@ -103,13 +103,13 @@ class Story:
         try:
             persistent(lambda: decide(pk, self.reviewer, choice))
         except AgentsiteError:
-            pass  # somebody else was first, or the task has ended
+            pass  # another reviewer was first, or the task has ended
         finally:
             connections.close_all()
 
 
 def persistent(job: Callable[[], Result]) -> Result:
-    """What the job gives; tried again while the database is away."""
+    """Return the result of the job. Tries again while the database is away."""
     while True:
         try:
             return job()

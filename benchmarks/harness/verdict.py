@@ -1,4 +1,4 @@
-"""What has really happened, held against what the database says."""
+"""Comparison of what really happened in a chaos run with what the database says."""
 
 import json
 from argparse import Namespace
@@ -16,9 +16,9 @@ Call = tuple[str, float]  # tool and amount: unique over all runs
 
 @dataclass(frozen=True)
 class Recovery:
-    """From the kill or stall of an attempt's process to the task's next attempt; times since the epoch.
+    """Recovery from the kill or stall of an attempt's process until the task's next attempt. Times are since the epoch.
 
-    A process may be struck more than once: what counts is the first blow from which it did not go on.
+    If a process was hit more than once, the first fault after which it did not continue counts.
     """
 
     pid: int
@@ -26,15 +26,15 @@ class Recovery:
     lapsed: float
     claimed: float
     kind: str  # kill or stall
-    met_outage: bool  # of a server without which nothing goes on
+    met_outage: bool  # of a server that everything depends on
 
     @property
     def seconds(self) -> float:
-        """All of it."""
+        """Duration of the recovery."""
         return self.claimed - self.struck
 
     def told(self, blows: list[Blow]) -> str:
-        """When its lease was seen to lapse, when the task was claimed, and what else was struck meanwhile."""
+        """Describe when the lease was seen to expire, when the task was claimed, and the faults in between."""
         meanwhile = [
             f"{blow.kind} of {list(blow.pids)} at {blow.at - self.struck:.1f} s"
             + ("" if blow.until is None else f" until {blow.until - self.struck:.1f} s")
@@ -49,7 +49,7 @@ class Recovery:
 
 @dataclass
 class Verdict:
-    """The figures of one run under fire."""
+    """Figures of one chaos run."""
 
     calls: int = 0
     lost: list[str] = field(default_factory=list)
@@ -59,11 +59,11 @@ class Verdict:
     recoveries: list[Recovery] = field(default_factory=list)
 
     def slowest(self, count: int) -> list[Recovery]:
-        """So many recoveries, the slowest first."""
+        """Return the `count` slowest recoveries, slowest first."""
         return sorted(self.recoveries, key=lambda recovery: -recovery.seconds)[:count]
 
     def line(self, given: Namespace, bound: float) -> str:
-        """All of it in one line, after a few examples of what went wrong."""
+        """Return all figures in one line, after a few examples of what went wrong."""
         examples = "".join(f"{text}\n" for text in [*self.lost[:5], *self.doubled[:5]])
         restarts = (
             ""
@@ -85,7 +85,7 @@ class Verdict:
 
 
 def judge(story: Story, blows: list[Blow], oracle: Path) -> Verdict:
-    """Look at every task, every ledger row and every call that has happened."""
+    """Check every task, every ledger row and every call that happened."""
     verdict = Verdict()
     happened: Counter[Call] = Counter()
     for line in oracle.read_text().splitlines() if oracle.exists() else ():
@@ -111,7 +111,7 @@ def _judge_tasks(verdict: Verdict, story: Story) -> None:
 
 
 def _judge_calls(verdict: Verdict, happened: Counter[Call]) -> None:
-    """An effect happens once, and once more for each time that a person said "run it again"."""
+    """Check that each effect happened once, and once more for each time that a person said "run it again"."""
     allowed: Counter[Call] = Counter()
     for row in ToolCall.objects.select_related("task"):
         call = (row.tool, json.loads(row.args_text)["amount"])
@@ -128,7 +128,7 @@ def _judge_calls(verdict: Verdict, happened: Counter[Call]) -> None:
 
 
 def _judge_approvals(verdict: Verdict) -> None:
-    """What was approved has run, in a task that has come to its end."""
+    """Check that approved calls ran, in tasks that have completed."""
     approved = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL, status=Interrupt.Status.APPROVED)
     for row in approved.filter(task__status=Status.COMPLETED):
         if not ToolCall.objects.filter(task=row.task_id, tool_call_id=row.tool_call_id).exists():
@@ -157,13 +157,13 @@ def _recoveries(blows: list[Blow]) -> list[Recovery]:
 
 
 def _share(seconds: list[float], share: float) -> float:
-    """The time within which this share of them was over."""
+    """Return the time within which this share of them was over."""
     ordered = sorted(seconds) or [0.0]
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
 
 
 def _fatal(met: list[Blow]) -> Blow:
-    """The first blow from which the process did not go on: a stall that was over before the next blow was no end."""
+    """Return the first fault after which the process did not continue: no stall that ended before the next fault."""
     first = met[-1]
     for earlier in reversed(met[:-1]):
         if earlier.until is not None and earlier.until < first.at:

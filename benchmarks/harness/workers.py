@@ -18,7 +18,7 @@ START_SECONDS = 60.0  # for a worker to have its children; some seconds on an id
 
 
 class Workers:
-    """So many workers, each with its children where the pool is prefork; one that dies is started again at once."""
+    """A number of workers, with child processes in a prefork pool. A worker that dies is started again immediately."""
 
     def __init__(self, count: int, pool: str, size: int, folder: Path, blows: Blows) -> None:
         self.pool, self.size, self.folder, self.blows = pool, size, folder, blows
@@ -29,7 +29,7 @@ class Workers:
         self._keeper.start()
 
     def kill(self, chance: random.Random) -> None:
-        """kill -9: mostly of one child, sometimes of a whole worker, or of the parent alone; of threads all at once."""
+        """Send SIGKILL: mostly to one child, sometimes to a worker or only its parent; with threads, to the worker."""
         worker, children = self._at_work(chance)
         kind = chance.choices(("child", "worker", "parent"), (8, 1, 1))[0]
         if kind == "parent" or not children:
@@ -40,7 +40,7 @@ class Workers:
         _signal(victims, signal.SIGKILL)
 
     def stall(self, chance: random.Random, seconds: float) -> None:
-        """SIGSTOP of one child or of a whole worker for longer than its lease, then SIGCONT."""
+        """Send SIGSTOP to one child or to a whole worker, and SIGCONT after `seconds`, which exceed its lease."""
         worker, children = self._at_work(chance)
         victims = [chance.choice(children)] if children and chance.random() < 0.7 else [*children, worker]
         self.blows.struck("stall", victims, seconds)
@@ -48,7 +48,7 @@ class Workers:
         threading.Timer(seconds, _signal, (victims, signal.SIGCONT)).start()
 
     def stop(self) -> None:
-        """End all of them."""
+        """Kill all workers."""
         self._quit.set()
         self._keeper.join()
         for worker in self.running:
@@ -58,9 +58,9 @@ class Workers:
             worker.wait()
 
     def _at_work(self, chance: random.Random) -> tuple[int, list[int]]:
-        """A worker that is up, and its children; another one is up as well.
+        """Return a worker that is up, and its children. Waits until another one is up as well.
 
-        A fault that met nobody would count for nothing, and tasks are promised to go on only while some worker lives.
+        A fault that hits nothing would not count, and tasks are only expected to continue while some worker lives.
         """
         deadline = time.monotonic() + START_SECONDS
         while time.monotonic() < deadline:
@@ -72,7 +72,10 @@ class Workers:
         raise SystemExit("the workers do not come up: see workers.log")
 
     def _is_up(self, pid: int) -> bool:
-        """Whether the worker has all its children, or else its threads (till then it imports), and none is stopped."""
+        """Return whether no process of the worker is stopped and it has all its children (threads, without prefork).
+
+        Until it has them, it is importing.
+        """
         children = _children(pid)
         if any(map(_is_stopped, [pid, *children])):
             return False
@@ -92,7 +95,7 @@ class Workers:
         self._number += 1
         command = [sys.executable, "-m", "celery", "--quiet", "-A", "agentsite", "worker"]
         command += ["-c", str(self.size), "-n", f"chaos{self._number}@%h"]
-        # By the setting: Celery's own `-P prefork` does not override one.
+        # Set by the setting, because Celery's `-P prefork` does not override it.
         environment = os.environ | {"WORKER_POOL": self.pool}
         with open(self.folder / "workers.log", "ab") as log:
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=environment, start_new_session=True)

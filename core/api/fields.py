@@ -1,4 +1,4 @@
-"""Serializer fields that take what JSON says and nothing else."""
+"""Serializer fields that accept only the matching JSON type."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from typing_extensions import override
 
 
 class TextField(serializers.CharField):
-    """A JSON string, kept as it came (DRF's CharField strips it and takes numbers for text)."""
+    """A JSON string, kept unchanged (DRF's CharField strips it and also accepts numbers)."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(trim_whitespace=False, **kwargs)
@@ -22,7 +22,7 @@ class TextField(serializers.CharField):
 
 
 class FlagField(serializers.BooleanField):
-    """JSON's true or false (DRF's BooleanField takes texts and numbers for them)."""
+    """A JSON true or false (DRF's BooleanField also accepts strings and numbers)."""
 
     @override
     def to_internal_value(self, data: Any) -> bool:
@@ -32,7 +32,7 @@ class FlagField(serializers.BooleanField):
 
 
 class WholeNumberField(serializers.IntegerField):
-    """A JSON number without a fraction (DRF's IntegerField takes texts for numbers)."""
+    """A JSON number without a fraction (DRF's IntegerField also accepts strings)."""
 
     @override
     def to_internal_value(self, data: Any) -> int:

@@ -1,4 +1,4 @@
-"""Which parser reads a request and which renderer writes its answer."""
+"""Choice of the parser of a request and the renderer of its response."""
 
 from typing import Any
 
@@ -9,11 +9,14 @@ from typing_extensions import override
 
 
 class StrictContentNegotiation(DefaultContentNegotiation):
-    """DRF's own; headers that can't be read match nothing (a parameter `x*=nope''y` raises a ValueError in Django)."""
+    """DRF's negotiation, except that a malformed header matches nothing.
+
+    In Django, the parameter `x*=nope''y` raises a ValueError.
+    """
 
     @override
     def select_parser(self, request: Request, parsers: Any) -> Any:
-        """None is a 415."""
+        """Return the parser, or None for a 415."""
         try:
             return super().select_parser(request, parsers)
         except ValueError:
@@ -21,7 +24,7 @@ class StrictContentNegotiation(DefaultContentNegotiation):
 
     @override
     def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
-        """Raises NotAcceptable."""
+        """Return the renderer and its media type. Raises NotAcceptable."""
         try:
             return super().select_renderer(request, renderers, format_suffix)
         except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the OpenAPI schema says alike of every endpoint; each room's `openapi.py` describes its own with it."""
+"""Shared parts of the OpenAPI schema. Each app's `openapi.py` uses them to describe its endpoints."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -12,20 +12,20 @@ from core import identifiers
 from core.api import pagination
 
 Schema = dict[str, Any]
-Answers = Mapping[int, tuple[Any, str]]  # status: (the body's serializer, when it is answered)
+Answers = Mapping[int, tuple[Any, str]]  # status: (the body's serializer, when it is returned)
 
-# The same as `identifiers.identifier` takes, in the words of ECMA 262. ASCII is named for tools that read patterns
-# without the flag `u`, such as the Swagger UI: `\p{L}` is not a letter to them.
+# The ids that `identifiers.identifier` accepts, as an ECMA 262 pattern. ASCII characters are listed for tools that read
+# patterns without the flag `u`, such as Swagger UI: to them, `\p{L}` does not match letters.
 ID: Schema = {
     "type": "string",
     "minLength": 1,
     "maxLength": identifiers.MAX_LENGTH,
     "pattern": r"^(?!\.{1,2}$)[0-9A-Za-z\p{L}\p{N}._@:+|-]+$",
 }
-# Not only what Python strips. A pattern of what there has to be instead would be ten times slower to test.
+# Not only characters that Python strips. A pattern for the allowed texts would be ten times slower to match.
 NOT_BLANK: Schema = {"minLength": 1, "not": {"pattern": r"^[\s\u001c-\u001f\u0085]*$"}}
 
-ALWAYS = (401, 406, 429, 503)  # of whatever needs a credential
+ALWAYS = (401, 406, 429, 503)  # of every operation that needs a credential
 WITH_BODY = (400, 413, 415)
 FAILURES = {
     400: "The input is not valid; `errors` says what is wrong with which field.",
@@ -72,7 +72,7 @@ LIMIT = OpenApiParameter(
 
 
 def cursor(kind: str) -> OpenApiParameter:
-    """Where a page begins; lists of one kind take one another's cursors."""
+    """Return the `cursor` parameter. Lists of the same kind accept each other's cursors."""
     schema: Schema = {"type": "string", "format": kind}
     return OpenApiParameter("cursor", schema, description="`next` of the page before; opaque.")
 
@@ -84,7 +84,7 @@ RETRY_AFTER = OpenApiParameter(
 
 
 def uuid_parameter(name: str, description: str) -> OpenApiParameter:
-    """An id that the service made, in the path."""
+    """Return a path parameter for an id that the service generated."""
     return _path(name, {"type": "string", "format": "uuid"}, description)
 
 
@@ -100,15 +100,15 @@ def operation(
     parameters: Sequence[OpenApiParameter] = (),
     public: bool = False,
 ) -> Callable[[Any], Any]:
-    """A decorator that describes one operation.
+    """Return a decorator that describes one operation.
 
     Args:
         name: its operationId.
-        answers: what it answers when all went well.
-        fails: statuses that it fails with, beside those that every operation of its kind has.
-        bodies: failures whose body or description is of its own.
-        request: the serializer of its body; None where it has none.
-        public: it needs no credential.
+        answers: responses of a successful call.
+        fails: error statuses, in addition to those of every operation of its kind.
+        bodies: error responses with their own body or description.
+        request: the serializer of the request body, or None without one.
+        public: whether it needs no credential.
     """
     standard = {*fails, *(() if public else ALWAYS), *(WITH_BODY if request else ())}
     found = {status: (ErrorSerializer, FAILURES[status]) for status in standard}
@@ -147,7 +147,7 @@ class IdentifierSchema(OpenApiSerializerFieldExtension):
 
 
 class TextSchema(OpenApiSerializerFieldExtension):
-    """A text in a body: not only blanks, unless it may be blank."""
+    """A string in a body. It must contain more than blanks unless the field allows blank."""
 
     target_class = "core.api.fields.TextField"
 
@@ -158,7 +158,7 @@ class TextSchema(OpenApiSerializerFieldExtension):
 
 
 def without_enum_ids(result: Schema, generator: Any, request: Any, public: bool) -> Schema:
-    """A hook that takes out drf-spectacular's own marks: enumerations stand where they are used."""
+    """Remove drf-spectacular's internal `x-spec-enum-id` (postprocessing hook). Enumerations are defined inline."""
 
     def clean(value: Any) -> Any:
         if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""Lists in pages by `limit` and `cursor`, stable while rows are added."""
+"""Pagination by `limit` and `cursor`, stable while rows are added."""
 
 import base64
 import json
@@ -18,7 +18,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
-    """The request's `limit`, 1 to 1000. Raises Invalid."""
+    """Return the request's `limit`, from 1 to 1000. Raises Invalid."""
     text = request.query_params.get("limit", str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
         raise Invalid(errors={"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
@@ -26,7 +26,7 @@ def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
 
 
 def page(request: Request, rows: QuerySet[Row], *, newest_first: bool = True) -> tuple[list[Row], str | None]:
-    """One page of the rows by (created_at, id), and the cursor of the next one or None. Raises Invalid."""
+    """Return one page of the rows by (created_at, id), and the cursor of the next page or None. Raises Invalid."""
     limit = limit_of(request)
     if cursor := request.query_params.get("cursor"):
         created_at, pk = _decode(cursor, rows.model)
@@ -43,12 +43,12 @@ def page(request: Request, rows: QuerySet[Row], *, newest_first: bool = True) ->
 
 
 def encode(*values: str | int) -> str:
-    """A cursor: where the next page begins, in a form that clients hand back as it is."""
+    """Return an opaque cursor for the start of the next page, which clients send back unchanged."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode()
 
 
 def decode(cursor: str, *kinds: type) -> list[Any]:
-    """The values of a cursor, which have to be of these kinds. Raises Invalid."""
+    """Return the values of a cursor. Raises Invalid unless they have exactly these types."""
     try:
         values = json.loads(base64.urlsafe_b64decode(cursor.encode("ascii")))
         if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
@@ -64,7 +64,7 @@ def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
         moment = datetime.fromisoformat(created_at)
         if moment.tzinfo is None:
             raise ValueError("not a cursor of ours")
-        # In UTC, or the database would meet a moment before the first or after the last that there is.
+        # In UTC, so that a time out of range fails here and not in the database.
         return moment.astimezone(UTC), model._meta.pk.to_python(pk)
     except (ValueError, OverflowError, ValidationError) as error:
         raise _foreign() from error

@@ -1,4 +1,4 @@
-"""Reading a request's body so that no input can reach the code that would break on it."""
+"""Strict parser of request bodies, which rejects input that later code could not handle."""
 
 import codecs
 import json
@@ -16,11 +16,11 @@ MAX_DEPTH = 64
 
 
 class StrictJSONParser(JSONParser):
-    """JSON objects in UTF-8 without NaN, NULs, lone surrogates or absurd depth."""
+    """Parser for JSON objects in UTF-8 without NaN, infinities, NULs, lone surrogates or excessive depth."""
 
     @override
     def parse(self, stream: Any, media_type: Any = None, parser_context: Any = None) -> dict[str, Any]:
-        """Raises ParseError with what is wrong."""
+        """Return the parsed object. Raises ParseError with the reason, or RequestDataTooBig."""
         body = stream.read(settings.DATA_UPLOAD_MAX_MEMORY_SIZE + 1)
         if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
             raise RequestDataTooBig

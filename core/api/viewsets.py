@@ -1,4 +1,4 @@
-"""What viewsets share."""
+"""Base class of viewsets."""
 
 from typing import Any
 
@@ -13,16 +13,16 @@ CLIENT_IDS = ("user_id", "session_id", "task_id")
 
 
 class ClientIdsViewSet(ViewSet):
-    """Its methods get the ids of the path in their stored form; one that can't be an id is a 400 that names it."""
+    """Viewset whose actions receive the path's ids in their stored form. An invalid id is a 400 that names it."""
 
     @override
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        """Raises Invalid."""
+        """Convert the ids in the path to their stored form. Raises Invalid."""
         super().initial(request, *args, **kwargs)
         for name in CLIENT_IDS:
             if name in kwargs:
                 try:
-                    # The very dictionary that the method is called with, as `kwargs` here is a copy.
+                    # The action is called with the dictionary `self.kwargs`; `kwargs` here is a copy.
                     self.kwargs[name] = identifier(kwargs[name])
                 except ValueError as error:
                     raise Invalid(errors={name: [str(error)]}) from error

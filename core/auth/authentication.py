@@ -1,4 +1,4 @@
-"""Who calls: the Django user who holds the key of `Authorization: Bearer <key>`, or who is logged in to the admin."""
+"""Authentication as the Django user who holds the key of `Authorization: Bearer <key>` or is logged in to the admin."""
 
 from typing import Any, cast
 
@@ -15,15 +15,15 @@ KEYWORD = "Bearer"
 
 
 class ApiKeyAuthentication(BaseAuthentication):
-    """Maps a valid key of an active user to that user."""
+    """Authentication by a valid API key of an active user."""
 
     @override
     def authenticate(self, request: Request) -> tuple[AbstractBaseUser, ApiKey] | None:
-        """None without a Bearer header, so that the session cookie is tried next.
+        """Return the user and the key, or None without a Bearer header, so that the session cookie is tried next.
 
         Raises:
             AuthenticationFailed: the key is unknown, revoked or expired, or its user is not active.
-            Throttled: too many wrong ones of this kind have come from this address.
+            Throttled: this address has sent too many wrong secrets for this key.
         """
         scheme, _, credential = get_authorization_header(request).partition(b" ")
         if scheme.lower() != KEYWORD.lower().encode():
@@ -31,7 +31,7 @@ class ApiKeyAuthentication(BaseAuthentication):
         throttling.require_unguessed(request)
         try:
             text = credential.strip().decode("ascii")
-            if not text.isprintable():  # PostgreSQL refuses to look for a NUL
+            if not text.isprintable():  # PostgreSQL refuses a NUL in a query
                 raise AuthenticationFailed
             key = cast(ApiKey, ApiKey.objects.get_from_key(text))
         except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
@@ -42,17 +42,19 @@ class ApiKeyAuthentication(BaseAuthentication):
 
     @override
     def authenticate_header(self, request: Request) -> str:
-        """Makes a missing credential a 401 instead of a 403."""
+        """Return the scheme, which makes a missing credential a 401 instead of a 403."""
         return KEYWORD
 
 
 class AdminSessionAuthentication(SessionAuthentication):
-    """The admin's own session, with CSRF."""
+    """Authentication by the admin's session, with CSRF protection."""
 
     @override
     def authenticate(self, request: Request) -> tuple[Any, Any] | None:
-        """Raises:
-        AuthenticationFailed: a second factor is required, and this session has shown none.
+        """Return the session's user and None, or None if no active user is logged in.
+
+        Raises:
+            AuthenticationFailed: a second factor is required, and this session has not passed it.
         """
         found = super().authenticate(request)
         if found and second_factor.is_missing(found[0]):

@@ -1,4 +1,4 @@
-"""How Django finds out who a user is and what they may do."""
+"""Authentication backend that loads users and their permissions."""
 
 from typing import Any
 
@@ -8,17 +8,17 @@ from typing_extensions import override
 
 
 class OneQueryBackend(ModelBackend):
-    """Django's own, with a user's and their groups' permissions in one query instead of two."""
+    """Django's ModelBackend, with a user's own and group permissions in one query instead of two."""
 
     @override
     def get_user(self, user_id: Any) -> User | None:
-        """With their preferences, which each page of the admin needs."""
+        """Return the active user with their preferences, which each page of the admin needs, or None."""
         user = User.objects.select_related("preferences").filter(pk=user_id).first()
         return user if user is not None and self.user_can_authenticate(user) else None
 
     @override
     def get_all_permissions(self, user_obj: Any, obj: Any = None) -> set[str]:
-        """The names of all permissions, kept on the user for the request."""
+        """Return the names of all permissions, cached on the user for the request."""
         if not user_obj.is_active or user_obj.is_anonymous or obj is not None or user_obj.is_superuser:
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, "_perm_cache"):

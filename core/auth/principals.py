@@ -1,4 +1,4 @@
-"""Who may act for whom: the one place that decides it."""
+"""Rules for the owners that a principal may act for. No other module decides this."""
 
 from typing import Any
 
@@ -18,31 +18,31 @@ Principal = User | AnonymousUser
 
 
 def principal_of(request: Request) -> User:
-    """Who holds the request's credential. Raises NotAuthenticated where it has none."""
+    """Return the user who holds the request's credential. Raises NotAuthenticated if it has none."""
     if not isinstance(request.user, User):
         raise NotAuthenticated
     return request.user
 
 
 def may_act_for(principal: Principal, user_id: str) -> bool:
-    """Whether the principal is this owner, or a service account that acts for any owner."""
+    """Return whether the principal is this owner, or a service account that acts for any owner."""
     return principal.get_username() == user_id or principal.has_perm(ACT_FOR_ANY_USER)
 
 
 def require_to_write(principal: Principal, user_id: str) -> None:
-    """Raises NotAllowed unless the principal may make new things for this owner."""
+    """Raise NotAllowed unless the principal may create objects for this owner."""
     if not may_act_for(principal, user_id):
         raise NotAllowed(f"You may not act for user_id {user_id!r}.")
 
 
 def require_to_read(principal: Principal, user_id: str) -> None:
-    """Raises NotFound, as for a thing that does not exist, unless the principal may act for this owner."""
+    """Raise NotFound, as for an object that does not exist, unless the principal may act for this owner."""
     if not may_act_for(principal, user_id):
         raise NotFound
 
 
 class OpenWithDebug(IsAuthenticated):
-    """Whoever has a credential; anybody with DEBUG, on a machine of one's own."""
+    """Permission for requests with a credential, or for all requests with DEBUG, on a developer's machine."""
 
     @override
     def has_permission(self, request: Request, view: Any) -> bool:

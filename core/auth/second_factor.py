@@ -1,4 +1,4 @@
-"""Whether a session has shown what the service asks for."""
+"""Second-factor requirement for admin sessions."""
 
 from typing import Any
 
@@ -6,8 +6,8 @@ from django.conf import settings
 
 
 def is_missing(user: Any) -> bool:
-    """Whether a second factor is required (ADMIN_REQUIRE_OTP) and this session's user has shown none.
+    """Return whether a second factor is required (ADMIN_REQUIRE_OTP) and this session has not passed it.
 
-    `user` is `request.user` as django-otp's middleware left it.
+    `user` is `request.user` as set by django-otp's middleware.
     """
     return settings.ADMIN_REQUIRE_OTP and getattr(user, "otp_device", None) is None

@@ -6,9 +6,12 @@ from django.contrib.sessions.backends import db
 
 
 class SessionStore(db.SessionStore):
-    """Django's own, but for keys that it can't have made: a cookie can spell a NUL, which PostgreSQL refuses."""
+    """Django's session store, which ignores keys that it cannot have made.
+
+    A cookie can contain a NUL, which PostgreSQL refuses.
+    """
 
     def _validate_session_key(self, key: Any) -> bool:
-        """Whether the key is worth looking for."""
+        """Return whether the key can exist."""
         sound = super()._validate_session_key(key)  # type: ignore[misc] # unknown to django-stubs
         return bool(sound) and key.isascii() and key.isalnum()

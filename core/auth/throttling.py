@@ -1,6 +1,7 @@
-"""How many requests: per principal (service accounts apart), per user they act for, and per address of strangers.
+"""Rate limits per principal, per user acted for, and per address of clients without a valid credential.
 
-Counted in Django's cache, approximately: two requests at the same moment may count as one.
+Service accounts have a rate of their own. Requests are counted in Django's cache, approximately: two requests at the
+same moment may count as one.
 """
 
 import math
@@ -20,19 +21,19 @@ from core.text import digest
 
 
 class Rate(SimpleRateThrottle):
-    """The rate of the setting `RATE_<scope>`; an empty one refuses nothing."""
+    """Throttle with the rate of the setting `RATE_<scope>`. An empty rate refuses nothing."""
 
     @override
     def get_rate(self) -> str | None:
         return getattr(settings, f"RATE_{str(self.scope).upper()}") or None
 
     def key_of(self, ident: Any) -> str:
-        """The cache's key for whoever is counted."""
+        """Return the cache key under which `ident` is counted."""
         return self.cache_format % {"scope": self.scope, "ident": ident}
 
 
 class PrincipalRate(Rate):
-    """Of whoever holds the credential, over all endpoints. A service account, which acts for many, has its own rate."""
+    """Rate of a principal over all endpoints. A service account, which acts for many users, has its own rate."""
 
     scope = "principal"
 
@@ -50,20 +51,23 @@ class PrincipalRate(Rate):
 
 
 class UserRate(Rate):
-    """Of the user that a request acts for: the `user_id` of its body, or the principal."""
+    """Rate of the user that a request acts for: the `user_id` of its body, or the principal."""
 
     scope = "user"
 
     @override
     def get_cache_key(self, request: Request, view: Any) -> str | None:
-        """None where the view refuses anyway: a stranger must not use up somebody's rate."""
+        """Return None if the view will refuse the request, so that a stranger cannot use up a user's rate."""
         given = request.data.get("user_id") if isinstance(request.data, dict) else None
         user_id = stored(given) if isinstance(given, str) else request.user.get_username()
         return self.key_of(user_id) if may_act_for(request.user, user_id) else None
 
 
 class FailureRate(Rate):
-    """Of requests without a valid credential. They are found out late: one looks, then counts those that failed."""
+    """Rate of requests without a valid credential.
+
+    A failure is known only after the key was checked, so looking at the rate and counting are separate (`counts`).
+    """
 
     scope = "anonymous"
 
@@ -82,9 +86,9 @@ class FailureRate(Rate):
 
 
 def require_unguessed(request: Request) -> None:
-    """To call before a key is looked at. Raises Throttled where its secret came wrong from this address too often.
+    """Raise Throttled if this address has sent too many wrong secrets for the key. Call this before checking a key.
 
-    Not for the address as a whole: one client with an expired key would shut out all others behind the same proxy.
+    The address as a whole is not refused: one client with an expired key would lock out all others behind its proxy.
     """
     offered = _offered(request)
     if offered and (wait := _refused(request, offered, counts=False)) is not None:
@@ -92,7 +96,7 @@ def require_unguessed(request: Request) -> None:
 
 
 def count_failure(request: Request) -> int | None:
-    """Count an answer of 401. Returns for how many seconds the address is refused, or None."""
+    """Count a 401 response. Returns for how many seconds the client is refused, or None."""
     idents = filter(None, [client_address(request), _offered(request)])
     waits = [_refused(request, ident, counts=True) for ident in idents]
     return max((wait for wait in waits if wait is not None), default=None)
@@ -107,6 +111,9 @@ def _refused(request: Request, ident: str, *, counts: bool) -> int | None:
 
 
 def _offered(request: Request) -> str:
-    """The address with the public part of the key that is offered, as a digest: a client can write anything there."""
+    """Return a digest of the address and the public part of the offered key; "" without a key.
+
+    The parts are hashed because a client can write anything there.
+    """
     public, _, secret = get_authorization_header(request).partition(b".")
     return digest(client_address(request) or "", public.decode("latin-1")) if secret else ""

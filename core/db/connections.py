@@ -1,4 +1,4 @@
-"""What can go wrong with a database, and its connections."""
+"""Database failures that a retry may solve, and limits on waiting for the database."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +11,9 @@ if TYPE_CHECKING:  # on SQLite the settings need no driver
     from psycopg_pool import ConnectionPool
 
 AWAY = (OperationalError, InterfaceError)
-INVALID_TRANSACTION_STATE = "25"  # PostgreSQL's class of errors, which the driver calls internal as it does worse ones
-# For how long a pool's pauses between two tries to connect may grow before it begins anew: with psycopg's own 5 minutes
-# it would pause for another minute after an outage of one.
+INVALID_TRANSACTION_STATE = "25"  # class of SQLSTATE codes; the driver raises InternalError for it, as for worse errors
+# Time for which a pool's pauses between attempts to connect grow before it starts over. With psycopg's default of
+# 5 minutes, it would pause for another minute after an outage of one minute.
 RECONNECT_SECONDS = 5.0
 
 
@@ -22,19 +22,22 @@ _limit: ContextVar[float | None] = ContextVar("agentsite_database_wait")
 
 
 def limit_waits(seconds: float | None) -> None:
-    """From now on nobody in this process waits longer for one answer; None and 0 are no limit."""
+    """Limit how long this process waits for one response of PostgreSQL, from now on; None and 0 are no limit."""
     global _process_limit
     _process_limit = seconds if seconds and seconds > 0 else None
 
 
 def wait_limit(*, own: bool = True) -> float | None:
-    """For how long to wait for one answer of PostgreSQL: as this code has said of itself, or as its process has."""
+    """Return the seconds to wait for one response of PostgreSQL: the limit of `patience`, or else of the process.
+
+    With `own=False`, it is always the limit of the process. None is no limit.
+    """
     return _limit.get(_process_limit) if own else _process_limit
 
 
 @contextmanager
 def patience(seconds: float | None) -> Iterator[None]:
-    """Wait for each answer so long meanwhile, whatever the process's limit is; None waits for ever."""
+    """Wait up to `seconds` for each response within the block, overriding the process's limit; None is no limit."""
     reset = _limit.set(seconds)
     try:
         yield
@@ -43,9 +46,9 @@ def patience(seconds: float | None) -> Iterator[None]:
 
 
 def is_away(error: BaseException) -> bool:
-    """Whether who tries again later, with another connection, may succeed.
+    """Return whether a later attempt with another connection may succeed.
 
-    So may who stood still in a transaction, which PostgreSQL has ended, and who is connected to what is a standby now.
+    This includes an idle transaction that PostgreSQL has ended, and a connection to a server that is now a standby.
     """
     if isinstance(error, InternalError):
         return str(getattr(error.__cause__, "sqlstate", "")).startswith(INVALID_TRANSACTION_STATE)
@@ -53,5 +56,5 @@ def is_away(error: BaseException) -> bool:
 
 
 def begin_anew(pool: "ConnectionPool[Any]") -> None:
-    """Try to connect again at once, for those who wait: a pool that has given up does not before the next one asks."""
+    """Make the pool connect again at once for waiting clients. After giving up, it would wait for the next request."""
     pool.check()

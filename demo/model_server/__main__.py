@@ -1,4 +1,4 @@
-"""`python -m demo.model_server --port 8001`"""
+"""Command line of the rule model: `python -m demo.model_server --port 8001`."""
 
 import argparse
 import signal
@@ -9,7 +9,7 @@ from demo.model_server.server import serve
 
 
 def main() -> int:
-    """Serve until SIGTERM or SIGINT. Returns the exit status: 1 for a port that can't be had, 2 for a wrong host."""
+    """Serve until SIGTERM or SIGINT. Returns the exit status: 1 for an unavailable port, 2 for an invalid host."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -1,4 +1,4 @@
-"""What the rules need to know of a chat completions request."""
+"""Parsing of a chat completions request for the rules."""
 
 import html
 import re
@@ -11,12 +11,12 @@ MEMORIES = re.compile(r"<memories>(.*?)</memories>", re.DOTALL)
 
 
 class BadRequest(ValueError):
-    """The request is no chat completions request; the text says why."""
+    """Raised for an invalid chat completions request; the message says why."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a tool call of the current question came to."""
+    """Result of a tool call for the current question."""
 
     tool: str
     text: str
@@ -26,15 +26,15 @@ class Result:
 class Conversation:
     """A request as the rules see it."""
 
-    questions: tuple[str, ...]  # what the person said, the current question last
-    facts: tuple[str, ...]  # what the system prompt quotes from memory
-    tools: frozenset[str]  # names of what the request offers
+    questions: tuple[str, ...]  # what the user said, the current question last
+    facts: tuple[str, ...]  # memories that the system prompt quotes
+    tools: frozenset[str]  # names of the tools that the request offers
     results: tuple[Result, ...]  # since the current question, in the order of the calls
     turns: int  # how often the model called tools since the current question
 
 
 def read(request: Any) -> Conversation:
-    """The conversation in the request's decoded body. Raises BadRequest."""
+    """Return the conversation in the request's decoded body. Raises BadRequest."""
     if not isinstance(request, dict):
         raise BadRequest("The body must be a JSON object.")
     if not isinstance(request.get("model"), str) or not request["model"]:
@@ -67,9 +67,9 @@ def _read(messages: list[dict[str, Any]], tools: frozenset[str]) -> Conversation
 
 
 def _require_answered(messages: list[dict[str, Any]]) -> None:
-    """As strict as OpenAI about calls without results, and as other servers about messages of the model without words.
+    """Raise BadRequest for calls without results, like OpenAI, and for empty messages of the model, like other servers.
 
-    A broken history then shows before a real model sees it.
+    This shows a broken history before a real model gets it.
     """
     waiting: set[str] = set()
     for message in [*messages, {"role": "end"}]:
@@ -108,7 +108,7 @@ def _text(message: dict[str, Any]) -> str:
 
 
 def _facts(system: str) -> Iterable[str]:
-    """The lines of the last block: an earlier one may come from the client's own addition to the prompt."""
+    """Return the lines of the last block: an earlier one may come from the client's own addition to the prompt."""
     blocks = MEMORIES.findall(system)
     lines = blocks[-1].splitlines() if blocks else []
     return (html.unescape(line[2:]) for line in lines if line.startswith("- "))

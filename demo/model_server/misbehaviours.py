@@ -1,12 +1,12 @@
 """Misbehaviours on request, for tests: a model whose name begins with "fail-" fails as the name says.
 
 - `fail-<status>`: any HTTP error, 400 to 599; 429 comes with Retry-After: 1
-- `fail-<status>-once`: the same the first time that it sees a conversation; asked the same again it works
+- `fail-<status>-once`: the same for the first request with a conversation; the same request again succeeds
 - `fail-garbage`: 200 with a page of HTML
 - `fail-empty`: 200 without choices
 - `fail-hang`: silent for HANG_SECONDS or until the server stops, then an ordinary answer
 
-A name that begins with "odd-" gets an ordinary answer changed in one of the ways of `oddities`.
+A name that begins with "odd-" gets an ordinary answer, changed in one of the ways in `oddities`.
 """
 
 import json
@@ -29,7 +29,7 @@ KNOWN = {
 
 
 class Misbehaviours:
-    """Remembers whom it has failed, for the `-once` kind. One per server, used by all of its threads."""
+    """Wrong answers, with a record of past requests for the `-once` kind. One per server, shared by its threads."""
 
     def __init__(self, stopping: threading.Event) -> None:
         self._stopping = stopping
@@ -37,7 +37,7 @@ class Misbehaviours:
         self._seen: set[int] = set()
 
     def of(self, request: dict[str, Any]) -> Answer | None:
-        """The wrong answer that the request's model name asks for; None for an ordinary one."""
+        """Return the wrong answer that the request's model name asks for; None for an ordinary one."""
         name = request["model"]
         if not name.startswith("fail-"):
             return None
@@ -53,7 +53,7 @@ class Misbehaviours:
         return _unknown(name)
 
     def change(self, request: dict[str, Any], completion: dict[str, Any]) -> Answer | None:
-        """The odd answer that the request's model name asks for; None for an ordinary one."""
+        """Return the odd answer that the request's model name asks for; None for an ordinary one."""
         name = request["model"]
         if not name.startswith("odd-"):
             return None
@@ -64,12 +64,12 @@ class Misbehaviours:
         return _unknown(name) if body is None else Answer(200, body)
 
     def forget(self) -> None:
-        """Let every conversation be new again, for tests that share a server."""
+        """Forget all conversations, for tests that share a server."""
         with self._lock:
             self._seen.clear()
 
     def _has_seen(self, request: dict[str, Any]) -> bool:
-        """Whether these messages came before, to a model of this name. From now on they did."""
+        """Return whether a model of this name got these messages before, and record that it has now."""
         key = hash(json.dumps([request["model"], request["messages"]]))
         with self._lock:
             seen = key in self._seen

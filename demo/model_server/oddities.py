@@ -1,8 +1,8 @@
 """Odd answers on request, for tests: a model whose name begins with "odd-" answers in a way that real endpoints do.
 
-`odd-<name>` is one of `ODDITIES` or `AROUND`. With `-once` at its end only the first answer to a conversation is odd,
-and the same asked again gets an ordinary one. What concerns calls changes the first call of each reply that has any;
-what concerns words changes replies without calls.
+`odd-<name>` is one of `ODDITIES` or `AROUND`. With the suffix `-once` only the first answer to a conversation is odd,
+and the same request again gets an ordinary one. The oddities in `CALLED` change the first call of each reply that has
+any; those in `WORDS` change replies without calls.
 """
 
 import json
@@ -49,7 +49,7 @@ def _says(content: Any, finish_reason: Any = "stop", **fields: Any) -> Change:
 
 
 def _writes(arguments: Any) -> Change:
-    """The first call's arguments as given; what is callable is given the ordinary ones, decoded."""
+    """Return a change that sets the first call's arguments; a callable gets the ordinary ones, decoded."""
 
     def change(message: Parts, choice: Parts) -> None:
         function = message["tool_calls"][0]["function"]
@@ -59,7 +59,7 @@ def _writes(arguments: Any) -> Change:
 
 
 def _is(**fields: Any) -> Change:
-    """The first call with these fields; None leaves a field out."""
+    """Return a change that sets these fields of the first call; None removes a field."""
 
     def change(message: Parts, choice: Parts) -> None:
         call = {**message["tool_calls"][0], **fields}
@@ -85,7 +85,7 @@ def _first(value: Any) -> Change:
 
 
 def _cut(arguments: str | None, finish_reason: str) -> Change:
-    """The answer ends in the midst of its first call; None leaves the arguments whole."""
+    """Return a change that cuts the answer off in its first call; None leaves the arguments whole."""
 
     def change(message: Parts, choice: Parts) -> None:
         choice["finish_reason"] = finish_reason
@@ -104,18 +104,18 @@ def _half(finish_reason: Any) -> Change:
 
 
 def _old(message: Parts, choice: Parts) -> None:
-    """The form from before there were `tool_calls`."""
+    """Use the legacy form, `function_call` instead of `tool_calls`."""
     message.update(content=None, function_call={"name": "multiply", "arguments": '{"a": 6, "b": 7}'})
     choice["finish_reason"] = "function_call"
 
 
 def _as_object(message: Parts, choice: Parts) -> None:
-    """The calls are not in a list."""
+    """Put the first call in an object instead of a list."""
     message["tool_calls"] = {"first": message["tool_calls"][0]}
 
 
 def _signed(message: Parts, choice: Parts) -> None:
-    """What reasoning models add, and want to see again."""
+    """Add the fields that reasoning models add and expect to get back."""
     message["reasoning_content"] = THOUGHT
     message["reasoning_details"] = [DETAIL]
     message["annotations"] = None
@@ -131,7 +131,7 @@ def _signed_malformed(message: Parts, choice: Parts) -> None:
 
 
 def _signed_blocks(message: Parts, choice: Parts) -> None:
-    """Reasoning as a block of the content, as Mistral's models give it."""
+    """Add reasoning as a block of the content, as Mistral's models do."""
     thought = {"type": "thinking", "thinking": [{"type": "text", "text": THOUGHT}]}
     message["content"] = [thought, {"type": "text", "text": message["content"]}]
 
@@ -219,7 +219,7 @@ EITHER: dict[str, Change] = {
     "signed-malformed": _signed_malformed,
     "signed-blocks": _signed_blocks,
 }
-AROUND: dict[str, Parts] = {  # what stands around the message
+AROUND: dict[str, Parts] = {  # fields around the message
     "usage": {"usage": {"prompt_tokens": 2**80, "completion_tokens": "many", "total_tokens": None}},
     "usage-list": {"usage": [1, 2]},
     "tier": {"service_tier": {"name": "priority"}, "model": 7, "id": 2**80, "system_fingerprint": {"a": 2**80}},

@@ -1,4 +1,4 @@
-"""What the rule model says next, and the shapes in which OpenAI's API says it."""
+"""Replies of the rule model, and their shapes in OpenAI's API."""
 
 import json
 import os
@@ -12,26 +12,26 @@ from demo.model_server.conversation import Conversation, Result
 from demo.model_server.rules import ToolCall, help_text, plan
 
 PREFIX = "[demo model] "
-CHARACTERS_PER_TOKEN = 4  # a usual rule of thumb; nobody is billed by it
+CHARACTERS_PER_TOKEN = 4  # a common rule of thumb; not used for billing
 FAILED = re.compile(r"error\b|the tool failed|the arguments|this call is denied|there is no tool", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class Reply:
-    """Either a text or tool calls."""
+    """Text of the model, and the tool calls that it requests, if any."""
 
     text: str = ""
     calls: tuple[ToolCall, ...] = ()
 
     @property
     def finish_reason(self) -> str:
-        """In OpenAI's words."""
+        """OpenAI's name for why the reply ends."""
         return "tool_calls" if self.calls else "stop"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP response, except for the headers that every one has."""
+    """HTTP response, without the headers that every response has."""
 
     status: int
     body: bytes
@@ -40,9 +40,9 @@ class Answer:
 
 
 def reply_to(conversation: Conversation) -> Reply:
-    """The calls of the question's next turn, or the answer when no turn is left.
+    """Return the calls of the question's next turn, or the answer when no turn is left.
 
-    A function of the conversation alone: where it stands follows from the turns that the conversation already holds.
+    Depends on the conversation alone: the turns that it already holds determine the next one.
     """
     steps = plan(conversation)
     turns = [calls for turn in steps if (calls := tuple(step for step in turn if isinstance(step, ToolCall)))]
@@ -55,13 +55,13 @@ def reply_to(conversation: Conversation) -> Reply:
 
 
 def _listed(names: list[str]) -> str:
-    """The names, each once, as one says them."""
+    """Return the names as a phrase, each once."""
     once = list(dict.fromkeys(names))
     return " and ".join(filter(None, [", ".join(once[:-1]), once[-1]]))
 
 
 def _told(result: Result) -> str:
-    """The result in a sentence. OpenAI's tool messages have no status: only their words say how it went."""
+    """Return the result as a sentence. OpenAI's tool messages have no status: only their text shows how it went."""
     if "rejected" in result.text.lower():
         reason = result.text.partition(": ")[2] or result.text
         return f"I am sorry, {result.tool} was rejected: {reason}"
@@ -71,7 +71,7 @@ def _told(result: Result) -> str:
 
 
 def completion(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
-    """The whole reply as one object."""
+    """Return the whole reply as one object."""
     message: dict[str, Any] = {"role": "assistant", "content": reply.text or None, "refusal": None}
     if reply.calls:
         message["tool_calls"] = [_as_call(call) for call in reply.calls]
@@ -80,7 +80,7 @@ def completion(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
 
 
 def chunks(request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
-    """The reply as a stream of deltas: text word by word, arguments in pieces."""
+    """Yield the reply as a stream of deltas: text word by word, arguments in pieces."""
     head = _head(request, "chat.completion.chunk")
 
     def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
@@ -101,24 +101,24 @@ def chunks(request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
 
 
 def usage(request: dict[str, Any], reply: Reply) -> dict[str, int]:
-    """Roughly counted tokens."""
+    """Return roughly counted tokens."""
     asked = _tokens(json.dumps([request["messages"], request.get("tools")], ensure_ascii=False))
     said = _tokens(reply.text + "".join(call.name + json.dumps(call.args) for call in reply.calls))
     return {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said}
 
 
 def models() -> dict[str, Any]:
-    """The list of models: any other name is served alike, except for those of `misbehaviours`."""
+    """Return the list of models. Any other name works the same, except for those of `misbehaviours`."""
     return {"object": "list", "data": [{"id": "demo", "object": "model", "created": 0, "owned_by": "agentsite"}]}
 
 
 def error(message: str, code: str | None = None, type_: str = "invalid_request_error") -> dict[str, Any]:
-    """An error in OpenAI's shape."""
+    """Return an error in OpenAI's shape."""
     return {"error": {"message": message, "type": type_, "param": None, "code": code}}
 
 
 def as_json(status: int, body: dict[str, Any], **headers: str) -> Answer:
-    """An answer with this body; in the headers' names "_" stands for "-"."""
+    """Return an answer with this body; in the headers' names "_" stands for "-"."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return Answer(status, json.dumps(body).encode(), headers=named)
 

@@ -1,4 +1,4 @@
-"""The sentences that the rule model understands, and what it does about each."""
+"""Sentences that the rule model understands, and its response to each."""
 
 import json
 import re
@@ -12,8 +12,8 @@ SUBJECT_WORDS = 6
 NUMBER = r"(-?\d+(?:\.\d+)?)"
 NIGHTS = {"a": 1, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 
-# "then" begins a turn of its own. A comma or full stop separates only with a space behind it: 1,000 is a number.
-# Here and below (?<!…) lets a run of spaces be tried from its beginning only, else long runs take quadratic time.
+# "then" starts a new turn. A comma or full stop separates only if a space follows: 1,000 is a number.
+# Here and below, (?<!…) tries a run of spaces only from its beginning; otherwise long runs take quadratic time.
 SEPARATOR = re.compile(
     r"[,;.!?]?(?<!\s)\s+(?:and\s+)?(then),?\s+|[,;.!?]?(?<!\s)\s+and\s+|[,;.!?]\s+|\n", re.IGNORECASE
 )
@@ -22,7 +22,7 @@ CALL = re.compile(r"\bcall\s+[\w.-]+\s+with\s+(?=\{)", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class ToolCall:
-    """A call that the model wants made."""
+    """Tool call that the model requests."""
 
     name: str
     args: dict[str, Any]
@@ -41,7 +41,7 @@ class Rule:
 
 
 def plan(conversation: Conversation) -> list[list[Step]]:
-    """The steps of the current question, turn by turn; the steps of one turn are for one reply."""
+    """Return the steps of the current question, turn by turn; the steps of one turn are for one reply."""
     turns: list[list[Step]] = []
     for is_new_turn, sentence in _sentences(conversation.questions[-1] if conversation.questions else ""):
         step = _step(sentence, conversation)
@@ -54,7 +54,7 @@ def plan(conversation: Conversation) -> list[list[Step]]:
 
 
 def help_text() -> str:
-    """The sentences, for people."""
+    """Return a text for people that lists example sentences."""
     examples = "\n".join(f"- {rule.example}" for rule in RULES)
     return (
         f"I am no real model, I follow a few rules. Try one of these:\n{examples}\n"
@@ -73,9 +73,9 @@ def _step(sentence: str, conversation: Conversation) -> Step | None:
 
 
 def _sentences(text: str) -> Iterator[tuple[bool, str]]:
-    """The sentences of the text, each with whether a "then" stands before it.
+    """Yield the sentences of the text, each with whether it comes after a "then".
 
-    A separator counts only where a sentence that some rule knows follows: "remember that I like tea and coffee" is one.
+    A separator counts only if a sentence that a rule matches follows it: "remember that I like tea and coffee" is one.
     """
     masked = _without_json(text)
     start, is_new_turn = 0, False
@@ -90,7 +90,7 @@ def _sentences(text: str) -> Iterator[tuple[bool, str]]:
 
 
 def _without_json(text: str) -> str:
-    """The text, equally long, with the arguments of its calls blotted out: what they contain separates nothing."""
+    """Return the text, equally long, with the arguments of calls masked, so that nothing in them separates."""
     place = 0
     while match := CALL.search(text, place):
         place = match.end()
@@ -102,7 +102,7 @@ def _without_json(text: str) -> str:
 
 
 def _json_at(text: str, place: int = 0) -> tuple[dict[str, Any], int] | None:
-    """The JSON object that begins there and where it ends, or None."""
+    """Return the JSON object that begins there and where it ends, or None."""
     try:
         return json.JSONDecoder().raw_decode(text, place)
     except (ValueError, RecursionError):
@@ -155,7 +155,7 @@ def _call(match: re.Match[str], _: Conversation) -> Step:
 
 
 def _sentence(pattern: str) -> re.Pattern[str]:
-    """The pattern with what people put around a request."""
+    """Return the pattern with optional polite words before it and punctuation after it."""
     polite = r"\s*(?:(?:please|now|can you|could you|would you)\s+)*"
     return re.compile(polite + pattern + r"(?:(?<![\s.!?])[\s.!?]+)?", re.IGNORECASE | re.DOTALL)
 

@@ -1,4 +1,4 @@
-"""The rule model's HTTP side."""
+"""HTTP server of the rule model."""
 
 import ipaddress
 import json
@@ -17,16 +17,16 @@ from demo.model_server import conversation, replies
 from demo.model_server.misbehaviours import Misbehaviours
 from demo.model_server.replies import Answer, as_json
 
-POLL_SECONDS = 0.1  # how soon the server notices that it is to stop
-REMEMBERED = 20  # requests
+POLL_SECONDS = 0.1  # interval at which the server checks whether to stop
+REMEMBERED = 20  # latest requests that `received` keeps
 METHODS = {"/v1/chat/completions": "POST", "/v1/models": "GET"}
 
 
 def serve(port: int = 0, host: str = "127.0.0.1") -> "RuleModel":
-    """A rule model that already answers, in a thread of its own; port 0 takes any free port.
+    """Start a rule model in a thread of its own and return it; port 0 takes any free port.
 
     Stop it with `stop()` or use it as a context manager: `with serve() as server: … server.url …`.
-    Raises ValueError unless the host is a loopback address, OSError if the port can't be had.
+    Raises ValueError unless the host is a loopback address, OSError if the port is unavailable.
     """
     server = RuleModel(host, port)
     server.start()
@@ -34,7 +34,7 @@ def serve(port: int = 0, host: str = "127.0.0.1") -> "RuleModel":
 
 
 class RuleModel(ThreadingHTTPServer):
-    """The server. Made by `serve`."""
+    """Server of the rule model, created by `serve`."""
 
     request_queue_size = 128  # connections not yet accepted; the default of 5 refuses bursts
 
@@ -51,16 +51,16 @@ class RuleModel(ThreadingHTTPServer):
         self.url = f"http://{f'[{host}]' if ':' in host else host}:{self.server_port}/v1"
 
     def start(self) -> None:
-        """Answer from now on."""
+        """Start answering requests."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Answer what is under way and nothing more, also on connections that clients keep open."""
+        """Stop after the requests in progress, also on connections that clients keep open."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
         for connection in list(self._connections):
-            with suppress(OSError):  # the client was faster
+            with suppress(OSError):  # the client has already closed it
                 connection.shutdown(socket.SHUT_RD)
         self._thread.join()
 
@@ -74,13 +74,13 @@ class RuleModel(ThreadingHTTPServer):
 
     @override
     def server_bind(self) -> None:
-        """Without HTTPServer's look-up of the host's name, which can take seconds where DNS is broken."""
+        """Bind without HTTPServer's lookup of the host's name, which can take seconds if DNS is broken."""
         socketserver.TCPServer.server_bind(self)
         self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]
 
     @override
     def process_request(self, request: Any, client_address: Any) -> None:
-        """Notes the connection for `stop`."""
+        """Record the connection for `stop`, then process the request."""
         self._connections.add(request)
         super().process_request(request, client_address)
 
@@ -91,27 +91,27 @@ class RuleModel(ThreadingHTTPServer):
 
     @override
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no error."""
+        """Ignore clients that disconnect."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class Handler(BaseHTTPRequestHandler):
-    """One per connection."""
+    """Request handler, one per connection."""
 
     server: RuleModel
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else a kept connection waits 40 ms for the other side's acknowledgement
+    disable_nagle_algorithm = True  # else a kept-alive connection waits 40 ms for the client's acknowledgement
     wbufsize = -1  # buffered; flushed after each answer and each chunk
 
     def answer(self) -> None:
-        """Any request. The body is read in any case, so that the next request on the connection is found."""
+        """Answer any request. Reads the body first, so that the next request on the connection is found."""
         length = self.headers.get("Content-Length", "0")
         if "Transfer-Encoding" in self.headers or not length.isascii() or not length.isdigit():
             self.close_connection = True
             return self._send(as_json(411, replies.error("The request needs a Content-Length.")))
         body = self.rfile.read(int(length))
-        if self.server.stopping.is_set():  # Linux hands over what arrives even after `stop` has shut the reading side
+        if self.server.stopping.is_set():  # Linux delivers what arrives even after `stop` has shut the reading side
             self.close_connection = True
             return None
         path = self.path.partition("?")[0]
@@ -129,7 +129,7 @@ class Handler(BaseHTTPRequestHandler):
 
     @override
     def log_message(self, *_: object) -> None:
-        """No access log: the demo's terminal belongs to the service."""
+        """Write no access log, because the service uses the same terminal."""
 
     def _complete(self, body: bytes) -> None:
         try:
@@ -172,17 +172,17 @@ class Handler(BaseHTTPRequestHandler):
         self._write_chunk(b"")
 
     def _write_chunk(self, data: bytes) -> None:
-        """Source: RFC 9112, 7.1. An empty one ends the response."""
+        """Write one chunk (RFC 9112, section 7.1). An empty one ends the response."""
         self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
         self.wfile.flush()
 
 
 def _loopback(host: str) -> str:
-    """The address of this host. Raises ValueError unless it is a loopback address: the server checks no key."""
+    """Return the host's address. Raises ValueError unless it is loopback, because the server checks no key."""
     address = "127.0.0.1" if host == "localhost" else host
     try:
         if ipaddress.ip_address(address).is_loopback:
             return address
     except ValueError:
-        pass  # a name, or nothing at all
+        pass  # a host name, or an empty text
     raise ValueError(f"The demo model checks no key and listens on loopback addresses only, not on {host!r}.")

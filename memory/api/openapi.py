@@ -1,4 +1,4 @@
-"""The endpoints of long-term memory as the OpenAPI schema describes them."""
+"""OpenAPI descriptions of the long-term memory endpoints."""
 
 from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
 from rest_framework import serializers

@@ -1,4 +1,4 @@
-"""What clients send and see."""
+"""Serializers of the long-term memory API."""
 
 from rest_framework import serializers
 

@@ -1,4 +1,4 @@
-"""The REST endpoints of long-term memory. What a client writes is trusted: it is active at once."""
+"""REST endpoints of long-term memory. Memories written by a client are trusted: they are active at once."""
 
 import uuid
 from typing import Any
@@ -65,7 +65,7 @@ def _valid(serializer: ChangeSerializer) -> dict[str, Any]:
 
 
 def _find(request: Request, user_id: str, memory_id: str) -> Memory:
-    """Raises NotFound, alike for a missing, a forgotten and another owner's memory."""
+    """Return the memory. Raises NotFound for a missing, a forgotten and another owner's memory alike."""
     require_to_read(request.user, user_id)
     try:
         key = uuid.UUID(memory_id)

@@ -1,6 +1,6 @@
-"""Which addresses a webhook may be sent to: whoever edits an endpoint must not reach what only our machines can.
+"""Policy on webhook addresses: a person who edits an endpoint must not reach what only our machines can reach.
 
-Looked at when an endpoint is saved, and again at each connection: a name can lead elsewhere the next time it is asked.
+It is applied when an endpoint is saved and again at each connection, because a name can resolve differently later.
 """
 
 import socket
@@ -12,7 +12,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 NAT64 = ip_network("64:ff9b::/96")  # IPv4 addresses as an IPv6-only network reaches them
-# Public as far as Python 3.11 knows, and metadata services of clouds.
+# Metadata services of clouds, at addresses that Python 3.11 takes for public.
 NEVER = (ip_network("168.63.129.16/32"), ip_network("192.0.0.0/24"))
 PORTS = {"https": 443, "http": 80}
 
@@ -20,11 +20,11 @@ Address = IPv4Address | IPv6Address
 
 
 class Refused(Exception):
-    """This address may not be sent to."""
+    """Error for an address that the policy does not allow."""
 
 
 def check_url(url: str) -> None:
-    """Raises Refused where the address is no sound one, or leads to where we do not send."""
+    """Raise Refused if the URL is not valid, or its host has an address that the policy does not allow."""
     try:
         parts = urlsplit(url)
         port = parts.port
@@ -38,7 +38,7 @@ def check_url(url: str) -> None:
 
 
 def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
-    """The addresses of this host, all of which may be sent to. Raises Refused."""
+    """Return the addresses of this host. Raises Refused unless the policy allows all of them."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
@@ -49,7 +49,7 @@ def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
         if is_allowed(address):
             continue
         if not is_public(address):
-            # Without the address itself: that would tell what our resolver knows.
+            # Without the address itself, which would reveal what our resolver knows.
             raise Refused(_("%(host)s is not on the public Internet (see WEBHOOK_ALLOW_NETWORKS).") % {"host": host})
         if not encrypted:
             raise Refused(_("On the public Internet only https:// is allowed."))
@@ -57,7 +57,7 @@ def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
 
 
 def plain(text: str) -> Address:
-    """The address that is meant, without a zone, and as IPv4 where IPv6 only wraps it."""
+    """Return the actual address: without a zone, and as IPv4 if IPv6 only wraps it."""
     address = ip_address(text.partition("%")[0])
     if isinstance(address, IPv6Address):
         if address in NAT64:
@@ -67,12 +67,12 @@ def plain(text: str) -> Address:
 
 
 def is_allowed(address: Address) -> bool:
-    """Whether the operator has said that receivers are there."""
+    """Return whether the operator has allowed this address (WEBHOOK_ALLOW_NETWORKS)."""
     return any(address in network for network in _networks(settings.WEBHOOK_ALLOW_NETWORKS))
 
 
 def is_public(address: Address) -> bool:
-    """Whether it belongs to somebody on the Internet, and is no address of our own networks, machines or cloud."""
+    """Return whether the address is on the public Internet, not in our own networks, machines or cloud."""
     odd = address.is_multicast or address.is_reserved or getattr(address, "is_site_local", False)
     return address.is_global and not odd and not any(address in network for network in NEVER)
 

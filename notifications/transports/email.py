@@ -1,4 +1,4 @@
-"""Deliveries by e-mail: short, in the reader's language, and only to who may see what it is about when it is sent."""
+"""Deliveries by email: short, in the reader's language, and only to users who may still see the review or task."""
 
 from smtplib import SMTPResponseException
 from typing import Any
@@ -22,12 +22,15 @@ from notifications.models import Delivery
 from reviews.decisions import permissions
 from reviews.models import PolicyRule, Review
 
-LINE = 120  # characters of a word that a client or a tool has chosen
+LINE = 120  # most characters of a value that a client or a tool has chosen
 VIEW_TASK = "agents.view_task"
 
 
 def send(delivery: Delivery) -> Outcome:
-    """Mail it once, unless there is no point in it or no right to it. Raises what the mail backend raises."""
+    """Send the email once, unless it has no point or is not permitted.
+
+    An SMTP error response is an outcome. Raises all other errors of the mail backend.
+    """
     user = delivery.user
     if user is None or not user.is_active or not user.email:
         return dropped(gettext_noop("There is nobody to mail to: no active account with an address."))
@@ -44,7 +47,7 @@ def send(delivery: Delivery) -> Outcome:
 
 
 def _objection(user: User, event: Event, delivery: Delivery) -> str:
-    """Why this user is not to get it; "" where nothing is against it."""
+    """Return the reason why this user must not get the email, or "" if there is none."""
     if not event.of_review:
         task = Task.objects.select_related("session").filter(pk=delivery.object_id).first()
         return "" if task is not None and _may_see(user, task) else gettext_noop("The user may not see the task.")
@@ -61,7 +64,7 @@ def _objection(user: User, event: Event, delivery: Delivery) -> str:
 
 
 def _may_see(user: User, task: Task) -> bool:
-    """As the API and the admin show tasks."""
+    """Return whether the API or the admin shows the task to the user."""
     return may_act_for(user, task.session.user_id) or (user.is_staff and user.has_perm(VIEW_TASK))
 
 
@@ -72,7 +75,7 @@ def _message(user: User, event: Event, delivery: Delivery) -> EmailMessage:
         subject = f"[Agentsite] {': '.join(filter(None, (_first_line(event), _word(data.get('tool')))))}"
         text = "\n".join((f"{_first_line(event)}.", "", *_lines(data), "", *_link(user, data)))
     headers = {
-        "Message-ID": f"<{delivery.pk}@{urlsplit(settings.PUBLIC_URL).hostname}>",  # of each try the same
+        "Message-ID": f"<{delivery.pk}@{urlsplit(settings.PUBLIC_URL).hostname}>",  # the same for each try
         "Auto-Submitted": "auto-generated",  # no out-of-office answers
     }
     return EmailMessage(subject, text, to=[user.email], headers=headers)
@@ -107,16 +110,16 @@ def _lines(data: dict[str, Any]) -> list[str]:
 
 
 def _status(data: dict[str, Any]) -> str:
-    """As the admin says it."""
+    """Return the status as the admin shows it."""
     choices: Any = Interrupt.Status.choices if "review_id" in data else Status.choices
     return str(dict(choices).get(data.get("status"), ""))
 
 
 def _link(user: User, data: dict[str, Any]) -> list[str]:
-    """To the admin, for those who get in."""
+    """Return the link to the admin, for users who have access to it."""
     return [data["url"]] if user.is_staff else []
 
 
 def _word(value: Any) -> str:
-    """In one line: what a client or a tool has chosen must not look like more of the mail."""
+    """Return the value in one line, so that text from a client or a tool cannot look like more of the email."""
     return shortened(" ".join(visible(str(value or "")).split()), LINE)

@@ -1,4 +1,4 @@
-"""A POST to an address that somebody typed in: pinned to what was checked, on time, and no further."""
+"""POST to an address that a person has entered: only to the checked address, within a deadline, without redirects."""
 
 import ssl
 import time
@@ -15,27 +15,27 @@ from typing_extensions import override
 
 from notifications.transports import address_policy
 
-BODY_LIMIT = 4096  # bytes of an answer that are read, so that the receiver sees no broken pipe; nobody looks at them
-ADDRESSES_TRIED = 3  # of one host
+BODY_LIMIT = 4096  # bytes of a response that are read and ignored, so that the receiver sees no broken pipe
+ADDRESSES_TRIED = 3  # per host
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What the receiver said, as far as it matters."""
+    """Parts of the receiver's response that matter for a delivery."""
 
     status: int
-    retry_after: float  # seconds; 0 where it asked for none
+    retry_after: float  # seconds; 0 if it asked for none
 
 
 def post(url: str, headers: dict[bytes | str, bytes | str], body: bytes, timeout: float) -> Answer:
-    """Send it. A redirect is an answer like any other: it is not followed, and no proxy is looked for.
+    """Send the request and return the response. Redirects are returned, not followed. Proxy settings are ignored.
 
     Args:
-        timeout: seconds for all of it, from resolving the name (which is waited for as long as it takes) to the answer.
+        timeout: seconds for all of it, from resolving the name (which is not interrupted) to the response.
 
     Raises:
-        addresses.Refused: the host leads to where we do not send.
-        Exception: httpcore2's own, for whatever else kept it from an answer.
+        address_policy.Refused: the policy does not allow the host.
+        Exception: httpcore2's own, for any other reason why there is no response.
     """
     parts = urlsplit(url)
     line = Line(encrypted=parts.scheme == "https", deadline=time.monotonic() + timeout)
@@ -46,7 +46,7 @@ def post(url: str, headers: dict[bytes | str, bytes | str], body: bytes, timeout
         pool.stream("POST", url, headers=headers, content=body, extensions={"timeout": each}) as response,
     ):
         with suppress(httpcore2.TimeoutException, httpcore2.NetworkError, httpcore2.ProtocolError):
-            _read_some(response.iter_stream())  # whatever becomes of it, the answer is there
+            _read_some(response.iter_stream())  # even if this fails, there is a response
         return Answer(response.status, _retry_after(response.headers))
 
 
@@ -59,7 +59,7 @@ def _read_some(body: Iterable[bytes]) -> None:
 
 
 class Line(httpcore2.NetworkBackend):
-    """Connects to an address that was checked; the name stays for TLS and for the `Host` header."""
+    """Network backend that connects to a checked address. TLS and the `Host` header still use the name."""
 
     def __init__(self, *, encrypted: bool, deadline: float) -> None:
         self._encrypted = encrypted
@@ -87,7 +87,7 @@ class Line(httpcore2.NetworkBackend):
 
 
 class OnTime(httpcore2.NetworkStream):
-    """A stream that ends at the deadline: httpcore2 counts each read by itself, and a receiver can drip for ever."""
+    """A stream that ends at the deadline, because httpcore2 limits each read separately and a receiver can be slow."""
 
     def __init__(self, stream: httpcore2.NetworkStream, deadline: float) -> None:
         self._stream = stream
@@ -118,7 +118,7 @@ class OnTime(httpcore2.NetworkStream):
 
 
 def seconds_left(deadline: float) -> float:
-    """Until the deadline. Raises httpcore2.TimeoutException when it is over."""
+    """Return the seconds until the deadline. Raises httpcore2.ReadTimeout when it has passed."""
     left = deadline - time.monotonic()
     if left <= 0:
         raise httpcore2.ReadTimeout("no answer in time")
@@ -131,7 +131,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def _retry_after(headers: Iterable[tuple[bytes, bytes]]) -> float:
-    """Seconds that the answer asks to wait for: a number, or a date."""
+    """Return the seconds to wait that `Retry-After` gives as a number or a date; 0 without it."""
     text = next((value for name, value in headers if name.lower() == b"retry-after"), b"").decode("latin-1").strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])

@@ -1,4 +1,4 @@
-"""Deliveries by webhook, signed as Standard Webhooks says (https://www.standardwebhooks.com)."""
+"""Deliveries by webhook, signed according to Standard Webhooks (https://www.standardwebhooks.com)."""
 
 from datetime import UTC, datetime
 
@@ -16,7 +16,7 @@ GONE_NOTE = _("Switched off: the receiver answered 410 Gone.")
 
 
 def send(delivery: Delivery) -> Outcome:
-    """Post it once. Raises whatever keeps it from an answer."""
+    """Post the delivery once. Raises what `http_client.post` raises."""
     endpoint = delivery.endpoint
     if endpoint is None:
         return dropped(_("The endpoint was deleted."))
@@ -34,7 +34,7 @@ def send(delivery: Delivery) -> Outcome:
 
 
 def signed(delivery: Delivery, secret: str) -> dict[bytes | str, bytes | str]:
-    """The headers of a try: its own time, and the delivery's own id at each."""
+    """Return the signed headers of a try, with its own time and the delivery's id, which every try has."""
     now, webhook_id = datetime.now(UTC), str(delivery.pk)
     return {
         "content-type": "application/json",

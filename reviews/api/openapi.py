@@ -1,4 +1,4 @@
-"""The endpoints of reviews as the OpenAPI schema describes them, with those of tasks that stand in this room."""
+"""OpenAPI descriptions of the review endpoints, and of the task endpoints in this package."""
 
 from typing import Any
 
@@ -96,7 +96,7 @@ CHOICE_RULES: list[openapi.Schema] = [
 
 
 class DecideRules(OpenApiSerializerExtension):
-    """What `args` has to be depends on `response_type`."""
+    """Rules for `args`, which depend on `response_type`."""
 
     target_class: Any = DecideSerializer
 
@@ -108,13 +108,13 @@ class DecideRules(OpenApiSerializerExtension):
 
 
 class AddressedRules(DecideRules):
-    """The same of each of several decisions."""
+    """Same rules for each of several decisions."""
 
     target_class = AddressedSerializer
 
 
 class ResumeRules(DecideRules):
-    """One decision, or several by their interrupts."""
+    """Rules for one decision, or for several by their interrupts."""
 
     target_class = ResumeSerializer
 

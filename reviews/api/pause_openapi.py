@@ -1,4 +1,4 @@
-"""The endpoints of the kill switch as the OpenAPI schema describes them."""
+"""OpenAPI descriptions of the kill switch endpoints."""
 
 from typing import Any
 
@@ -47,7 +47,7 @@ class PauseListSerializer(serializers.Serializer):
 
 
 class PauseRules(OpenApiSerializerExtension):
-    """What `value` has to be depends on `scope`."""
+    """Rules for `value`, which depend on `scope`."""
 
     target_class: Any = PauseSerializer
 

@@ -1,4 +1,4 @@
-"""The REST endpoints of the kill switch."""
+"""REST endpoints of the kill switch."""
 
 import uuid
 from typing import Any
@@ -54,7 +54,7 @@ class PauseViewSet(ViewSet):
 
 
 def shown(pause: Pause) -> dict[str, Any]:
-    """A pause as the API shows it to those who may see all of it."""
+    """Return a pause as the API shows it to those who may see all of it."""
     return {
         "id": str(pause.pk),
         "scope": pause.scope,

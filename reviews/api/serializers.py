@@ -1,4 +1,4 @@
-"""What clients send."""
+"""Serializers of request bodies."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ class ChoiceSerializer(serializers.Serializer):
     override_reason = TextField(required=False, allow_blank=True, allow_null=True, max_length=MESSAGE_LIMIT)
 
     def choice(self) -> Choice:
-        """The validated decision."""
+        """Return the validated decision."""
         return choice_from(self.validated_data)
 
 
@@ -35,7 +35,7 @@ class DecideSerializer(ChoiceSerializer):
 class ClaimSerializer(serializers.Serializer):
     """The body of POST /reviews/{id}/claim."""
 
-    take_over = FlagField(required=False, default=False)  # also where somebody else has it
+    take_over = FlagField(required=False, default=False)  # even if someone else has claimed it
 
 
 class AddressedSerializer(ChoiceSerializer):
@@ -70,6 +70,6 @@ class PauseSerializer(serializers.Serializer):
 
 
 def choice_from(data: dict[str, Any]) -> Choice:
-    """A choice from validated data."""
+    """Return a choice from validated data."""
     texts = {name: data.get(name) or "" for name in ("message", "override_reason")}
     return Choice(data["response_type"], data.get("args"), version=data.get("version"), **texts)

@@ -1,4 +1,4 @@
-"""The REST endpoints of reviews, and those of tasks that show what the caller may decide."""
+"""REST endpoints of reviews, and those of tasks that show what the caller may decide."""
 
 import uuid
 from typing import Any
@@ -104,7 +104,7 @@ def _answer(review: Review, request: Request) -> Response:
 
 
 def shown(review: Review, principal: Any, claim: Claim | None = None) -> dict[str, Any]:
-    """A review as the API shows it to this principal."""
+    """Return a review as the API shows it to this principal."""
     return {
         "id": str(review.pk),
         "version": review.version,
@@ -136,7 +136,7 @@ def _open_questions(task: Task, principal: Any) -> list[dict[str, Any]]:
 
 
 def _blocker(task: Task) -> str | None:
-    """The task_id of the session's active task, which a queued one waits for."""
+    """Return the task_id of the session's active task, which a queued task waits for, or None."""
     if task.status != Status.QUEUED:
         return None
     active = (Status.PENDING, Status.RUNNING, Status.INTERRUPTED)
@@ -144,7 +144,7 @@ def _blocker(task: Task) -> str | None:
 
 
 def _pause_of(task: Task) -> Pause | None:
-    """What keeps a pending task from being claimed."""
+    """Return the pause that keeps a pending task from being claimed, or None."""
     if task.status != Status.PENDING or not getattr(task, "is_paused", True):
         return None
     return pauses.over(task, task.held_tool)

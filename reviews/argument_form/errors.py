@@ -1,4 +1,4 @@
-"""How an error of a schema is told to a person, and where."""
+"""Messages for JSON Schema validation errors, and the arguments that they belong to."""
 
 from typing import Any
 
@@ -44,8 +44,8 @@ FORMATS: dict[str, Any] = {
 
 
 def explained(error: jsonschema.ValidationError) -> tuple[list[Any], str]:
-    """Where the error of a schema belongs, and what to say there."""
-    while error.context:  # of several branches, the one that comes nearest
+    """Return the path of the argument that a schema error belongs to, and the message to show there."""
+    while error.context:  # of several branches' errors, take the deepest; a type error only if there is no other
         nearest = [one for one in error.context if one.validator != "type"] or error.context
         error = max(nearest, key=lambda one: len(one.absolute_path))
     path = list(error.absolute_path)

@@ -1,4 +1,4 @@
-"""The parts of an arguments form that hold one value each."""
+"""Parts of an arguments form that hold one value each."""
 
 import json
 from collections.abc import Mapping
@@ -13,15 +13,15 @@ from core.text import canonical, readable, storable, visible
 from reviews.argument_form.parts import ABSENT, Part, Place
 from reviews.argument_form.typed_text import escaped, number, refuse, unix, unmarked
 
-NARROW = 19.0  # em of text that a field shows in a line on a page of 390 px
-INDENT = 2.0  # em that each group around it takes from a field
-NARROWER = 10.0  # em that a number's field or a list to choose from shows
-LINE = 80  # characters above which a schema's own bound makes a field a long one
-ROWS = 16  # lines of a field that grows: a text of more is shown above it, and the field scrolls
+NARROW = 19.0  # em of text that fits on one line of a field on a page 390 px wide
+INDENT = 2.0  # em that each enclosing group takes from a field's width
+NARROWER = 10.0  # em that fits in a number field or a select list
+LINE = 80  # characters up to which a text without maxLength gets a one-line field; see Text
+ROWS = 16  # most lines of a growing field; a longer text is shown above it, and the field scrolls
 
 
 class Field(Part):
-    """A value that is written as one text."""
+    """Field whose value is edited as one text."""
 
     is_mono = False
 
@@ -33,24 +33,24 @@ class Field(Part):
 
     @property
     def is_nothing(self) -> bool:
-        """Whether there was no value."""
+        """Return whether there was no value."""
         return self.value is ABSENT or self.value is None
 
     @property
     def rows(self) -> int:
-        """Lines to show where the browser does not fit the field to its text."""
+        """Number of lines to show in browsers that do not size the field to its text."""
         return min(ROWS, marks.rows(self.text, NARROW))
 
     @property
     def whole(self) -> str:
-        """What was asked, where a field is not enough to read it: it is long or wide, or holds what is not seen."""
+        """Requested value in full if it is too long or wide for the field or has hidden characters, else empty."""
         if self.is_nothing:
             return ""
         asked = readable(self.value, indent=2)
         return asked if self.cuts(asked) or marks.has_marks(asked) else ""
 
     def cuts(self, asked: str) -> bool:
-        """Whether it takes more than a glance at the field to read this text. Its width counts, not its characters."""
+        """Return whether the field is too small to show the whole value, judged by its width, not its characters."""
         lines = self.original.split("\n")
         return marks.rows(self.original, NARROW) > ROWS or max(map(marks.width, lines)) > marks.ONE_LINE
 
@@ -68,7 +68,7 @@ class Field(Part):
             return self.value
 
     def nothing(self) -> Any:
-        """The value of an emptied field. Raises ValueError."""
+        """Return the value of an emptied field. Raises ValueError if a value is required."""
         if self.place.nullable:
             return None
         if self.place.required:
@@ -76,16 +76,16 @@ class Field(Part):
         return ABSENT
 
     def write(self, value: Any) -> str:
-        """The value as the field shows it."""
+        """Return the value as the field shows it."""
         raise NotImplementedError
 
     def parse(self, text: str) -> Any:
-        """The value of what was typed. Raises ValueError."""
+        """Return the value of the typed text. Raises ValueError."""
         raise NotImplementedError
 
 
 class Text(Field):
-    """A string. A tick says "none at all", as an empty text is a text."""
+    """String field. A checkbox means "no value", because an empty text is a value."""
 
     template = "text"
 
@@ -93,19 +93,19 @@ class Text(Field):
         super().__init__(place)
         longest = schema.get("maxLength")
         is_short = (isinstance(longest, int) and longest <= 4 * LINE) or (longest is None and len(self.text) <= LINE)
-        self.is_one_line = is_short and "\n" not in self.text and len(self.text) <= 2 * LINE  # Enter ends no line
+        self.is_one_line = is_short and "\n" not in self.text and len(self.text) <= 2 * LINE  # holds no line breaks
         self.wraps = not self.is_one_line or marks.width(self.text) > self.room
         self.can_be_nothing = place.nullable or not place.required
         self.was_ticked = self.is_ticked = self.is_nothing and self.can_be_nothing
 
     @staticmethod
     def fits(value: Any) -> bool:
-        """Whether the value can be shown and read back."""
+        """Return whether the value can be shown and read back."""
         return value is ABSENT or value is None or (isinstance(value, str) and unmarked(visible(value), value) == value)
 
     @override
     def write(self, value: Any) -> str:
-        """With hidden characters as marks."""
+        """Return the text with hidden characters as marks."""
         return visible(value)
 
     @override
@@ -124,12 +124,12 @@ class Text(Field):
 
     @property
     def nothing_label(self) -> str:
-        """What the tick says."""
+        """Label of the checkbox for "no value"."""
         return _("no value") if self.place.nullable else _("left out")
 
 
 class Number(Field):
-    """A whole or any number."""
+    """Number field, for integers or for any number."""
 
     template = "number"
 
@@ -139,7 +139,7 @@ class Number(Field):
 
     @staticmethod
     def fits(value: Any) -> bool:
-        """Whether it is a number, or none."""
+        """Return whether the value is a number, None or absent."""
         return value is ABSENT or value is None or (isinstance(value, int | float) and not isinstance(value, bool))
 
     @override
@@ -152,12 +152,12 @@ class Number(Field):
 
     @override
     def cuts(self, asked: str) -> bool:
-        """A field of one line does not wrap."""
+        """Return whether the text is wider than the field, which does not wrap."""
         return marks.width(asked) > min(self.room, NARROWER)
 
 
 class Choice(Field):
-    """One of several values; yes or no."""
+    """Choice of one of several values, or of yes or no."""
 
     template = "choice"
     LABELS: dict[Any, Any] = {"true": gettext_lazy("Yes"), "false": gettext_lazy("No")}
@@ -172,12 +172,12 @@ class Choice(Field):
 
     @staticmethod
     def fits(value: Any) -> bool:
-        """Whether it is a plain value, or none."""
+        """Return whether the value is a scalar, None or absent."""
         return value is ABSENT or value is None or isinstance(value, str | int | float | bool)
 
     @property
     def choices(self) -> list[tuple[str, str]]:
-        """Each option with its label."""
+        """Options as pairs of text and label."""
         labelled = [
             (text, self.LABELS[text] if isinstance(one, bool) else visible(str(one)))
             for text, one in self.options.items()
@@ -190,7 +190,7 @@ class Choice(Field):
 
     @override
     def cuts(self, asked: str) -> bool:
-        """A list to choose from does not wrap."""
+        """Return whether the text is wider than the select list, which does not wrap."""
         return marks.width(asked) > min(self.room, NARROWER)
 
     @override
@@ -201,7 +201,7 @@ class Choice(Field):
 
 
 class Lines(Field):
-    """A list of texts or numbers, one a line."""
+    """List of texts or numbers, one per line."""
 
     template = "lines"
 
@@ -211,7 +211,7 @@ class Lines(Field):
 
     @staticmethod
     def fits(value: Any, kind: str) -> bool:
-        """Whether the list, if there is one, can be shown with one item a line, and read back."""
+        """Return whether the list can be shown with one item per line and read back; true without a list."""
         if value is ABSENT or value is None:
             return True
         if not isinstance(value, list):
@@ -237,12 +237,12 @@ class Lines(Field):
 
     @override
     def nothing(self) -> Any:
-        """No lines are an empty list."""
+        """Return an empty list."""
         return []
 
 
 class Json(Field):
-    """Whatever the schema leaves open, as JSON in which hidden characters are escapes."""
+    """Value that no other field fits, edited as JSON with hidden characters escaped."""
 
     template = "json"
     is_mono = True
@@ -250,7 +250,7 @@ class Json(Field):
     @property
     @override
     def is_nothing(self) -> bool:
-        """Null can be written here."""
+        """Return whether the value is absent. Null is a value, because it can be typed here."""
         return self.value is ABSENT
 
     @override

@@ -1,8 +1,8 @@
-"""A form from a tool's JSON schema, and back: what nobody touched comes back exactly as it was.
+"""Form built from a tool's JSON schema. Values that the reviewer does not change are returned exactly as they were.
 
-Each part of the form holds the value that was asked for. A text that still reads as it was shown, or was not sent at
-all, stands for that very value; only what differs is parsed. So numbers keep their form, texts their spaces and line
-ends, and keys that were absent stay absent.
+Each part of the form holds the requested value. If its text was not sent, or is still as it was shown, the part returns
+that value; only a changed text is parsed. So numbers keep their form, texts keep their spaces and line ends, and absent
+keys stay absent.
 """
 
 from collections.abc import Mapping
@@ -18,16 +18,16 @@ from reviews.argument_form.fields import Choice, Json, Lines, Number, Text
 from reviews.argument_form.parts import ABSENT, Part, Place
 from reviews.decisions import edits
 
-DEPTH = 5  # of nested groups; what lies deeper is JSON
-PARTS = 200  # fields of one form: Django takes 1,000 in a request, and nobody reads that many
-ITEMS = 20  # of a list of objects
+DEPTH = 5  # levels of nested groups; deeper values are edited as JSON
+PARTS = 200  # fields per form: Django accepts 1,000 per request, and no reviewer reads that many
+ITEMS = 20  # items of a list of objects; a longer list is edited as JSON
 TEXT = 200_000  # characters of arguments that a form can carry
 FREE: dict[str, Any] = {}
 NONE_TYPE = "null"
 
 
 class Group(Part):
-    """An object with known properties."""
+    """Group of parts for an object with known properties."""
 
     template = "group"
 
@@ -37,7 +37,7 @@ class Group(Part):
 
     @override
     def read(self, data: Mapping[str, str]) -> Any:
-        """In the order that was asked, then in that of the schema."""
+        """Return the values: the requested keys in their order, then the others in the schema's order."""
         asked = [name for name in self.value if name in self.children]
         order = [*asked, *(name for name in self.children if name not in self.value)]
         found = {name: self.children[name].read(data) for name in order}
@@ -56,12 +56,12 @@ class Group(Part):
 
     @property
     def parts(self) -> list[Part]:
-        """What stands in the group, in the schema's order."""
+        """Parts of the group: the requested keys in their order, then the others in the schema's order."""
         return list(self.children.values())
 
 
 class Items(Part):
-    """A list of objects: each can be taken out, and one can be added."""
+    """List of objects. Each item can be removed, and one can be added."""
 
     template = "items"
 
@@ -82,7 +82,7 @@ class Items(Part):
 
     @override
     def add_error(self, path: list[Any], message: str) -> None:
-        """The index is that in the list as it was read."""
+        """Add an error. An index in the path counts in the list as it was read."""
         if path and isinstance(path[0], int) and path[0] < len(self.kept):
             self.kept[path[0]].add_error(path[1:], message)
         else:
@@ -94,12 +94,12 @@ class Items(Part):
 
     @property
     def parts(self) -> list[tuple[Part, bool]]:
-        """The items, each with whether it is to be taken out."""
+        """Items, each with whether it is marked for removal."""
         return [(item, item.name in self.removed) for item in self.items]
 
 
 class ArgumentsForm:
-    """The arguments of one call, to read and to change."""
+    """Form to read and edit the arguments of one call."""
 
     def __init__(self, schema: Any, args: Any, data: Mapping[str, str] | None = None) -> None:
         self.schema, self.asked = json_schema.modern(schema), args
@@ -108,16 +108,16 @@ class ArgumentsForm:
 
     @property
     def is_changed(self) -> bool:
-        """Whether these are other arguments than were asked, to the last digit."""
+        """Return whether the arguments differ from the requested ones, to the last digit."""
         return canonical(self.args) != canonical(self.asked)
 
     @property
     def errors(self) -> list[str]:
-        """What does not fit, wherever it stands."""
+        """Errors of all parts of the form."""
         return self.root.all_errors() if self.root is not None else []
 
     def validate(self) -> bool:
-        """Hold changed arguments against the schema, each error at its field. Returns whether they fit."""
+        """Validate changed arguments and add each error to its field. Returns whether they fit the schema."""
         if self.root is None or self.errors or not self.is_changed:
             return not self.errors
         try:
@@ -130,20 +130,20 @@ class ArgumentsForm:
         return not self.errors
 
     def add_error(self, name: str, message: str) -> None:
-        """Put an error at the argument of this name, or above all of them."""
+        """Add an error to the argument of this name, or to the whole form if there is none."""
         if self.root is not None:
             self.root.add_error([name], visible(message))
 
 
 class _Builder:
-    """Makes the parts of one form."""
+    """Builder of the parts of one form."""
 
     def __init__(self, schema: Any) -> None:
         self.schema = schema if isinstance(schema, dict) else FREE
         self.count = 0
 
     def form(self, args: Any) -> Part | None:
-        """The whole form; raw JSON where it would be endless, None where nothing can be changed here."""
+        """Return the whole form: raw JSON if it would have too many fields, None if the arguments can't be edited."""
         if not isinstance(args, dict) or len(canonical(args)) > TEXT:
             return None
         root = Place("arg", "", self.schema, args, required=True)
@@ -151,7 +151,7 @@ class _Builder:
         return part if self.count <= PARTS else Json(root)
 
     def part(self, place: Place, depth: int) -> Part:
-        """The part for one value."""
+        """Return the part for one value."""
         self.count += 1
         schema, place.nullable = self.plain(place.schema)
         place.help = str(schema.get("description") or "") if depth else ""
@@ -163,7 +163,7 @@ class _Builder:
         return self.scalar(place, schema)
 
     def scalar(self, place: Place, schema: dict[str, Any]) -> Part:
-        """A part without parts."""
+        """Return a part without children."""
         kind, value = schema.get("type"), place.value
         options = schema.get("enum", [schema["const"]] if "const" in schema else None)
         if kind == "boolean" and options is None:
@@ -179,12 +179,12 @@ class _Builder:
         return Json(place)
 
     def group(self, place: Place, schema: dict[str, Any], depth: int) -> Part:
-        """An object: its known properties, and whatever else was given."""
+        """Return the part for an object: its known properties and the other keys that were given."""
         known = schema.get("properties")
         known = known if isinstance(known, dict) else {}
         needed = schema.get("required")
         needed = needed if isinstance(needed, list) else []
-        # As it was asked, then what was not given: PostgreSQL does not keep the order of a schema's keys.
+        # Requested keys first, then the others: PostgreSQL does not keep the order of a schema's keys.
         names = [*place.value, *(name for name in known if name not in place.value)]
         if not names:
             is_closed = "properties" in schema and schema.get("additionalProperties") is not True
@@ -199,7 +199,7 @@ class _Builder:
         return Group(place, children)
 
     def array(self, place: Place, schema: dict[str, Any], depth: int) -> Part:
-        """A list: one line an item, or one group an item, or JSON."""
+        """Return the part for a list: one line per item, one group per item, or JSON."""
         below, nullable = self.plain(schema.get("items"))
         kind, value = below.get("type"), place.value
         if kind in ("string", "integer", "number") and "enum" not in below and not nullable and Lines.fits(value, kind):
@@ -211,12 +211,12 @@ class _Builder:
         return Items(place, items, self.item(place, below, "new", {}, depth))
 
     def item(self, place: Place, schema: dict[str, Any], number: Any, value: Any, depth: int) -> Part:
-        """One item of a list of objects."""
+        """Return the part for one item of a list of objects."""
         label = str(number + 1) if isinstance(number, int) else str(_("Add one"))
         return self.part(Place(f"{place.name}-{number}", label, schema, value, required=True), depth + 1)
 
     def plain(self, schema: Any) -> tuple[dict[str, Any], bool]:
-        """The schema with its references and a choice between it and null resolved; whether it may be null."""
+        """Return the schema with references and nullable unions resolved, and whether it allows null."""
         nullable = False
         for _round in range(10):
             if not isinstance(schema, dict):
@@ -235,7 +235,7 @@ class _Builder:
         return schema, nullable
 
     def _one_step(self, schema: dict[str, Any]) -> tuple[Any, bool] | None:
-        """What a reference or a combination of schemas stands for; None where it is plain."""
+        """Resolve one reference or combination. Returns the schema and whether it allows null; None if it is plain."""
         if isinstance(reference := schema.get("$ref"), str):
             return self._joined(schema, "$ref", self._target(reference)), False
         for word in ("anyOf", "oneOf", "allOf"):
@@ -255,7 +255,7 @@ class _Builder:
 
     @staticmethod
     def _joined(schema: dict[str, Any], word: str, other: Any) -> dict[str, Any]:
-        """The other schema, with what stands beside the word; a free one stays free."""
+        """Merge the other schema with the keys beside `word`. If it is empty, keep only the description."""
         beside = {key: value for key, value in schema.items() if key != word}
         if not isinstance(other, dict) or not other:
             return {"description": beside.get("description", "")}

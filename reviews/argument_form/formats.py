@@ -1,9 +1,9 @@
-"""The formats of JSON Schema (`date`, `email`, `uri` …), which an edited value has to have before it is accepted.
+"""Checks for JSON Schema formats (`date`, `email`, `uri` …), which an edited value must satisfy to be accepted.
 
-jsonschema's own checker passes most of them: it lacks what it would need to check, or looks for an `@` alone. Formats
-that say nothing which could be checked here (`password`, `binary`, `file-path`) pass, as the specification has it.
+jsonschema's own checker accepts most of them unchecked, because it lacks the libraries it needs or only looks for an
+`@`. Formats that can't be checked here (`password`, `binary`, `file-path`) pass, as the specification says.
 
-Dates and times may lack an offset or their seconds: Pydantic writes `2026-01-31T09:30:00` for a time of no zone.
+Dates and times may omit the offset or the seconds: Pydantic writes `2026-01-31T09:30:00` for a time without a zone.
 """
 
 import base64
@@ -56,7 +56,7 @@ def _is_date_time(text: str) -> None:
 
 
 def _shortened(text: str) -> str:
-    """The time with six digits of a second at most, which is what Python reads."""
+    """Return the time in upper case with at most six digits of a second, as Python reads it."""
     return re.sub(r"(\.\d{6})\d+", r"\1", text.upper())
 
 
@@ -107,7 +107,7 @@ def _is_iri_reference(text: str) -> None:
 
 
 def _is_address(text: str) -> None:
-    """What the characters alone don't tell: a host where there has to be one, a port that is a number."""
+    """Check what the pattern does not: a host if the scheme requires one, and a numeric port."""
     parts = urlsplit(text)
     _require(bool(parts.hostname) or parts.scheme not in WITH_HOST)
     _require(parts.port is None or parts.port >= 0)
@@ -150,7 +150,7 @@ def _is_base64url(text: str) -> None:
 
 
 def _require(holds: bool) -> None:
-    """Raises ValueError."""
+    """Raise ValueError unless the condition holds."""
     if not holds:
         raise ValueError
 
@@ -192,7 +192,7 @@ TEXTS: dict[str, Callable[[str], Any]] = {
 
 
 def _of_text(check: Callable[[str], Any]) -> Callable[[Any], bool]:
-    """The check, for what is a text: a format says nothing about anything else."""
+    """Return the check for strings only. Other types pass, because these formats do not apply to them."""
 
     def fits(value: Any) -> bool:
         if not isinstance(value, str):

@@ -1,4 +1,4 @@
-"""What every part of an arguments form has: its place in the arguments, a value, and what is wrong with it."""
+"""Base of the parts of an arguments form: place in the arguments, value and errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from typing import Any
 
 
 class _Absent:
-    """That there is no such key: None is a value."""
+    """Marker for an absent key, because None is a value."""
 
     def __bool__(self) -> bool:
         return False
@@ -17,7 +17,7 @@ ABSENT: Any = _Absent()
 
 @dataclass
 class Place:
-    """Where a value stands in the arguments."""
+    """Place of a value in the arguments."""
 
     name: str  # of the form's field
     key: str  # of the argument
@@ -29,7 +29,7 @@ class Place:
 
 
 class Part:
-    """A value of the form, with what may be wrong with it."""
+    """Value in the form, with its errors."""
 
     template = ""  # the part of argument.html that shows it
 
@@ -38,13 +38,13 @@ class Part:
         self.errors: list[str] = []
 
     def read(self, data: Mapping[str, str]) -> Any:
-        """The value as the data has it, or ABSENT. What can't be understood becomes an error."""
+        """Return the value from the submitted data, or ABSENT. A text that can't be parsed becomes an error."""
         raise NotImplementedError
 
     def add_error(self, path: list[Any], message: str) -> None:
-        """Put an error at the value that the path leads to, from here on."""
+        """Add an error to the value at this path, relative to this part."""
         self.errors.append(message)
 
     def all_errors(self) -> list[str]:
-        """The errors here and below."""
+        """Return the errors of this part and its children."""
         return self.errors

@@ -1,4 +1,4 @@
-"""What a browser sends of a typed text, and the values that it stands for."""
+"""Conversion of text typed in a browser to the values that it represents."""
 
 import json
 import math
@@ -13,26 +13,26 @@ WHOLE = re.compile(r"-?\d{1,400}", re.ASCII)
 
 
 def unix(text: str) -> str:
-    """The text as it is stored, with the line ends that a browser changed, changed back."""
+    """Return the text as it is stored, with the browser's CRLF line ends turned back into LF."""
     return str(storable(text)).replace("\r\n", "\n").replace("\r", "\n")
 
 
 def unmarked(text: str, original: str) -> str:
-    """The text with marks of hidden characters turned back into those that the original has."""
+    """Return the text with marks turned back into the hidden characters that the original has."""
     for char in {char for char in original if visible(char) != char} if visible(original) != original else ():
         text = text.replace(visible(char), char)
     return text
 
 
 def escaped(text: str) -> str:
-    """JSON with every hidden character of its strings as an escape: it still says the same."""
+    """Return equivalent JSON with every hidden character of its strings escaped."""
     if visible(text) == text:
         return text
     return "".join(char if visible(char) == char else json.dumps(char)[1:-1] for char in text)
 
 
 def number(text: str, *, whole: bool) -> Any:
-    """The number that was typed, in its own form. Raises ValueError."""
+    """Return the typed number, an integer as int. Raises ValueError."""
     text = text.strip()
     if WHOLE.fullmatch(text):
         return int(text)
@@ -48,5 +48,5 @@ def number(text: str, *, whole: bool) -> Any:
 
 
 def refuse(name: str) -> None:
-    """Raise ValueError for what only Python takes for JSON: NaN and the infinities."""
+    """Raise ValueError for NaN and the infinities, which Python accepts but JSON does not allow."""
     raise ValueError(_("%(name)s is no JSON.") % {"name": name})

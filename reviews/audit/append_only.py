@@ -1,6 +1,6 @@
-"""The database's own refusal to change or delete audit entries, for PostgreSQL and SQLite.
+"""Database triggers that refuse to change or delete audit entries, for PostgreSQL and SQLite.
 
-On SQLite a migration that alters the table makes it anew, without its triggers: let it call `install` again.
+On SQLite, a migration that alters the table recreates it without its triggers, so it must call `install` again.
 """
 
 from typing import Any
@@ -37,12 +37,12 @@ REMOVE = {
 
 
 def install(connection: Any) -> None:
-    """Make the triggers; those that are there stay."""
+    """Create the triggers. Safe to repeat."""
     _execute(connection, INSTALL)
 
 
 def remove(connection: Any) -> None:
-    """Take the triggers away: only for undoing the migration, and for tests that empty the tables."""
+    """Drop the triggers. Only for reversing the migration and for tests that empty the tables."""
     _execute(connection, REMOVE)
 
 

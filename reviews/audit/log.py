@@ -1,4 +1,4 @@
-"""Writes and exports the audit log. Each entry is made in the transaction of what it records."""
+"""Writer and exporter of the audit log. Each entry is written in the transaction of the change that it records."""
 
 import csv
 import json
@@ -23,7 +23,7 @@ SYSTEM = "system"
 FORMATS = ("csv", "jsonl")
 COLUMNS = tuple(field.name for field in AuditEntry._meta.concrete_fields)
 ACTOR_LENGTH = 150  # characters
-CHUNK = 2000  # rows that are in memory at once
+CHUNK = 2000  # rows in memory at once
 _SAID = (
     *("effect", "tool", "user", "agent", "session_id", "conditions", "starts_at", "ends_at", "use_limit", "position"),
     *("name", "reason", "risk", "deciders", "distinct", "seconds", "on_expiry", "allowed"),
@@ -31,12 +31,15 @@ _SAID = (
 
 
 def digest(text: str) -> str:
-    """SHA-256 (hex) keyed by this installation's SECRET_KEY: who lacks it can't try out what the text was. "" of ""."""
+    """Return the SHA-256 (hex) of the text, keyed by SECRET_KEY to prevent guessing; "" for an empty text."""
     return salted_hmac("agentsite.audit", text, algorithm="sha256").hexdigest() if text else ""
 
 
 def decided(review: Interrupt, answer: Answer, principal: User | None, override_reason: str = "") -> None:
-    """A review was decided, by nobody where it expired; what runs, or was asked, and the text are kept as digests."""
+    """Record that a review was decided, or that it expired if `principal` is None.
+
+    The entry holds digests of the message and of the edited arguments, or of the requested ones if there was no edit.
+    """
     verb = Verb.DECIDED if principal is not None else Verb.EXPIRED
     args = digest(answer.args_text or review.args_text)
     _of_review(verb, review, principal, outcome=answer.status, args_digest=args, text_digest=digest(answer.message))
@@ -45,18 +48,18 @@ def decided(review: Interrupt, answer: Answer, principal: User | None, override_
 
 
 def claim(verb: Verb, review: Interrupt, principal: User) -> None:
-    """A review was claimed, taken over or released."""
+    """Record that a review was claimed, taken over or released."""
     _of_review(verb, review, principal)
 
 
 def rule(verb: Verb, changed: PolicyRule, principal: User) -> None:
-    """A rule was made or changed; what it says now is kept as a digest."""
+    """Record that a rule was created or changed, with a digest of its present content."""
     said = canonical([str(getattr(changed, name)) for name in _SAID])
     _write(verb, Kind.RULE, changed.pk, principal, rule=changed.pk, args_digest=digest(said))
 
 
 def let_through(row: ToolCall, rule_id: int) -> None:
-    """A call was entered in the ledger on a rule's word alone."""
+    """Record that a rule alone let a call into the ledger, without a review."""
     about: dict[str, Any] = {
         "task": row.task_id,
         "rule": rule_id,
@@ -67,7 +70,7 @@ def let_through(row: ToolCall, rule_id: int) -> None:
 
 
 def denied(entry: Denied) -> bool:
-    """The policy denied a call, which has no row of its own; False where that is written already, before a crash."""
+    """Record that the policy denied a call (which has no ledger row). Return False if recorded before a crash."""
     if AuditEntry.objects.filter(object_id=str(entry.call), verb=Verb.DENIED).exists():
         return False
     about: dict[str, Any] = {
@@ -81,14 +84,17 @@ def denied(entry: Denied) -> bool:
 
 
 def pause(verb: Verb, changed: Pause, actor: str, principal: User | None) -> None:
-    """Work was paused or resumed; what and why are kept as digests. `actor` is who it was where it is no user."""
+    """Record that work was paused or resumed, with digests of the target and the reason.
+
+    `actor` is recorded only if `principal` is None.
+    """
     tool = changed.value if changed.scope == Pause.Scope.TOOL else ""
     about: Fields = {"tool": tool, "args_digest": digest(canonical([changed.scope, changed.value]))}
     _write(verb, Kind.PAUSE, changed.pk, principal, actor=actor, text_digest=digest(changed.reason), **about)
 
 
 def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:
-    """The entries, oldest first, as lines of CSV (with a first line of names) or of JSON: one of FORMATS."""
+    """Yield the entries, oldest first, as lines of CSV (with a header line) or JSON. `form` is one of FORMATS."""
     rows = entries.order_by("pk").values_list(*COLUMNS).iterator(chunk_size=CHUNK)
     if form == "csv":
         yield from _csv([COLUMNS])
@@ -99,7 +105,7 @@ def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:
 
 
 class _Line:
-    """A file for csv.writer that hands back what is written."""
+    """File-like object for csv.writer that returns what is written."""
 
     def write(self, text: str) -> str:
         return text
@@ -112,7 +118,7 @@ def _csv(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
 
 
 def _inert(value: Any) -> Any:
-    """A spreadsheet would take a name such as `@x` or `-x` for a formula."""
+    """Return the value, quoted if a spreadsheet would take it for a formula, such as `@x` or `-x`."""
     return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 

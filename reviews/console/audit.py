@@ -1,4 +1,4 @@
-"""The audit log to look at, to search by id and to export."""
+"""Admin pages of the audit log: list, search by id and export."""
 
 import uuid
 from typing import Any
@@ -21,8 +21,8 @@ from reviews.templatetags.told import told
 
 TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
 OUTCOMES: dict[str, Any] = dict(Interrupt.Status.choices)
-LARGEST = 2**63 - 1  # id of a rule or an entry
-SHOWN = 9  # characters of an id in the list
+LARGEST = 2**63 - 1  # largest id of a rule or an entry
+SHOWN = 9  # characters of an id that the list shows
 PAGES: dict[str, str] = {
     AuditEntry.Kind.REVIEW: "reviews_review_change",
     AuditEntry.Kind.RULE: "reviews_policyrule_change",
@@ -32,13 +32,13 @@ PAGES: dict[str, str] = {
 
 
 class OutcomeFilter(admin.AllValuesFieldListFilter):
-    """The outcomes that there are, in the reader's words."""
+    """Filter by the outcomes in the log, in the reader's language."""
 
     @override
     def choices(self, changelist: Any) -> Any:
         for choice in super().choices(changelist):
             shown = OUTCOMES.get(str(choice["display"]), choice["display"])
-            yield {**choice, "display": shown or _("No outcome")}  # a link needs a text: most verbs have none
+            yield {**choice, "display": shown or _("No outcome")}  # a link needs a text; most verbs have no outcome
 
 
 @admin.register(AuditEntry)
@@ -58,7 +58,7 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_urls(self) -> list[URLPattern]:
-        """With the export of what the list shows."""
+        """Add the URL of the export."""
         export = path("export/<str:form>", self.admin_site.admin_view(self.export), name="reviews_auditentry_export")
         return [export, *super().get_urls()]
 
@@ -66,7 +66,7 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[AuditEntry], search_term: str
     ) -> tuple[QuerySet[AuditEntry], bool]:
-        """Exact ids, so that the indexes find them."""
+        """Match exact ids and usernames only, so that the query can use the indexes."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -78,7 +78,7 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
         return queryset.filter(found), False
 
     def export(self, request: HttpRequest, form: str) -> StreamingHttpResponse:
-        """The entries that the list's filters and search leave, as a file."""
+        """Return the entries that match the list's filters and search, as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         if form not in TYPES:
@@ -89,29 +89,29 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("who"), ordering="actor")
     def who(self, row: AuditEntry) -> str:
-        """The actor's username."""
+        """Return the actor's username."""
         return visible(told(row.actor))
 
     @admin.display(description=_("outcome"), ordering="outcome", empty_value="-")
     def became(self, row: AuditEntry) -> Any:
-        """What a decided review became."""
+        """Return the outcome of a decided review."""
         return OUTCOMES.get(row.outcome, row.outcome)
 
     @admin.display(description=_("object"), ordering="object_id")
     def object(self, row: AuditEntry) -> SafeString | str:
-        """What it is about, as a link to its page; that may be gone."""
+        """Return the object's id, as a link if it has a page. The object may no longer exist."""
         text = shortened(row.object_id, SHOWN)
-        has_page = row.kind in PAGES and row.verb != AuditEntry.Verb.DENIED  # such a call has no row
+        has_page = row.kind in PAGES and row.verb != AuditEntry.Verb.DENIED  # a denied call has no row
         return link(PAGES[row.kind], text, row.object_id) if has_page else visible(text)
 
     @admin.display(description=_("task"), ordering="task")
     def of_task(self, row: AuditEntry) -> SafeString | str:
-        """The task, as a link to its page; that may be gone."""
+        """Return a link to the task, which may no longer exist."""
         return link("agents_task_change", shortened(str(row.task), SHOWN), row.task) if row.task else "-"
 
     @admin.display(description=_("tool"), ordering="tool")
     def tool_(self, row: AuditEntry) -> str:
-        """The tool's name."""
+        """Return the tool's name."""
         return visible(row.tool) or "-"
 
 

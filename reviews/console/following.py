@@ -1,4 +1,4 @@
-"""Which review comes next: within the list that the reader came from, and never one that somebody else has claimed."""
+"""Choice of the next review: from the list that the reader came from, and never one that someone else has claimed."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,20 +14,20 @@ from core.db import leases
 from reviews.decisions import permissions
 from reviews.models import Claim, Review
 
-WITHIN = "_changelist_filters"  # the list's query string in the address of a review, as Django's admin names it
+WITHIN = "_changelist_filters"  # Django's parameter that carries the list's query string in a review's address
 LEFT_OUT = (PAGE_VAR, ERROR_FLAG)
-CLOSED_TABS = ("decided", "all")  # nothing waits there, or not only
-SORTED_LIMIT = 1000  # reviews that are read to find the place of one in a list that the reader has sorted
+CLOSED_TABS = ("decided", "all")  # tabs with decided reviews
+SORTED_LIMIT = 1000  # most reviews to read when locating one in a list that the reader has sorted
 
 
 def filter_of(params: Mapping[str, Sequence[str]]) -> str:
-    """The query string that makes the list again, from its parameters; the number of the page is left out."""
+    """Return the query string that restores a list from its parameters, without the page number."""
     kept = {name: values for name, values in params.items() if name not in LEFT_OUT}
     return urlencode(sorted(kept.items()), doseq=True)
 
 
 def address(page: str, *args: Any, within: str = "") -> str:
-    """The address of a page of the queue, of `first` or of one review, that carries the list's filter on."""
+    """Return the address of the queue, of `first` or of a page of one review, with the list's filter in it."""
     path = reverse(f"admin:reviews_review_{page}", args=args)
     if not within:
         return path
@@ -35,12 +35,12 @@ def address(page: str, *args: Any, within: str = "") -> str:
 
 
 def within_of(request: Any) -> str:
-    """The filter that the address of this request carries on, in a form that is safe in another address."""
+    """Return the list's filter from this request's address, encoded for use in another address."""
     return QueryDict(request.GET.get(WITHIN, "")).urlencode()
 
 
 def waiting_list(within: str) -> QueryDict:
-    """The parameters of the list whose reviews come next: those of the filter, on a tab where reviews wait."""
+    """Return the parameters of the list with the next review: the filter's, without a tab of decided reviews."""
     params = QueryDict(within, mutable=True)
     if params.get("status") in CLOSED_TABS:
         del params["status"]
@@ -48,17 +48,17 @@ def waiting_list(within: str) -> QueryDict:
 
 
 def is_sorted(within: str) -> bool:
-    """Whether the reader has chosen another order than the queue's own."""
+    """Return whether the reader has chosen an order other than the queue's own."""
     return bool(QueryDict(within).get(ORDER_VAR))
 
 
 def candidates(principal: Any, listed: QuerySet[Review]) -> QuerySet[Review]:
-    """The open reviews of the list that the principal may decide and that nobody else has claimed."""
+    """Return the open reviews of the list that the principal may decide and that no one else has claimed."""
     return _open(principal, listed).exclude(pk__in=_claimed(principal))
 
 
 def are_claimed(principal: Any, listed: QuerySet[Review]) -> bool:
-    """Whether somebody else has claimed reviews of the list that the principal may decide."""
+    """Return whether someone else has claimed reviews of the list that the principal may decide."""
     return _open(principal, listed).filter(pk__in=_claimed(principal)).exists()
 
 
@@ -71,10 +71,10 @@ def _claimed(principal: Any) -> QuerySet[Claim, Any]:
 
 
 def after(found: QuerySet[Review], review: Interrupt, *, in_own_order: bool, wrap: bool) -> Review | None:
-    """The candidate behind this review in the order of the list; with `wrap` else the first one.
+    """Return the candidate after this review in the list's order. If there is none: the first with `wrap`, else None.
 
     Args:
-        in_own_order: whether the reader has chosen another order than the queue's own.
+        in_own_order: whether the reader has chosen an order other than the queue's own.
     """
     others = found.exclude(pk=review.pk)
     behind = _behind_sorted(found, review) if in_own_order else others.filter(_behind(review)).first()
@@ -82,7 +82,7 @@ def after(found: QuerySet[Review], review: Interrupt, *, in_own_order: bool, wra
 
 
 def _behind(review: Interrupt) -> Q:
-    """The reviews behind this one in the queue's own order (`queue.ORDER`)."""
+    """Return a filter for the reviews after this one in the queue's own order (`queue.ORDER`)."""
     same = Q(created_at__gt=review.created_at) | Q(created_at=review.created_at, pk__gt=review.pk)
     if review.expires_at is None:
         return Q(expires_at=None) & same
@@ -90,7 +90,10 @@ def _behind(review: Interrupt) -> Q:
 
 
 def _behind_sorted(found: QuerySet[Review], review: Interrupt) -> Review | None:
-    """The candidate behind this one, which may have been decided and so have left the list, in any order."""
+    """Return the candidate after this review in an order that the reader has chosen.
+
+    The review itself may have been decided and so have left the list.
+    """
     keys = found.order_by().values("pk")
     rows = Review.objects.select_related("task__session").filter(Q(pk=review.pk) | Q(pk__in=keys))
     rows = rows.order_by(*found.query.order_by)

@@ -1,4 +1,4 @@
-"""The forms of the review page and of deciding several at once."""
+"""Forms of the review page and of bulk decisions."""
 
 from typing import Any
 
@@ -14,16 +14,16 @@ from reviews.decisions.services import MESSAGE_LIMIT, Choice, allowed
 from reviews.models import Review
 from reviews.policy.rules import LONGEST, MOST_USES
 
-APPROVE = ("accept", "edit", "confirm")  # one button: whether it is an edit, the arguments say
+APPROVE = ("accept", "edit", "confirm")  # sent by one button; the arguments show whether it is an edit
 CHECK_AGAIN: dict[str, Any] = {
     Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it once more."),
     Interrupt.Kind.IN_DOUBT: _("If it happened the first time, running it again makes it happen twice."),
 }
-PREVIEW = "preview"  # decides nothing: shows the changes where no script does
+PREVIEW = "preview"  # decides nothing; shows the changes if scripts are off
 
 
 class UnstrippedText(forms.CharField):
-    """Text as it was typed: what a browser does to line ends is undone, and nothing is stripped."""
+    """Text as it was typed: the browser's line ends are turned back, and nothing is stripped."""
 
     def __init__(self, rows: int, **kwargs: Any) -> None:
         widget = forms.Textarea(attrs={"rows": rows})
@@ -35,7 +35,7 @@ class UnstrippedText(forms.CharField):
 
 
 class DecisionForm(forms.Form):
-    """One decision on one review, in the version that was shown."""
+    """Decision on one review, in the version that was shown."""
 
     response_type = forms.ChoiceField(choices=[(kind, kind) for kind in (*RESPONSE_TYPES, "confirm", PREVIEW)])
     version = forms.IntegerField(widget=forms.HiddenInput)
@@ -48,19 +48,19 @@ class DecisionForm(forms.Form):
     def __init__(self, review: Review, data: Any = None, *, overrides: bool = False) -> None:
         super().__init__(data, initial={"version": review.version, "digest": review.args_digest})
         self.review = review
-        self.overrides = overrides  # separation of duties, which takes a reason
+        self.overrides = overrides  # separation of duties, which requires a reason
         self.can_edit = "edit" in allowed(review)
         self.arguments = ArgumentsForm(review.args_schema, review.args, data if self.can_edit else None)
-        self.asks_once_more = False  # the answer to what was sent is a question
+        self.asks_once_more = False  # the response asks for confirmation
 
     @property
     def needs_confirmation(self) -> bool:
-        """Whether letting it run takes a second word: of a high risk, and of what may have happened already."""
+        """Return whether approval needs confirmation: for a high risk, and for a call that may have run already."""
         return self.review.risk == "high" or self.review.kind == Interrupt.Kind.IN_DOUBT
 
     @override
     def clean(self) -> dict[str, Any]:
-        """A reject needs its reason here and an answer its text; a high risk asks once more."""
+        """Require a reason for a reject or an override, a text for an answer and confirmation of a risky approval."""
         data = dict(super().clean() or {})
         kind = data.get("response_type")
         if kind in APPROVE:
@@ -75,17 +75,17 @@ class DecisionForm(forms.Form):
 
     @property
     def is_edited(self) -> bool:
-        """Whether the arguments are not those that were asked, or can't be read."""
+        """Return whether the arguments differ from the requested ones or can't be read."""
         return self.is_bound and (self.arguments.is_changed or bool(self.arguments.errors))
 
     @property
     def is_seen(self) -> bool:
-        """Whether what was shown is what there is."""
+        """Return whether the version and the arguments that were shown are still the review's."""
         data = self.cleaned_data
         return bool(data["digest"] == self.review.args_digest and data["version"] == self.review.version)
 
     def choice(self) -> Choice:
-        """The validated decision."""
+        """Return the validated decision."""
         data = self.cleaned_data
         kind = data["response_type"]
         args = {"edit": self.arguments.args, "response": data["answer"]}.get(kind)
@@ -103,7 +103,7 @@ class DecisionForm(forms.Form):
 
 
 class AlwaysForm(forms.Form):
-    """How far an *always allow* goes. `reviews.policy.rules` has the last word on all of it."""
+    """Scope and limits of an *always allow*. `reviews.policy.rules` checks all of them again."""
 
     scope = forms.ChoiceField(
         label=_("Where"), choices=[("session", _("in this session")), ("user", _("in every session of this user"))]
@@ -113,7 +113,7 @@ class AlwaysForm(forms.Form):
 
 
 class BulkForm(forms.Form):
-    """One decision on several reviews, in the versions that were shown."""
+    """Decision on several reviews, in the versions that were shown."""
 
     kind = forms.ChoiceField(choices=[("accept", "accept"), ("reject", "reject")], widget=forms.HiddenInput)
     message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)

@@ -1,4 +1,4 @@
-"""What the review page shows, as plain values."""
+"""Contents of the review page, as plain values."""
 
 import json
 from collections.abc import Iterable
@@ -21,14 +21,14 @@ from reviews.decisions.locks import held
 from reviews.models import Decision, Review
 from reviews.policy import rules
 
-EARLIER = 5  # tasks of the session that are shown before the one that asks
-LONG = 2_000  # characters of arguments above which the page says so at its top
-PAST = 5  # decisions on the same tool
+EARLIER = 5  # earlier tasks of the session that are shown before the review's own
+LONG = 2_000  # characters of arguments above which the page shows a notice at its top
+PAST = 5  # past decisions on the same tool to show
 
 
 @dataclass(frozen=True)
 class Event:
-    """One moment of a review's story."""
+    """Event in a review's timeline."""
 
     at: datetime | None
     what: str
@@ -36,24 +36,24 @@ class Event:
 
 
 def claims(reviews: Iterable[Interrupt]) -> dict[Any, str]:
-    """Who looks at these reviews at the moment, by the review's key: one query for all of them."""
+    """Return the usernames of those who have claimed these reviews, by the review's key, in one query."""
     return {key: claim.by.get_username() for key, claim in held(reviews).items()}
 
 
 def claim_address(review: Interrupt) -> str:
-    """Where the open page says that somebody looks at the review; empty where nobody is to be told."""
+    """Return the address at which the open page claims the review; empty unless the review is pending."""
     open_ = review.status == Interrupt.Status.PENDING
     return reverse("claim-review", args=[review.pk]) if open_ else ""
 
 
 def arguments(review: Interrupt) -> list[tuple[str, str]]:
-    """The arguments by name, each as the text that the tool gets."""
+    """Return the arguments by name, each as the text that the tool gets."""
     args = review.args
     return [(name, written(value)) for name, value in args.items()] if isinstance(args, dict) else [("", written(args))]
 
 
 def line(review: Interrupt) -> str:
-    """The arguments as one text of any length, without those that are null, at any depth."""
+    """Return the arguments as one text of any length, without nulls at any depth."""
     args = _without_nulls(review.args)
     if isinstance(args, dict):
         return ", ".join(f"{name}: {readable(value)}" for name, value in args.items())
@@ -67,12 +67,12 @@ def _without_nulls(value: Any) -> Any:
 
 
 def written(value: Any) -> str:
-    """A string as it is; anything else as JSON in lines."""
+    """Return a string as it is, and any other value as indented JSON."""
     return readable(value, indent=2)
 
 
 def conversation(review: Interrupt) -> list[tuple[str, str]]:
-    """Who said what in the session: its last ended tasks, then the task that asks, up to its question."""
+    """Return speakers and texts in the session: its last ended tasks, then the review's task up to its question."""
     task = review.task
     said = [(one["type"], history.text_of(one, indent=2)) for one in history.before(task, EARLIER)]
     said.append(("human", task.query))
@@ -89,14 +89,14 @@ def _is_overdue(review: Interrupt) -> bool:
 
 
 def changes(review: Interrupt) -> list[diff.Difference]:
-    """What an edit changed. Empty where nothing was edited."""
+    """Return what an edit changed; empty if nothing was edited."""
     if not review.answer_args_text:
         return []
     return diff.between(review.args, json.loads(review.answer_args_text))
 
 
 def past(review: Interrupt, principal: Any) -> list[Decision]:
-    """The last decisions on the same tool, as far as the principal may see them."""
+    """Return the last decisions on the same tool that the principal may see."""
     if not review.tool:
         return []
     found = permissions.limited(principal, Decision.objects.filter(review__tool=review.tool), "review")
@@ -105,7 +105,7 @@ def past(review: Interrupt, principal: Any) -> list[Decision]:
 
 
 def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:
-    """Asked, claimed, decided, ran, ended: as far as it has come."""
+    """Return the events so far: asked, claimed, decided, ran, ended."""
     events = [Event(review.created_at, _("asked by the agent"))]
     if claimed_by:
         events.append(Event(None, _("looked at"), claimed_by))
@@ -116,17 +116,17 @@ def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -
         if call.finished_at:
             ended = {ToolCall.Status.FAILED.value: _("failed")}.get(call.status, _("gave its result"))
             events.append(Event(call.finished_at, ended))
-    # A call in doubt was started before anybody asked what became of it.
+    # Sorted, because a call in doubt started before its review was requested.
     return sorted(events, key=lambda event: (event.at is None, event.at or review.created_at))
 
 
 def result(call: ToolCall | None) -> str:
-    """What the tool gave, as text."""
+    """Return the tool's result as text; empty without a call."""
     return written(call.result) if call is not None else ""
 
 
 def phrases() -> dict[str, str]:
-    """What scripts say, in the reader's language; %(n)s stands for a number."""
+    """Return the texts for scripts, in the reader's language; %(n)s stands for a number."""
     return {
         "blanks": json.dumps(marks.phrases()),
         "approve_one": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 1),
@@ -138,7 +138,7 @@ def phrases() -> dict[str, str]:
 
 
 def context(review: Review, principal: Any) -> dict[str, Any]:
-    """Everything that the template needs of the review itself."""
+    """Return everything that the template needs from the review itself."""
     verdict = Verdict.from_text(review.verdict_text)
     call = ToolCall.objects.filter(
         task=review.task_id, message_id=review.message_id, tool_call_id=review.tool_call_id

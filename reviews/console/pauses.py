@@ -1,4 +1,4 @@
-"""The kill switch in the admin: what is paused, by whom and why; a form to pause, a button to resume."""
+"""Kill switch in the admin: who paused what and why, a form to pause and a button to resume."""
 
 import uuid
 from typing import Any
@@ -24,7 +24,7 @@ LINE = 80  # characters of a text in a list
 
 
 class PauseForm(forms.ModelForm):
-    """What is to be paused, and why."""
+    """Form for the scope of a pause and its reason."""
 
     class Meta:
         model = Pause
@@ -37,7 +37,7 @@ class PauseForm(forms.ModelForm):
 
     @override
     def clean(self) -> dict[str, Any]:
-        """Raises ValidationError with what is wrong with which field."""
+        """Validate the pause. Raises ValidationError with the errors of each field."""
         given = {name: self.cleaned_data.get(name) or "" for name in self.Meta.fields}
         try:
             stored = pauses.checked(**given)
@@ -49,11 +49,11 @@ class PauseForm(forms.ModelForm):
 
     @override
     def validate_constraints(self) -> None:
-        """What is paused already is no mistake: `save_model` says so."""
+        """Skip the constraints: an existing pause is not an error, and `save_model` reports it."""
 
 
 class InForceFilter(admin.SimpleListFilter):
-    """Those in force, or those that were lifted."""
+    """Filter by pauses in force or lifted pauses."""
 
     title = _("state")
     parameter_name = "state"
@@ -81,7 +81,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_urls(self) -> list[URLPattern]:
-        """With what the button posts to."""
+        """Add the URL that the resume button posts to."""
         view = self.admin_site.admin_view(self.resume_view)
         return [path("<uuid:pk>/resume", view, name="agents_pause_resume"), *super().get_urls()]
 
@@ -107,7 +107,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def save_model(self, request: HttpRequest, obj: Pause, form: Any, change: bool) -> None:
-        """The row that there is takes the place of the form's."""
+        """Pause, and use the stored row in place of the form's, because it may have existed already."""
         actor = pauses.Actor.of(request.user)  # type: ignore[arg-type]
         pause, is_new = pauses.pause(obj.scope, obj.value, obj.reason, actor)
         obj.__dict__.update(pause.__dict__)
@@ -118,7 +118,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
-        """To the page with the button."""
+        """Redirect to the page with the resume button."""
         return redirect("admin:agents_pause_change", obj.pk)
 
     @method_decorator(require_POST)
@@ -138,7 +138,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **options: Any) -> HttpResponse:
-        """With the address of the button, where it may be pressed."""
+        """Add the address of the resume button if the reader may use it."""
         pause = context.get("original")
         if pause is not None and pause.lifted_at is None and self.has_add_permission(request):
             context["resume_url"] = reverse("admin:agents_pause_resume", args=[pause.pk])
@@ -146,30 +146,30 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("paused"), ordering="scope")
     def what(self, row: Pause) -> str:
-        """What is paused."""
+        """Return what is paused."""
         return shortened(str(row), LINE)
 
     @admin.display(description=_("reason"))
     def why(self, row: Pause) -> str:
-        """The reason, in one line."""
+        """Return the reason in one line."""
         return visible(shortened(" ".join(row.reason.split()), LINE)) or "-"
 
     @admin.display(description=_("reason"))
     def reason_(self, row: Pause) -> str:
-        """The whole reason."""
+        """Return the whole reason."""
         return visible(row.reason) or "-"
 
     @admin.display(description=_("paused by"), ordering="by_name")
     def who(self, row: Pause) -> str:
-        """A user, or somebody at a host."""
+        """Return who paused: a username, or a host."""
         return visible(row.by_name)
 
     @admin.display(description=_("file"))
     def from_file(self, row: Pause) -> Any:
-        """Where it has to be deleted."""
+        """Return where to delete the file that holds the pause, if there is one."""
         return _("PAUSE in the data folder of this host: delete it there") if row.source else "-"
 
     @admin.display(description=_("resumed by"), ordering="lifted_by_name")
     def resumer(self, row: Pause) -> str:
-        """Who lifted it."""
+        """Return who lifted the pause."""
         return visible(row.lifted_by_name) or "-"

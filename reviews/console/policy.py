@@ -1,4 +1,4 @@
-"""The rules of the policy in the admin, and what one would have done to the last calls."""
+"""Policy rules in the admin, and a dry run of a rule on the last calls."""
 
 import json
 from typing import Any
@@ -37,13 +37,13 @@ MATCHES = {
 
 
 class ConditionsField(forms.CharField):
-    """One condition a line, as `reviews.policy.conditions` reads them."""
+    """Field with one condition per line, in the syntax of `reviews.policy.conditions`."""
 
     widget = forms.Textarea(attrs={"rows": 6, "spellcheck": "false"})
 
     @override
     def prepare_value(self, value: Any) -> Any:
-        """What is stored as lines; a broken value as it is."""
+        """Return the stored conditions as lines, or an invalid value as it is."""
         try:
             return conditions.written(conditions.checked(value))
         except ValueError:
@@ -51,7 +51,7 @@ class ConditionsField(forms.CharField):
 
     @override
     def to_python(self, value: Any) -> Any:
-        """The stored form. Raises ValidationError."""
+        """Return the conditions in their stored form. Raises ValidationError."""
         try:
             return [one.data() for one in conditions.read(value or "")]
         except ValueError as error:
@@ -63,7 +63,7 @@ class ConditionsField(forms.CharField):
 
 
 class WordsField(forms.CharField):
-    """A list of texts, separated by commas."""
+    """Field for a list of texts, separated by commas."""
 
     @override
     def prepare_value(self, value: Any) -> Any:
@@ -143,18 +143,18 @@ class PolicyRuleAdmin(admin.ModelAdmin):
 
     @override
     def get_urls(self) -> list[URLPattern]:
-        """With the page that tries a rule."""
+        """Add the URL of the page that tries a rule."""
         try_ = path("try", self.admin_site.admin_view(self.try_view), name="reviews_policyrule_try")
         return [try_, *super().get_urls()]
 
     @override
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """A rule is switched off: the audit log speaks of it by its id."""
+        """Return False: rules are only switched off, because the audit log refers to them by id."""
         return False
 
     @override
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """A new rule comes last."""
+        """Place a new rule last."""
         last = PolicyRule.objects.order_by("position").values_list("position", flat=True).last() or 0
         return {"position": max(last, 0) + 10, **super().get_changeform_initial_data(request)}
 
@@ -164,13 +164,13 @@ class PolicyRuleAdmin(admin.ModelAdmin):
 
     @admin.action(description=_("Switch the selected rules off"), permissions=["change"])
     def switch_off(self, request: HttpRequest, queryset: QuerySet[PolicyRule]) -> None:
-        """From the next call on they say nothing."""
+        """Switch the rules off, effective from the next call."""
         for rule in queryset:
             rules.switch_off(rule, request.user)  # type: ignore[arg-type]
         messages.success(request, _("Switched off."))
 
     def try_view(self, request: HttpRequest) -> HttpResponse:
-        """What the rule (`?rule=`), as it is saved or as its form is posted, would have done. Writes nothing."""
+        """Show what the rule (`?rule=`), as saved or as posted in its form, would have done. Writes nothing."""
         if not self.has_view_permission(request) or not any(
             map(request.user.has_perm, (permissions.VIEW, permissions.DECIDE))
         ):
@@ -194,17 +194,17 @@ class PolicyRuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("name"), ordering="name")
     def title(self, row: PolicyRule) -> str:
-        """Its name."""
+        """Return the rule's name."""
         return visible(row.name)
 
     @admin.display(description=_("user"), ordering="user")
     def user_(self, row: PolicyRule) -> str:
-        """The pattern for users."""
+        """Return the pattern for users."""
         return visible(row.user)
 
     @admin.display(description=_("conditions"))
     def says(self, row: PolicyRule) -> str:
-        """The conditions in one line."""
+        """Return the conditions in one line."""
         try:
             lines = conditions.written(row.checked_conditions()).splitlines()
         except ValueError as error:
@@ -213,12 +213,12 @@ class PolicyRuleAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("uses"), ordering="uses")
     def used(self, row: PolicyRule) -> str:
-        """How many calls it has let through, of how many."""
+        """Return how many calls the rule has let through, and its limit if it has one."""
         return f"{row.uses}" if row.use_limit is None else f"{row.uses} / {row.use_limit}"
 
     @admin.display(description=_("in session"))
     def of_session(self, row: PolicyRule) -> str:
-        """The one session that it is for."""
+        """Return the session that the rule is limited to, if any."""
         return visible(str(row.session)) if row.session else "-"
 
 

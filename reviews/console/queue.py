@@ -1,4 +1,4 @@
-"""The queue: its tabs, order and filters. All of it is about the reviews that the reader may see."""
+"""Tabs, order and filters of the queue. All of them cover only the reviews that the reader may see."""
 
 from typing import Any
 
@@ -21,17 +21,17 @@ from reviews.models import Claim, Review
 
 PENDING = Q(status=Interrupt.Status.PENDING)
 ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
-COUNTED = ("", "high", "overdue", "doubt")  # tabs whose numbers stand on the reviews themselves
+COUNTED = ("", "high", "overdue", "doubt")  # tabs that are counted from the reviews' own columns
 TOOLS_CACHED = 30  # seconds
 
 
 def pending() -> QuerySet[Review]:
-    """The open reviews in the queue's order, with what `rights` needs."""
+    """Return the open reviews in the queue's order, with the related rows that `permissions` needs."""
     return Review.objects.filter(PENDING).select_related("task__session").order_by(*ORDER)
 
 
 def visible_to(request: HttpRequest) -> QuerySet[Review]:
-    """`rights.visible` for the reader of this page, whose groups are then asked for once a request."""
+    """Return `permissions.visible` for the reader. Cached, so that each request reads their groups once."""
     found: QuerySet[Review] | None = getattr(request, "_visible_reviews", None)
     if found is None:
         found = permissions.visible(request.user)
@@ -40,15 +40,15 @@ def visible_to(request: HttpRequest) -> QuerySet[Review]:
 
 
 def mine(principal: Any) -> Q:
-    """What the principal has claimed, and the reviews of their own tasks, which a requester is asked to confirm."""
-    # From the tasks and claims, of which one person has few, and not from all that is pending.
+    """Return a filter for reviews the principal claimed, and those of their own tasks, which requesters confirm."""
+    # Starts from the tasks and claims, of which one person has few, not from all pending reviews.
     own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
     claimed = leases.held(Claim.objects.filter(by=principal.pk), "until")
     return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED)) | Q(pk__in=claimed.values("review"))
 
 
 def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
-    """Each tab: its value in the address, its label and its reviews."""
+    """Return each tab: its value in the address, its label and a filter for its reviews."""
     return [
         ("", _("Pending"), PENDING),
         ("mine", _("Mine"), PENDING & mine(principal)),
@@ -61,7 +61,7 @@ def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
 
 
 def counts(request: HttpRequest) -> dict[str, int]:
-    """How many open reviews the reader may see behind each tab, by its value; two queries, once a request."""
+    """Return the number of open reviews that the reader may see, by tab value. Two queries, once per request."""
     found: dict[str, int] | None = getattr(request, "_queue_counts", None)
     if found is None:
         where = {f"tab_{name}": where for name, _label, where in tabs(request.user) if name in COUNTED}
@@ -74,7 +74,7 @@ def counts(request: HttpRequest) -> dict[str, int]:
 
 
 def pending_count(request: HttpRequest) -> int:
-    """How many open reviews the reader may see: one cheap query at most, also where the tabs are counted as well."""
+    """Return the number of open reviews that the reader may see. At most one query; none if the tabs are counted."""
     known: dict[str, int] = getattr(request, "_queue_counts", {})
     if "" not in known and not hasattr(request, "_pending_count"):
         request._pending_count = visible_to(request).filter(PENDING).count()  # type: ignore[attr-defined]
@@ -82,7 +82,7 @@ def pending_count(request: HttpRequest) -> int:
 
 
 def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> ClippingPaginator:
-    """The pages of a list. What the tabs have counted is not counted again."""
+    """Return the list's paginator, which reuses the tab's count if no other filter is set."""
     made = ClippingPaginator(reviews, per_page)
     if set(request.GET) <= {"status", "p", "o"} and (tab := request.GET.get("status", "")) in counts(request):
         made.__dict__["count"] = counts(request)[tab]
@@ -90,7 +90,7 @@ def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) ->
 
 
 class TabFilter(SimpleListFilter):
-    """The tabs above the queue. Pending unless something else is asked for."""
+    """Filter for the tabs above the queue; pending by default."""
 
     title = _("status")
     parameter_name = "status"
@@ -105,7 +105,7 @@ class TabFilter(SimpleListFilter):
 
     @override
     def choices(self, changelist: Any) -> Any:
-        """With the number of reviews, which `QueueList` counts."""
+        """Yield the tabs with their numbers of reviews, which `QueueList` counts."""
         for name, label, _where in self.tabs:
             changed = {self.parameter_name: name} if name else {}
             yield {
@@ -122,7 +122,7 @@ class TabFilter(SimpleListFilter):
 
 
 class ToolFilter(SimpleListFilter):
-    """The tools of the reviews that the reader may see, up to half a minute ago."""
+    """Filter by the tools of the reviews that the reader may see, cached for half a minute."""
 
     title = _("tool")
     parameter_name = "tool"
@@ -144,7 +144,7 @@ class ToolFilter(SimpleListFilter):
 
 
 class RiskFilter(SimpleListFilter):
-    """Low, medium or high."""
+    """Filter by risk: low, medium or high."""
 
     title = _("risk")
     parameter_name = "risk"
@@ -162,7 +162,7 @@ RISKS = {"low": _("Low"), "medium": _("Medium"), "high": _("High")}
 
 
 class QueueList(ChangeList):
-    """One page of the queue, with the tabs' numbers and with who looks at what."""
+    """Page of the queue, with the tabs' counts and the reviews' claims."""
 
     formset = None
 
@@ -180,7 +180,7 @@ class QueueList(ChangeList):
 
     @override
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Review]) -> Any:
-        """What is decided: the newest first."""
+        """Return the order: newest decisions first on `decided` and `all`, unless the reader chose another."""
         chosen = self.params.get("o")
         if not chosen and request.GET.get("status") in ("decided", "all"):
             return [F("answered_at").desc(nulls_first=True), "-pk"]
@@ -188,22 +188,22 @@ class QueueList(ChangeList):
 
     @override
     def url_for_result(self, result: Any) -> str:
-        """Return the address of the review's page, which carries the filter of this list on."""
+        """Return the address of the review's page, with the filter of this list in it."""
         return following.address("change", result.pk, within=following.filter_of(self.filter_params))
 
     @property
     def first_address(self) -> str:
-        """Where the reader starts with the first review of this list."""
+        """Address that opens the first review of this list."""
         return following.address("first", within=following.filter_of(self.filter_params))
 
     @property
     def tab_choices(self) -> list[dict[str, Any]]:
-        """The tabs, as links."""
+        """Tabs, as links."""
         return list(self._tab_filter.choices(self))
 
     @property
     def side_filters(self) -> list[Any]:
-        """The filters that stand beside the list."""
+        """Filters beside the list: all but the tabs."""
         return [spec for spec in self.filter_specs if spec is not self._tab_filter]
 
     @property

@@ -1,4 +1,4 @@
-"""The pages of sessions and tasks with what the reader may see of their reviews, which `agents` knows nothing of."""
+"""Admin pages of sessions and tasks with their reviews, which `agents` itself does not show."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ admin.site.unregister(Task)
 
 
 class ReviewInline(ReadOnly, admin.TabularInline):
-    """The reviews of a task, for those who get to their pages."""
+    """Reviews of a task, for readers who may open their pages."""
 
     model = Review
     fields = ("review", "kind", "status", "decider", "created_at", "answered_at", "expires_at")
@@ -34,17 +34,17 @@ class ReviewInline(ReadOnly, admin.TabularInline):
 
     @admin.display(description=_("review"))
     def review(self, row: Interrupt) -> SafeString:
-        """What is asked, as a link to the review."""
+        """Return a link to the review, named after the tool or the kind of question."""
         return link("reviews_review_change", row.tool or row.get_kind_display(), row.pk)
 
     @admin.display(description=_("decided by"))
     def decider(self, row: Interrupt) -> Any:
-        """Who decided it; the system, where its time was up or the call ended by itself."""
+        """Return who decided it: the system if it expired or if the call finished after all."""
         return _("system") if row.answered_by == "system" else visible(row.answered_by) or "-"
 
     @override
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """As for the queue."""
+        """Return whether the reader may view the queue."""
         return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
 
     @override
@@ -63,7 +63,7 @@ class TaskPage(TaskAdmin):
 class SessionPage(SessionAdmin):
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
-        """With the number of open reviews that the reader may see."""
+        """Add the number of open reviews that the reader may see."""
         opened = queue.visible_to(request).filter(queue.PENDING, task__session=OuterRef("pk")).order_by()
         counted = opened.values("task__session").annotate(count=Count("pk")).values("count")
         return super().get_queryset(request).annotate(open_=Coalesce(Subquery(counted, IntegerField()), 0))
@@ -82,11 +82,11 @@ class SessionPage(SessionAdmin):
 
     @admin.display(description=_("open reviews"), ordering="open_")
     def reviews(self, row: Any) -> SafeString:
-        """How many are open, as a link to the session's reviews."""
+        """Return the number of open reviews, as a link to the session's reviews."""
         return link("reviews_review_changelist", row.open_, query=f"?status=all&task__session__id__exact={row.pk}")
 
     def _for(self, request: HttpRequest, names: Any) -> list[str]:
-        """The columns or fields, with the reviews before the memories for those who see any."""
+        """Return the columns or fields, with the reviews before the memories if the reader may see reviews."""
         may_see = request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE)
         place = names.index("memories") if "memories" in names else len(names)
         return [*names[:place], *(["reviews"] if may_see else []), *names[place:]]

@@ -1,4 +1,4 @@
-"""The pages of one review in the admin. What is decided here is decided by `decisions.services`, as everywhere."""
+"""Admin pages of one review. `decisions.services` makes the decisions, as everywhere."""
 
 from copy import copy
 from datetime import timedelta
@@ -28,7 +28,7 @@ CLAIMED = _("Others are viewing the reviews that are left.")
 
 
 class ReviewPage:
-    """What a ModelAdmin of reviews shows and does about a single one."""
+    """Mixin for the ModelAdmin of reviews with the views of a single one."""
 
     admin_site: Any
     opts: Any
@@ -37,7 +37,7 @@ class ReviewPage:
     has_view_permission: Any
 
     def page_urls(self) -> list[Any]:
-        """Where these pages are."""
+        """Return the URLs of these pages."""
         view = self.admin_site.admin_view
         return [
             path("first/", view(self.first_view), name="reviews_review_first"),
@@ -48,7 +48,7 @@ class ReviewPage:
         ]
 
     def first_view(self, request: HttpRequest) -> HttpResponse:
-        """To the first review that this person may decide, or to the queue."""
+        """Redirect to the first review that this person may decide, or to the queue."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         listed = self._listed(request)
@@ -58,7 +58,7 @@ class ReviewPage:
         return _to(found, following.within_of(request))
 
     def next_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Past this review to the next one, or to the queue. Changes nothing."""
+        """Redirect to the review after this one, or to the queue. Changes nothing."""
         review = self._review(request, object_id)
         found = self._next(request, review, wrap=False)
         if found is None:
@@ -67,7 +67,7 @@ class ReviewPage:
         return _to(found, following.within_of(request))
 
     def claim_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Take a claim over, or give it back."""
+        """Take over or release a claim."""
         review = self._posted(request, object_id)
         within = following.within_of(request)
         try:
@@ -81,7 +81,7 @@ class ReviewPage:
         return _to(review, within)
 
     def preview_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """What the call would do with the arguments as they are typed. Decides nothing."""
+        """Return what the call would do with the arguments as typed. Decides nothing."""
         review = self._posted(request, object_id)
         if "edit" not in services.allowed_for(request.user, review) and not permissions.may_override(
             request.user, review
@@ -92,7 +92,7 @@ class ReviewPage:
         return JsonResponse({"preview": preview or "", "is_late": preview is None})
 
     def always_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Let the very call that was approved through from now on, within bounds."""
+        """Add a rule that lets exactly the approved call through from now on, within limits."""
         review = self._posted(request, object_id)
         form = AlwaysForm(request.POST)
         if not form.is_valid():
@@ -112,7 +112,7 @@ class ReviewPage:
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
-        """The review page; a POST is a decision."""
+        """Show the review page; decide the review on POST."""
         review = self._review(request, object_id)
         overrides = review.status == Interrupt.Status.PENDING and permissions.may_override(request.user, review)
         if request.method != "POST":
@@ -136,14 +136,14 @@ class ReviewPage:
         return review
 
     def _listed(self, request: HttpRequest) -> QuerySet[Review]:
-        """The list that the reader came from. Raises what a list does whose filter makes no sense."""
+        """Return the list that the reader came from. Raises the same as a changelist with an invalid filter."""
         asked = copy(request)
         asked.GET = following.waiting_list(following.within_of(request))  # type: ignore[assignment]
         listed: QuerySet[Review] = self.get_changelist_instance(asked).queryset
         return listed
 
     def _next(self, request: HttpRequest, review: Review, *, wrap: bool) -> Review | None:
-        """The review behind this one in the list that the reader came from."""
+        """Return the review after this one in the list that the reader came from."""
         found = following.candidates(request.user, self._listed(request))
         in_own_order = following.is_sorted(following.within_of(request))
         return following.after(found, review, in_own_order=in_own_order, wrap=wrap)
@@ -162,12 +162,12 @@ class ReviewPage:
         told = format_html(str(text), decided.get_status_display(), visible(str(review)), address)
         if rules.can_allow_always(decided, request.user):  # type: ignore[arg-type]
             told += format_html(' · <a href="{}#always">{}</a>', address, _("allow always…"))
-        messages.success(request, told, extra_tags=f"decided-{review.pk}")  # its draft goes: see draft.js
+        messages.success(request, told, extra_tags=f"decided-{review.pk}")  # draft.js then deletes its draft
 
     def _page(
         self, request: HttpRequest, review: Review, form: DecisionForm, *, always: AlwaysForm | None = None
     ) -> HttpResponse:
-        overrides = form.overrides and review.status == Interrupt.Status.PENDING  # somebody else may have been faster
+        overrides = form.overrides and review.status == Interrupt.Status.PENDING  # someone else may have decided it
         allowed = services.allowed(review) if overrides else services.allowed_for(request.user, review)
         within = following.within_of(request)
         context = {
@@ -193,7 +193,7 @@ class ReviewPage:
 
 
 def _preview(review: Review, form: DecisionForm) -> str | None:
-    """What the call would do: as it was decided, or with what was typed; as `previews.of_edit` otherwise."""
+    """Return what the call would do, as decided or as typed; empty or None as for `previews.of_edit`."""
     if review.status != Interrupt.Status.PENDING:
         return previews.of_decided(review)
     if not form.is_edited:
@@ -202,14 +202,14 @@ def _preview(review: Review, form: DecisionForm) -> str | None:
 
 
 def _to(review: Review | None, within: str = "") -> HttpResponse:
-    """To this review, or to the queue, within the list that the reader came from."""
+    """Redirect to this review, or to the queue, within the list that the reader came from."""
     if review is None:
         return HttpResponseRedirect(following.address("changelist", within=within))
     return HttpResponseRedirect(following.address("change", review.pk, within=within))
 
 
 def _explain(form: DecisionForm, error: AgentsiteError) -> None:
-    """Put the error where the reviewer looks; what they typed stays in the form."""
+    """Add the error to the form and to the fields that it concerns. What the reviewer typed stays."""
     if isinstance(error, Invalid) and "errors" in error.extra:
         for field, texts in error.extra["errors"].items():
             for text in texts:

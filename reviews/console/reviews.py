@@ -1,4 +1,4 @@
-"""The review queue and the review page. All that is decided here is decided by `reviews.decisions.services`."""
+"""Review queue and review page in the admin. `reviews.decisions.services` makes the decisions."""
 
 from typing import Any
 
@@ -40,14 +40,14 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     list_per_page = 50
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
-    preserve_filters = False  # rows that are read anew have to look like those before them
+    preserve_filters = False  # refreshed rows must look like the rows that they replace
     actions = ("approve_selected", "reject_selected")
     actions_on_top = True
 
     @property
     @override
     def media(self) -> forms.Media:
-        """The queue has a script of its own."""
+        """No media of the admin, because the queue has its own script."""
         return forms.Media()
 
     @override
@@ -70,12 +70,12 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Review]:
-        """What the reader may see: for lists, counts, search, filters and pages alike."""
+        """Return the reviews that the reader may see, for lists, counts, search, filters and pages alike."""
         return queue.visible_to(request)
 
     @override
     def get_ordering(self, request: HttpRequest) -> list[Any]:
-        """Soonest expiry first."""
+        """Return the queue's order, soonest expiry first."""
         return list(queue.ORDER)
 
     @override
@@ -84,11 +84,11 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     @override
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Whoever may decide may look."""
+        """Return whether the reader may view reviews. Those who may decide may also view."""
         return bool(request.user.has_perm(permissions.VIEW) or request.user.has_perm(permissions.DECIDE))
 
     def has_decide_permission(self, request: HttpRequest) -> bool:
-        """Whether several can be decided at once."""
+        """Return whether the reader may decide several reviews at once."""
         return bool(request.user.has_perm(permissions.DECIDE))
 
     @override
@@ -98,38 +98,38 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("call"), ordering="tool")
     def call(self, row: Review) -> str:
-        """The tool, or what else is asked."""
+        """Return the tool's name, or the kind of question."""
         name = visible(row.tool) or row.get_kind_display()
         return f"{name} ({row.get_kind_display()})" if row.kind == Interrupt.Kind.IN_DOUBT else name
 
     @admin.display(description=_("risk"), ordering="risk")
     def risk_badge(self, row: Review) -> SafeString:
-        """As a word and a colour."""
+        """Return the risk as a word and a color."""
         return format_html('<span class="badge risk-{}">{}</span>', row.risk, queue.RISKS.get(row.risk, row.risk))
 
     @admin.display(description=_("arguments"))
     def arguments(self, row: Review) -> SafeString:
-        """The arguments in one line, with how much of them it does not show."""
+        """Return the arguments in one line, with the number of characters that it does not show."""
         return marks.one_line(page.line(row))
 
     @admin.display(description=_("requester"), ordering="task__session__user_id")
     def requester(self, row: Review) -> str:
-        """The owner of the task."""
+        """Return the owner of the task."""
         return visible(row.task.session.user_id)
 
     @admin.display(description=_("session"), ordering="task__session__session_id")
     def in_session(self, row: Review) -> SafeString:
-        """The session, as a link to it."""
+        """Return a link to the session."""
         return link("agents_session_change", row.task.session.session_id, row.task.session_id)
 
     @admin.display(description=_("waiting"), ordering="created_at")
     def waiting(self, row: Review) -> str:
-        """For how long it has waited, or had."""
+        """Return how long the review has waited, or had waited when it was decided."""
         return timesince(row.created_at, row.answered_at, depth=1)
 
     @admin.display(description=_("time left"), ordering="expires_at")
     def time_left(self, row: Review) -> Any:
-        """Until it expires."""
+        """Return the time until the review expires, or since when it is overdue."""
         if row.status != Interrupt.Status.PENDING or row.expires_at is None:
             return "–"
         local = timezone.localtime(row.expires_at)
@@ -141,23 +141,23 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("claimed by"), empty_value="–")
     def claimed_by(self, row: Any) -> str | None:
-        """Who looks at it at the moment."""
+        """Return who has claimed the review, or None."""
         return visible(row.claimed_by_name) if row.claimed_by_name else None
 
     @admin.display(description=_("status"), ordering="status")
     def state(self, row: Review) -> SafeString:
-        """As a word and a colour."""
+        """Return the status as a word and a color."""
         return format_html('<span class="badge state-{}">{}</span>', row.status, row.get_status_display())
 
     @override
     def get_list_display(self, request: HttpRequest) -> Any:
-        """Where all are pending, nobody has to be told."""
+        """Leave the status out on tabs where every review is pending."""
         is_open = request.GET.get("status") not in ("decided", "all")
         return self.list_display[:-1] if is_open else self.list_display
 
     @admin.action(description=_("Approve the selected calls"), permissions=["decide"])
     def approve_selected(self, request: HttpRequest, queryset: QuerySet[Review]) -> HttpResponse | None:
-        """Ask once more, with the arguments listed."""
+        """Ask for confirmation, with the arguments listed."""
         return self._confirm(request, "accept", queryset)
 
     @admin.action(description=_("Reject the selected calls"), permissions=["decide"])
@@ -166,7 +166,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         return self._confirm(request, "reject", queryset)
 
     def rows_view(self, request: HttpRequest) -> HttpResponse:
-        """The rows of the queue as they are now, for the script that looks for new ones."""
+        """Return the current rows of the queue, for the script that polls for new ones."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -183,10 +183,10 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         )
 
     def bulk_view(self, request: HttpRequest) -> HttpResponse:
-        """Decide what the page of an action has listed."""
+        """Decide the reviews that the page of an action listed."""
         if not self.has_decide_permission(request):
             raise PermissionDenied
-        if request.method != "POST":  # another language was chosen on the page, or its address was kept
+        if request.method != "POST":  # the language was changed on the page, or its address was bookmarked
             return HttpResponseRedirect(following.address("changelist", within=following.within_of(request)))
         seen = bulk.Seen.parse(request.POST.getlist("row"))
         form = BulkForm(request.POST)
@@ -202,7 +202,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
             "skipped": sum(outcome.skipped.values()),
         }
         level = messages.WARNING if outcome.skipped else messages.SUCCESS
-        tags = "decided-bulk" if outcome.decided else ""  # the draft of the reason goes: see draft.js
+        tags = "decided-bulk" if outcome.decided else ""  # draft.js then deletes the draft of the reason
         self.message_user(request, _told(text, outcome.skipped), level, tags)
         return HttpResponseRedirect(following.address("changelist", within=following.within_of(request)))
 
@@ -211,7 +211,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         return super().changelist_view(request, {"title": _("Reviews"), **(extra_context or {})})
 
     def _confirm(self, request: HttpRequest, kind: str, queryset: QuerySet[Review]) -> HttpResponse | None:
-        """The page of several decisions, or a message why there is none."""
+        """Return the page for several decisions, or None with a message that says why there is none."""
         is_across = request.POST.get("select_across") == "1"
         chosen = queryset.values_list("pk", flat=True) if is_across else request.POST.getlist("_selected_action")
         selection = bulk.select(request.user, kind, chosen)
@@ -242,7 +242,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
 
 
 def _told(text: Any, reasons: Any) -> str:
-    """The text, with why some were left out."""
+    """Return the text with the reasons why reviews were left out."""
     each = (
         _("%(count)s %(reason)s") % {"count": count, "reason": visible(reason)} for reason, count in reasons.items()
     )

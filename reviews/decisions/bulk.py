@@ -1,4 +1,4 @@
-"""Deciding several reviews of one tool at once: which of the chosen ones can be, and what became of them."""
+"""Bulk decisions on reviews of one tool: which of the chosen ones can be decided, and the outcome."""
 
 import contextlib
 import uuid
@@ -15,26 +15,26 @@ from reviews.console.queue import ORDER
 from reviews.decisions import permissions, services
 from reviews.models import Review
 
-LIMIT = 100  # reviews at once: each is read before it is decided, and is a transaction of its own
+LIMIT = 100  # reviews at once: each is read before it is decided, and decided in its own transaction
 
 
 @dataclass(frozen=True)
 class Selection:
-    """What can be decided of what was chosen."""
+    """Chosen reviews that can be decided, and counts of the others."""
 
     rows: list[Review] = field(default_factory=list)
-    left_out: Counter[str] = field(default_factory=Counter)  # why, and how many
+    left_out: Counter[str] = field(default_factory=Counter)  # number by reason
     tools: list[str] = field(default_factory=list)
 
     @property
     def is_mixed(self) -> bool:
-        """Whether it holds calls of several tools."""
+        """Return whether the selection holds calls of several tools."""
         return len(self.tools) > 1
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A review in the version that was listed."""
+    """Review in the version that was listed."""
 
     pk: str
     version: str
@@ -42,21 +42,24 @@ class Seen:
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> "list[Seen]":
-        """The reviews that a form lists; what has another shape is left out."""
+        """Return at most LIMIT of the reviews that a form lists. Malformed texts are left out."""
         parted = (text.split(":") for text in texts)
         return [cls(*parts) for parts in parted if len(parts) == 3][:LIMIT]
 
 
 @dataclass
 class Outcome:
-    """What became of several decisions."""
+    """Result of a bulk decision."""
 
     decided: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
 
 
 def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
-    """What of these reviews the principal can decide this way. Read anew: a list's filters hide what changed."""
+    """Select those of these reviews that the principal can decide this way.
+
+    The reviews are read again without the list's filters, which would hide those that have changed.
+    """
     found = permissions.visible(principal).filter(pk__in=_keys(pks)).order_by(*ORDER)
     rows, left_out = [], Counter[str]()
     for row in found:
@@ -70,7 +73,7 @@ def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
 
 
 def why_not(principal: Any, kind: str, review: Review) -> str:
-    """Why this review can't be decided together with others; empty where it can."""
+    """Return why this review can't be decided together with others; "" if it can."""
     if review.status != Interrupt.Status.PENDING:
         return _("already decided")
     if review.kind != Interrupt.Kind.TOOL_CALL:
@@ -83,10 +86,10 @@ def why_not(principal: Any, kind: str, review: Review) -> str:
 
 
 def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Outcome:
-    """Decide each in the version that was listed; what was decided meanwhile, or may not be, is skipped.
+    """Decide each review in the version that was listed. Skip those decided in the meantime or not permitted.
 
     Args:
-        choice_of: makes the `services.Choice` for a version.
+        choice_of: returns the `services.Choice` for a version.
     """
     outcome = Outcome()
     rows = {str(row.pk): row for row in permissions.visible(principal).filter(pk__in=_keys(seen.pk for seen in chosen))}
@@ -103,7 +106,7 @@ def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Out
 
 
 def _decide_one(principal: Any, choice_of: Any, kind: str, row: Review | None, seen: Seen) -> str:
-    """Decide one. Returns why it was skipped, or an empty text."""
+    """Decide one review. Returns why it was skipped; "" if it was not."""
     if row is None:
         return _("no longer there")
     if reason := why_not(principal, kind, row):
@@ -114,12 +117,12 @@ def _decide_one(principal: Any, choice_of: Any, kind: str, row: Review | None, s
         decided = services.decide(row.pk, principal, choice_of(row.version))
     except AgentsiteError as error:
         return error.detail
-    # The same decision by somebody else in the meantime is no conflict to `decide`, but it is not ours either.
+    # `decide` accepts the same decision made by somebody else in the meantime, but that one does not count as ours.
     return "" if decided.answered_by == principal.get_username() else _("already decided")
 
 
 def _keys(texts: Iterable[Any]) -> list[uuid.UUID]:
-    """Those of the texts that can be a review's key."""
+    """Return the keys among the texts, leaving out those that are no UUID."""
     found = []
     for text in texts:
         with contextlib.suppress(ValueError):

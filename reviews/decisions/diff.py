@@ -1,4 +1,4 @@
-"""What an edit changed, argument by argument, for people."""
+"""Readable differences between two versions of arguments, argument by argument."""
 
 import difflib
 import json
@@ -15,14 +15,14 @@ CONTEXT = 2  # lines around a changed one
 
 @dataclass(frozen=True)
 class Difference:
-    """One argument that was changed."""
+    """Argument that was changed."""
 
-    name: str  # the way to it
-    lines: list[tuple[str, str]]  # ("+" | "-" | " ", text), unmarked: the page names what is hidden
+    name: str  # path to the argument
+    lines: list[tuple[str, str]]  # ("+" | "-" | " ", text), unescaped: the page marks hidden characters
 
 
 def between(before: Any, after: Any) -> list[Difference]:
-    """Every argument that is not the same in both, to the last space and digit."""
+    """Return every argument that differs between the two, to the last space and digit."""
     old, new = _flat(before), _flat(after)
     names = [*old, *(name for name in new if name not in old)]
     found = ((name, old.get(name, ABSENT), new.get(name, ABSENT)) for name in names)
@@ -34,7 +34,7 @@ def between(before: Any, after: Any) -> list[Difference]:
 
 
 def _flat(value: Any, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], Any]:
-    """The values by the way to them. Lists stay whole: their items have no names."""
+    """Return the values by their paths. Lists stay whole because their items have no names."""
     if not isinstance(value, dict) or (not value and path):
         return {path: value}
     return {way: item for name, part in value.items() for way, item in _flat(part, (*path, name)).items()}
@@ -53,12 +53,12 @@ def _lines(one: Any, other: Any) -> list[tuple[str, str]]:
         return [*(("-", line) for line in before), *(("+", line) for line in after)]
     compared = list(difflib.unified_diff(before, after, lineterm="", n=CONTEXT))[
         3:
-    ]  # without file names and first place
+    ]  # without the file names and the first line range
     return [(" ", "…") if line.startswith("@@") else (line[0], line[1:]) for line in compared]
 
 
 def _text(value: Any, *, plain: bool) -> str:
-    """A string as it is, unless that would make it look like a value of another type."""
+    """Return the value as it is if `plain`, or as JSON, which shows whether it is a string."""
     if value is ABSENT:
         return _("(left out)")
     return str(value if plain else json.dumps(value, ensure_ascii=False, indent=2))

@@ -1,4 +1,4 @@
-"""The arguments that a person gives, held against the tool's schema."""
+"""Validation of edited arguments against the tool's schema."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,10 +17,11 @@ UNREADABLE = gettext_lazy("The tool's schema can't be read: these arguments can 
 
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
-    """The full edited arguments. The original system's clients wrap them in {"args": …}.
+    """Return the full edited arguments. Clients of the original system wrap them in {"args": …}.
 
-    In the form that the tool's own validation would give them, as far as a schema can say it: defaults filled in, whole
-    numbers as the numbers that they stand for. The policy judges, and the person agrees to, what will run.
+    They have the form that the tool's own validation would give them, as far as a schema can express it: with defaults
+    filled in, and integers as floats where the schema says `number`. So the policy judges, and the person approves,
+    exactly what will run.
 
     Raises Invalid, with an error for each field that does not fit.
     """
@@ -43,10 +44,10 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
 
 
 def problems(schema: Any, given: Any, asked: Any) -> Iterator[jsonschema.ValidationError]:
-    """What the schema has against the given arguments. Raises whatever a schema that can't be read makes it raise.
+    """Yield the schema's errors for the given arguments. An unreadable schema can raise any exception.
 
-    Values obey the schema's formats, unless they are among what was asked: that is what the tool itself has accepted,
-    and nobody has to correct it in order to change something else.
+    Values must have the schema's formats unless they are among the requested ones: the tool itself has accepted those,
+    and a reviewer need not correct them in order to change something else.
     """
     known = set(_texts(asked))
     checker = json_schema.validator(schema, CHECKER)
@@ -63,8 +64,8 @@ def _found(schema: Any, given: Any, asked: Any) -> list[jsonschema.ValidationErr
 
 
 def _is_known(error: jsonschema.ValidationError, known: set[tuple[Any, ...]]) -> bool:
-    """Whether the error is about nothing but the format of values that were asked."""
-    if error.validator in ("anyOf", "oneOf"):  # one of its branches fits but for that
+    """Return whether the error is only about the format of requested values."""
+    if error.validator in ("anyOf", "oneOf"):  # apart from that, one of its branches fits
         branches: dict[Any, list[jsonschema.ValidationError]] = {}
         for one in error.context or ():
             branches.setdefault(one.schema_path[0], []).append(one)
@@ -73,7 +74,7 @@ def _is_known(error: jsonschema.ValidationError, known: set[tuple[Any, ...]]) ->
 
 
 def _texts(value: Any, way: tuple[str, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The values that are no objects or lists, each behind the names that lead to it; places in lists say nothing."""
+    """Yield each scalar value, preceded by the names that lead to it. Positions in lists are left out."""
     if isinstance(value, dict):
         for name, part in value.items():
             yield from _texts(part, (*way, name))
@@ -89,12 +90,12 @@ def _names(path: Any) -> tuple[str, ...]:
 
 
 def is_unchanged(review: Interrupt, args: dict[str, Any]) -> bool:
-    """Whether these are the arguments that were asked, to the last digit."""
+    """Return whether these are the requested arguments, to the last digit."""
     return same(args, review.args)
 
 
 def _completed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:
-    """The value with defaults filled in, in the schema's order, and with floats where it says `number`."""
+    """Return the value with defaults filled in, in the schema's order, and with floats where it says `number`."""
     schema = _resolved(schema, defs)
     if isinstance(value, bool) or not isinstance(schema, dict):
         return value
@@ -110,13 +111,13 @@ def _completed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:
 
 
 def _resolved(schema: Any, defs: dict[str, Any]) -> Any:
-    """What a reference into the schema's own definitions stands for."""
+    """Resolve a reference into the schema's own definitions. Return any other schema unchanged."""
     reference = schema.get("$ref", "") if isinstance(schema, dict) else ""
     return defs.get(reference.removeprefix("#/$defs/"), schema) if reference.startswith("#/$defs/") else schema
 
 
 def _missing(error: jsonschema.ValidationError) -> str:
-    """The name of a required argument that is not there."""
+    """Return the name of the missing required argument; "" if the error is about something else."""
     if error.validator != "required" or not isinstance(error.instance, dict):
         return ""
     schema_value: list[str] = list(error.validator_value)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Who looks at a review now: a lease of some minutes that others are shown. Deciding needs none, and ends it."""
+"""Claims on reviews: leases of a few minutes that show others who is looking. Deciding needs none, and ends it."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -33,24 +33,24 @@ class Closed(Conflict):
 
 
 def held(reviews: Iterable[Interrupt]) -> dict[Any, Claim]:
-    """The claims that count now on these open reviews, by the review's id: one query for a whole list."""
+    """Return the current claims on the open ones of these reviews, by review id, in one query."""
     keys = [review.pk for review in reviews if review.status == Interrupt.Status.PENDING]
     rows = leases.held(Claim.objects.filter(review__in=keys), "until").select_related("by") if keys else ()
     return {row.review_id: row for row in rows}
 
 
 def shown(claim: Claim | None) -> dict[str, Any] | None:
-    """A claim as the API shows it."""
+    """Return a claim as the API shows it."""
     return None if claim is None else {"user": claim.by.get_username(), "until": claim.until}
 
 
 def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review:
-    """Claim a review, or renew one's own claim. Whoever may decide it may also take it over.
+    """Claim a review, or renew one's own claim. A principal who may decide it may also take it over.
 
     Raises:
         NotFound, NotAllowed: as for deciding.
         Closed: it has been decided.
-        Claimed: somebody else has it; names them, and until when.
+        Claimed: somebody else holds the claim; names them and the time it expires.
     """
     with transaction.atomic():
         review = _open(review_pk, principal)
@@ -66,7 +66,7 @@ def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review
 
 
 def release(review_pk: Any, principal: User) -> Review:
-    """Give one's claim back; without one there is nothing to do. Raises NotFound."""
+    """Release one's own claim, if there is one. Raises NotFound."""
     with transaction.atomic():
         review = _locked(review_pk, principal)
         rows = Claim.objects.filter(review=review, by=principal)
@@ -78,7 +78,7 @@ def release(review_pk: Any, principal: User) -> Review:
 
 
 def end(review: Interrupt) -> None:
-    """The review is closed: nobody has to look at it. The caller holds its lock."""
+    """Delete the claim on a review that has been closed. The caller holds the review's lock."""
     Claim.objects.filter(review=review.pk).delete()
 
 
@@ -96,8 +96,8 @@ def _open(review_pk: Any, principal: User) -> Review:
 
 
 def _locked(review_pk: Any, principal: User) -> Review:
-    """The review, locked: of two that claim it at once one is first. Raises NotFound."""
-    # Among the visible ones already: how long it takes must not tell whether there is one.
+    """Return the review, locked so that concurrent claims take turns. Raises NotFound."""
+    # Only visible reviews are queried, so that the response time does not reveal whether a hidden one exists.
     review = permissions.visible(principal).select_for_update(of=("self",), no_key=True).filter(pk=review_pk).first()
     if review is None:
         raise NotFound

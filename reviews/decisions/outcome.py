@@ -1,4 +1,4 @@
-"""What became of a call after it was decided, where the decision alone would let a reader believe otherwise."""
+"""Outcome of a call after it was decided, if the decision alone would mislead a reader."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,13 +15,13 @@ class Outcome:
     """One sentence for the review's page."""
 
     text: str
-    is_bad: bool  # it failed, never ran, or nobody knows
-    detail: str = ""  # the error that the task's client is told
-    review: Any = None  # the key of the review that goes on from here
+    is_bad: bool  # it failed, never ran, or its outcome is unknown
+    detail: str = ""  # the error that the task's client gets
+    review: Any = None  # the key of the follow-up review
 
 
 def of(review: Interrupt, call: ToolCall | None) -> Outcome | None:
-    """What to say of a decided call; None where it ran and gave its result, or was never to run."""
+    """Return the outcome of a decided call, or None if it ran and gave its result or was not approved."""
     if review.status not in LET_RUN or review.kind == Interrupt.Kind.QUESTION:
         return None
     if call is None:
@@ -53,7 +53,7 @@ def _never_ran(review: Interrupt) -> Outcome:
 
 
 def _later(review: Interrupt, kind: str) -> Interrupt | None:
-    """The next question about the same call."""
+    """Return the newest other question of this kind about the same call; of the review's own kind, a later round."""
     same = Interrupt.objects.filter(
         task=review.task_id, message_id=review.message_id, tool_call_id=review.tool_call_id, kind=kind
     ).exclude(pk=review.pk)

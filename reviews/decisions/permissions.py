@@ -1,6 +1,6 @@
-"""Who may see a review, and who may decide it.
+"""Permissions to see reviews and to decide them.
 
-`visible` is the one definition of "may see": every list, page, count, search, filter, trial and export asks it.
+`visible` is the only definition of "may see": every list, page, count, search, filter, trial and export uses it.
 """
 
 import json
@@ -28,19 +28,19 @@ Row = TypeVar("Row", bound=Model)
 
 
 def terms_of(review: Interrupt) -> Terms:
-    """The terms that were frozen when it was asked."""
+    """Return the terms that were frozen when the review was created."""
     return Verdict.from_text(review.verdict_text).terms
 
 
 def is_requester(principal: Principal, review: Interrupt) -> bool:
-    """Whether the principal owns the task or submitted it."""
+    """Return whether the principal owns the task or submitted it."""
     task = review.task
     is_submitter = principal.pk is not None and principal.pk == task.submitted_by_id
     return principal.get_username() == task.session.user_id or is_submitter
 
 
 def may_decide(principal: Principal, review: Interrupt, terms: Terms | None = None) -> bool:
-    """Whether the review's terms (or the ones given) let this principal decide it."""
+    """Return whether the review's terms (or the given ones) let this principal decide it."""
     terms = terms or terms_of(review)
     if terms.distinct and is_requester(principal, review):
         return False
@@ -48,7 +48,7 @@ def may_decide(principal: Principal, review: Interrupt, terms: Terms | None = No
 
 
 def may_override(principal: Principal, review: Interrupt, terms: Terms | None = None) -> bool:
-    """Whether nothing but separation of duties bars this superuser, who may set it aside with a reason."""
+    """Return whether only separation of duties bars this superuser, who may override it with a reason."""
     terms = terms or terms_of(review)
     if may_decide(principal, review, terms) or not (principal.is_superuser and principal.is_active):
         return False
@@ -56,7 +56,7 @@ def may_override(principal: Principal, review: Interrupt, terms: Terms | None = 
 
 
 def may_still_decide(review_pk: uuid.UUID) -> bool:
-    """Whether who decided this review is active and has the right to decide it as it was decided."""
+    """Return whether the person who decided this review is active and could still make the same decision."""
     decision = Decision.objects.filter(review=review_pk).select_related("by", "review__task__session").first()
     if decision is None or decision.by is None or not decision.by.is_active:
         return False
@@ -68,17 +68,17 @@ def may_still_decide(review_pk: uuid.UUID) -> bool:
 
 
 def may_see(principal: Principal, review: Interrupt) -> bool:
-    """Whether the review is among those that are `visible` to the principal."""
+    """Return whether the review is `visible` to the principal."""
     return sees_all(principal) or visible(principal).filter(pk=review.pk).exists()
 
 
 def sees_all(principal: Principal) -> bool:
-    """Whether the principal acts for every owner, or is staff with the view permission."""
+    """Return whether the principal acts for every owner, or is staff with the view permission."""
     return principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW))
 
 
 def visible(principal: Principal) -> QuerySet[Review]:
-    """The reviews that the principal may see: those they may decide, their own, and all for whom `sees_all`."""
+    """Return the reviews that the principal may see: all if `sees_all`, else their own and those they may decide."""
     reviews = Review.objects.select_related("task__session")
     if sees_all(principal):
         return reviews
@@ -86,19 +86,22 @@ def visible(principal: Principal) -> QuerySet[Review]:
 
 
 def decidable(principal: Principal) -> QuerySet[Review]:
-    """The reviews that `may_decide` is true of, whatever their status."""
+    """Return the reviews, in any status, for which `may_decide` is true."""
     return Review.objects.select_related("task__session").filter(_decidable(principal))
 
 
 def limited(principal: Principal, rows: QuerySet[Row], review: str) -> QuerySet[Row]:
-    """The rows whose review, in the column of this name, is visible to the principal."""
+    """Return the rows whose review is visible to the principal. `review` names the rows' column."""
     if sees_all(principal):
         return rows
     return rows.filter(**{f"{review}__in": visible(principal).values("pk")})
 
 
 def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
-    """The tool calls that the principal may see: their own and those of visible reviews; all with the permission."""
+    """Return the tool calls that the principal may see: all with the permission, else their own and reviewed ones.
+
+    Reviewed ones are the calls of reviews that are `visible` to the principal.
+    """
     calls = ToolCall.objects.select_related("task__session")
     if principal.has_perm(ACT_FOR_ANY_USER) or (principal.is_staff and principal.has_perm(VIEW_CALLS)):
         return calls
@@ -109,7 +112,7 @@ def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
 
 
 def _decidable(principal: Principal) -> Q:
-    """`may_decide` as a condition: both read the same frozen terms, and a test holds them against each other."""
+    """Return `may_decide` as a query condition. Both read the same frozen terms, and a test compares their results."""
     asked_for = Q(task__session__user_id=principal.get_username())
     if principal.pk is not None:
         asked_for |= Q(task__submitted_by=principal.pk)
@@ -122,8 +125,8 @@ def _decidable(principal: Principal) -> Q:
 
 
 def _names(decider: str) -> Q:
-    """The reviews whose terms name this decider. By position: LIKE takes no notice of case on SQLite."""
-    text = json.dumps(decider)  # as `canonical` writes it; a quote inside of a name follows a backslash
+    """Return a condition for terms that name this decider. StrIndex, because LIKE ignores case on SQLite."""
+    text = json.dumps(decider)  # as `canonical` writes it; a quote inside a name follows a backslash
     return Q(GreaterThan(StrIndex("deciders", Value(f"[{text}")), 0)) | Q(
         GreaterThan(StrIndex("deciders", Value(f",{text}")), 0)
     )

@@ -1,4 +1,4 @@
-"""What `/agent/resume` means: decisions on the questions of one task, all of them or none."""
+"""Service behind `/agent/resume`: decisions on the questions of one task, all of them or none."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class NotInterrupted(Conflict):
 
 @dataclass(frozen=True)
 class Addressed:
-    """A choice and the interrupt that it is for; None: the only one."""
+    """Choice and the interrupt that it answers; None: the only one."""
 
     interrupt_id: str | None
     choice: services.Choice
@@ -37,9 +37,9 @@ def resume(task: Task, principal: User, decisions: Sequence[Addressed]) -> None:
     """Decide these questions of the task in one transaction.
 
     Raises:
-        NotFound: the task has been deleted meanwhile.
-        NotInterrupted, WhichInterrupt: there is no question, or the request does not say which.
-        Invalid: an id is not of this task.
+        NotFound: the task was deleted in the meantime.
+        NotInterrupted, WhichInterrupt: there is no question, or the request has to name one.
+        Invalid: the task has no interrupt with this id.
         and what `reviews.decisions.services.decide` raises.
     """
     with transaction.atomic():

@@ -1,4 +1,4 @@
-"""The only way a review changes: `decide`, for the admin, REST and `/agent/resume` alike, and `expire`."""
+"""The only services that decide reviews: `decide`, for the admin, REST and `/agent/resume`, and `expire`."""
 
 import json
 import logging
@@ -40,7 +40,7 @@ POSSIBLE: dict[str, tuple[ResponseType, ...]] = {
     Kind.IN_DOUBT: ("accept", "response", "reject"),
     Kind.QUESTION: ("response",),
 }
-EXPIRED = "nobody decided it in time"  # as the model is told
+EXPIRED = "nobody decided it in time"  # shown to the model
 MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
 
 
@@ -58,17 +58,17 @@ class Stale(Conflict):
 
 @dataclass(frozen=True)
 class Choice:
-    """What a person says of a review."""
+    """A person's choice on a review, as submitted."""
 
     response_type: str  # accept, edit, response, reject or ignore
     args: Any = None  # the edited arguments, or the text of a response
     message: str = ""  # the reason of a reject
-    version: int | None = None  # of the review that the person saw; None: whatever it is now
-    digest: str = ""  # of what the person saw (Review.args_digest); "": not said
-    override_reason: str = ""  # why a superuser sets separation of duties aside; of no meaning where it does not bar
+    version: int | None = None  # of the review that the person saw; None: the current one
+    digest: str = ""  # of what the person saw (Review.args_digest); "": not given
+    override_reason: str = ""  # why a superuser overrides separation of duties; ignored if no override is needed
 
     def normal(self) -> "Choice":
-        """In one spelling. Raises Invalid."""
+        """Return the choice, validated and with synonyms replaced. Raises Invalid."""
         kind = SPELLINGS.get(self.response_type)
         if kind is None:
             raise Invalid(errors={"response_type": [_("One of %(names)s.") % {"names": ", ".join(SPELLINGS)}]})
@@ -83,25 +83,25 @@ class Choice:
 
 
 def allowed(review: Interrupt) -> list[ResponseType]:
-    """What may be decided on this review, by whoever may decide it."""
+    """Return the decisions that this review allows to those who may decide it."""
     terms = permissions.terms_of(review)
     return [kind for kind in POSSIBLE[review.kind] if kind in terms.allowed or review.kind != Kind.TOOL_CALL]
 
 
 def allowed_for(principal: User | AnonymousUser, review: Interrupt) -> list[ResponseType]:
-    """What this principal may decide now: nothing, where the review is closed or not theirs."""
+    """Return what this principal may decide now: nothing if the review is closed or not theirs to decide."""
     if review.status != Status.PENDING or not permissions.may_decide(principal, review):
         return []
     return allowed(review)
 
 
 def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
-    """Decide a review. The first wins; the same again is the same answer.
+    """Decide a review. The first decision wins; repeating it returns the review unchanged.
 
     Raises:
-        NotFound: there is no such review for this principal.
+        NotFound: there is no such review, or the principal may not see it.
         NotAllowed: the terms don't let the principal decide it; a superuser needs a reason to override `distinct`.
-        AlreadyDecided: it was decided otherwise, or closed; names who decided what, and when.
+        AlreadyDecided: it was decided differently, or closed; names who decided what, and when.
         Stale: it is not the version that was seen.
         Invalid: the response type or the arguments don't fit; nothing was decided.
     """
@@ -134,25 +134,25 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         locks.end(review)
         agents.answer(review, answer)
         signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
-        decided = Review.objects.select_related("task__session").get(pk=review.pk)  # later it may be deleted
+        decided = Review.objects.select_related("task__session").get(pk=review.pk)  # it may be deleted later
     failpoints.here("after-decision")
     logger.info("task %s: review %s of %s %s by %s", review.task_id, review.pk, review.tool, answer.status, answer.by)
     return decided
 
 
 def expire() -> int:
-    """Close the reviews whose time is up and whose terms say reject. Returns how many."""
+    """Expire overdue reviews whose terms say reject, at most `sweeper.BATCH` at once. Returns how many."""
     found = interrupts.overdue().order_by("expires_at").values_list("pk", "task_id")
     return sweeper.each(found[: sweeper.BATCH], _expire)
 
 
 def overdue_count() -> int:
-    """How many open reviews are past their time and would be closed by `expire`."""
+    """Return how many open reviews are overdue and left for `expire` to close."""
     return int(interrupts.overdue().count())
 
 
 def _expire_if_due(review_pk: Any) -> None:
-    """Close it where its time is up and the sweeper has not come by yet: a minute late is too late as well."""
+    """Expire the review if it is overdue and the sweeper has not done so, so that no late decision is accepted."""
     found = interrupts.overdue().filter(pk=review_pk).values_list("pk", "task_id").first()
     if found is not None:
         _expire(found)
@@ -178,8 +178,11 @@ def _expire(found: tuple[Any, Any]) -> bool:
 
 
 def _locked(review_pk: Any, principal: User) -> Review:
-    """The review with its task and itself locked, in this order: siblings that are decided at once see each other."""
-    # Among the visible ones already: how long it takes must not tell whether there is one.
+    """Return the review with its task and itself locked, in this order. Raises NotFound.
+
+    The task is locked so that concurrent decisions on its reviews see each other.
+    """
+    # Only visible reviews are queried, so that the response time does not reveal whether a hidden one exists.
     found = permissions.visible(principal).filter(pk=review_pk).values_list("task_id", flat=True).first()
     if found is None:
         raise NotFound
@@ -192,14 +195,14 @@ def _locked(review_pk: Any, principal: User) -> Review:
 
 
 def _require_allowed(review: Review, choice: Choice) -> None:
-    """Raises Invalid where the terms do not allow this kind of answer, also one that would change nothing."""
+    """Raise Invalid if the terms do not allow this response type, even for a choice that would change nothing."""
     if choice.response_type not in allowed(review):
         text = _("This review can be answered by: %(names)s.") % {"names": ", ".join(allowed(review))}
         raise Invalid(errors={"response_type": [text]})
 
 
 def _without_empty_edit(review: Review, choice: Choice) -> Choice:
-    """The choice with its edited arguments checked; an edit that changes nothing is an accept. Raises Invalid."""
+    """Return the choice with edited arguments checked. An edit without changes becomes an accept. Raises Invalid."""
     if choice.response_type != "edit":
         return choice
     args = edits.edited(review, choice.args)
@@ -209,7 +212,7 @@ def _without_empty_edit(review: Review, choice: Choice) -> Choice:
 
 
 def _repeated(review: Review, choice: Choice) -> Review:
-    """The review, where it was decided just so; a 409 that names the winner, where it was not."""
+    """Return the review if it was decided the same way. Otherwise raise AlreadyDecided, which names the decision."""
     same = review.answer_type == choice.response_type and review.status == BECOMES[choice.response_type]
     if same and choice.response_type == "edit":
         same = canonical(choice.args) == review.answer_args_text
@@ -221,7 +224,7 @@ def _repeated(review: Review, choice: Choice) -> Review:
 
 
 def decision_of(review: Interrupt) -> dict[str, Any] | None:
-    """The decision as the API shows it: who decided what, and when."""
+    """Return the decision as the API shows it: who decided what, and when. None if there is none."""
     if review.answered_at is None:
         return None
     return {
@@ -243,14 +246,14 @@ def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
 
 
 def _entitled(principal: User, review: Review, choice: Choice, terms: Terms | None = None) -> bool:
-    """Whether they may decide it, if need be by an override with a reason."""
+    """Return whether the principal may decide the review, if necessary by an override with a reason."""
     if permissions.may_decide(principal, review, terms):
         return True
     return bool(choice.override_reason) and permissions.may_override(principal, review, terms)
 
 
 def _override_reason(principal: User, review: Review, answer: agents.Answer, choice: Choice) -> str:
-    """The reason, where one was needed: for what was asked, or for what an edit made of it."""
+    """Return the reason if an override was needed for the requested or the edited call; "" otherwise."""
     edited = Verdict.from_text(answer.verdict_text) if answer.verdict_text else None
     terms = [None] if edited is None or edited.action != "review" else [None, edited.terms]
     needed = any(not permissions.may_decide(principal, review, one) for one in terms)
@@ -258,7 +261,12 @@ def _override_reason(principal: User, review: Review, answer: agents.Answer, cho
 
 
 def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
-    """An edit passes the policy again, as a call of its own: it may be denied, or need another decider."""
+    """Return the answer for an edit, after the policy has judged the edited call.
+
+    Raises:
+        Invalid: the policy denies it.
+        NotAllowed: it needs another decider.
+    """
     declared = Verdict.from_text(review.verdict_text).declared
     task = review.task
     call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))

@@ -1,4 +1,4 @@
-"""Whether a call of a tool runs, waits for a person or is denied."""
+"""Policy that decides whether a tool call runs, is reviewed or is denied."""
 
 from core.deprecation import moved
 

@@ -1,11 +1,11 @@
-"""Conditions on the arguments of a call: data that becomes a JSON Schema, and never code.
+"""Conditions on the arguments of a call: data that is converted to a JSON Schema, never code.
 
 A condition is `{"argument": path, "is": operator, "value": value}`. A path is names joined by dots; `[]` after a name
-goes into a list. `*` is all arguments as one object, to be equal to.
+refers to the items of a list. `*` is all arguments as one object; its only operator is "equals".
 
-Each condition has two schemas: by the *sure* one it holds for certain; by the *possible* one it may hold, also where it
-can't be judged because the argument is absent, or of another type, or another text only by its case. What follows from
-that is the policy's business: an allow has to be sure, a deny only possible.
+Each condition has two schemas. By the *sure* one it holds for certain. By the *possible* one it may hold: this includes
+arguments that are absent or of another type, so that it can't be judged, and texts that differ only in case. The policy
+chooses between them: an allow has to be sure, a deny only possible.
 """
 
 import fnmatch
@@ -32,7 +32,7 @@ IS_THERE, IS_MISSING = "is there", "is missing"  # null counts as missing
 ONE_OF, NOT_ONE_OF = "one of", "not one of"
 EQUALS, NOT_EQUALS = "equals", "does not equal"
 NUMBERS = {"<": "exclusiveMaximum", "<=": "maximum", ">": "exclusiveMinimum", ">=": "minimum"}
-# Python's \Z, as `$` would also let a line end follow.
+# Python's \Z, because `$` also matches before a final newline.
 TEXTS: dict[str, Callable[[str], str]] = {
     "starts with": lambda text: rf"\A{re.escape(text)}",
     "ends with": lambda text: rf"{re.escape(text)}\Z",
@@ -54,7 +54,7 @@ _PATH = re.compile(rf"\*|{_NAME}(?:\.{_NAME})*")
 
 @dataclass(frozen=True)
 class Condition:
-    """One condition, checked. Raises ValueError, with a text for whoever wrote it."""
+    """One validated condition. Raises ValueError with a message for its author."""
 
     argument: str
     operator: str
@@ -76,36 +76,36 @@ class Condition:
 
     @classmethod
     def of(cls, data: Any) -> "Condition":
-        """From the stored form. Raises ValueError."""
+        """Return the condition from its stored form. Raises ValueError."""
         if not isinstance(data, dict) or not {"argument", "is"} <= data.keys() <= {"argument", "is", "value"}:
             raise ValueError(_('A condition is {"argument": …, "is": …, "value": …}.'))
         return cls(data["argument"], data["is"], data.get("value"))
 
     def data(self) -> dict[str, Any]:
-        """The stored form."""
+        """Return the stored form."""
         found = asdict(self)
         return {"argument": found["argument"], "is": found["operator"], "value": found["value"]}
 
 
 def checked(data: Any) -> list[Condition]:
-    """The conditions of a rule from their stored form. Raises ValueError."""
+    """Return the conditions of a rule from their stored form. Raises ValueError."""
     if not isinstance(data, list) or len(data) > MAX_CONDITIONS:
         raise ValueError(_("Conditions are a list of at most %(limit)s.") % {"limit": MAX_CONDITIONS})
     return [Condition.of(one) for one in data]
 
 
 def hold(conditions: list[Condition], args: dict[str, Any], *, sure: bool, every_item: bool) -> bool:
-    """Whether all of them hold for these arguments, for certain or possibly.
+    """Return whether all conditions hold for these arguments: for certain if `sure`, otherwise possibly.
 
     Args:
-        every_item: whether `[]` speaks of every item of a list that is not empty; else of some item.
+        every_item: if true, `[]` means every item of a non-empty list; otherwise at least one item.
     """
     schema = {"allOf": [_at(_parts(one.argument), one, sure, every_item) for one in conditions]} if conditions else {}
     return bool(jsonschema.Draft202012Validator(schema).is_valid(args))
 
 
 def read(text: str) -> list[Condition]:
-    """One condition a line: path, operator, value (JSON, or a text as it is). Raises ValueError, naming the line."""
+    """Parse one condition per line: path, operator, value (JSON or plain text). Raises ValueError, naming the line."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         if line.strip():
@@ -117,17 +117,17 @@ def read(text: str) -> list[Condition]:
 
 
 def written(conditions: list[Condition]) -> str:
-    """The lines that `read` understands; what hides or reorders text is written as an escape."""
+    """Return the conditions as lines for `read`. Characters that hide or reorder text are escaped."""
     return "\n".join(_written(one) for one in conditions)
 
 
 def _at(parts: list[str], condition: Condition, sure: bool, every_item: bool) -> Schema:
-    """The schema of the value in which the path begins."""
+    """Return the schema of the value in which the path begins."""
     if condition.operator == IS_MISSING:
         return {"not": _at(parts, Condition(condition.argument, IS_THERE), True, every_item)}
     if not parts:
         return _leaf(condition.operator, condition.value, sure)
-    sure = sure or condition.operator == IS_THERE  # what can't be judged is not there
+    sure = sure or condition.operator == IS_THERE  # an argument that can't be judged counts as missing
     name = parts[0].removesuffix("[]")
     inner = _at(parts[1:], condition, sure, every_item)
     if parts[0] != name:
@@ -138,7 +138,7 @@ def _at(parts: list[str], condition: Condition, sure: bool, every_item: bool) ->
 
 
 def _leaf(operator: str, value: Any, sure: bool) -> Schema:
-    """The schema of the argument itself. Without a `type` JSON Schema accepts whatever is of another type."""
+    """Return the schema of the argument itself. Without a `type`, JSON Schema accepts any value of another type."""
     if operator == IS_THERE:
         return {"not": {"type": "null"}}
     if operator in NUMBERS:
@@ -174,7 +174,7 @@ def _parts(path: str) -> list[str]:
 
 
 def _kind(value: Any) -> str:
-    """JSON's word for the type of the value."""
+    """Return the JSON Schema name for the type of the value."""
     if isinstance(value, bool):
         return "boolean"
     kinds: dict[type, str] = {str: "string", int: "number", float: "number", list: "array", dict: "object"}
@@ -182,7 +182,7 @@ def _kind(value: Any) -> str:
 
 
 def _require_value(operator: str, value: Any) -> None:
-    """Raises ValueError unless the operator can take this value."""
+    """Raise ValueError unless the operator accepts this value."""
     number = _kind(value) == "number" and math.isfinite(value)
     if operator in NUMBERS and not number:
         raise ValueError(_("%(operator)s needs a number.") % {"operator": operator})
@@ -195,7 +195,7 @@ def _require_value(operator: str, value: Any) -> None:
         kinds = {_kind(one) for one in value} if isinstance(value, list) else set()
         if len(kinds) != 1 or "null" in kinds:
             raise ValueError(_("%(operator)r needs a list of values of one type.") % {"operator": operator})
-    text = canonical(value)  # NaN and infinities are a ValueError of its own
+    text = canonical(value)  # raises ValueError for NaN and infinities
     if len(text) > MAX_VALUE:
         raise ValueError(_("A value has at most %(limit)s characters.") % {"limit": MAX_VALUE})
     if storable(value) != value:

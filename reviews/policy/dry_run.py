@@ -1,4 +1,4 @@
-"""What a rule would have done to the last calls. Reads, and changes nothing."""
+"""Read-only trial of a policy rule on the most recent calls."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,43 +13,42 @@ from reviews.models import PolicyRule
 from reviews.policy import engine
 from reviews.policy.engine import Match
 
-LAST = 100  # calls that are looked at
+LAST = 100  # calls to try
 
 
 @dataclass(frozen=True)
 class Past:
-    """A call that has been made."""
+    """Call that was made in the past."""
 
     call: Call
     task: str  # our own id
-    key: tuple[str, str]  # message and call: one that was reviewed and then ran is one call
+    key: tuple[str, str]  # message and tool call id: a call that was reviewed and then ran counts once
     at: datetime
 
 
 @dataclass(frozen=True)
 class Tried:
-    """A past call, and what the rule makes of it."""
+    """Past call and the effect of the rule on it."""
 
     past: Past
     match: Match
-    before: Verdict  # of the rules as they are, without this one
+    before: Verdict  # under the current rules, without this one
     after: Verdict  # with it
 
     @property
     def changed(self) -> bool:
-        """Whether the rule makes a difference to the call."""
+        """Return whether the rule changes the action or the terms of the verdict."""
         return (self.before.action, self.before.terms) != (self.after.action, self.after.terms)
 
 
 def tried(rule: PolicyRule, principal: User, last: int = LAST) -> list[Tried]:
-    """The last calls, newest first, under the rules of now with and without this one, which need not be saved.
+    """Try the rule on the last calls that the principal may see, newest first.
 
-    Of all calls it holds those that the principal may see.
-
-    It is taken to be switched on and within its time. Rules that are made for one session are left out.
+    Each call is judged under the current rules with and without this one. The rule need not be saved, and counts as
+    enabled and within its time window. Rules for a single session are left out.
     """
     others = list(PolicyRule.objects.in_force().for_session("").exclude(pk=rule.pk))
-    # As the database orders them; one that is new comes after its equals.
+    # In the order of the database; an unsaved rule comes last among those of its position.
     with_it = sorted([*others, rule], key=lambda one: (one.position, one.pk is None, one.pk or 0))
     return [
         Tried(past, engine.matched(rule, past.call), engine.judge(past.call, others), engine.judge(past.call, with_it))
@@ -58,7 +57,7 @@ def tried(rule: PolicyRule, principal: User, last: int = LAST) -> list[Tried]:
 
 
 def past_calls(principal: User, last: int) -> list[Past]:
-    """The last calls that were reviewed or ran and that the principal may see, newest first, each once."""
+    """Return the last calls that were reviewed or ran and that the principal may see, newest first, each once."""
     found: dict[tuple[str, tuple[str, str]], Past] = {}
     for past in [*_reviewed(principal, last), *_ran(principal, last, _declared(last))]:
         found.setdefault((past.task, past.key), past)
@@ -66,7 +65,10 @@ def past_calls(principal: User, last: int) -> list[Past]:
 
 
 def _declared(last: int) -> dict[str, Terms | None]:
-    """Tools declare the same for everybody, so this reads all reviews. The ledger does not keep a declaration."""
+    """Return each tool's latest declared terms, from the last reviews, because the ledger does not store them.
+
+    It reads the reviews of all users, because a tool's declaration is the same for everybody.
+    """
     rows = Interrupt.objects.filter(kind=Interrupt.Kind.TOOL_CALL).order_by("-created_at")
     found = rows.values_list("tool", "verdict_text")[:last]
     return {tool: Verdict.from_text(text).declared for tool, text in reversed(found)}

@@ -1,7 +1,7 @@
-"""Whether a tool call is allowed, denied or reviewed, and on which terms.
+"""Evaluation of the policy rules: whether a tool call is allowed, denied or reviewed, and under which terms.
 
 A deny that matches; else the first PolicyRule that matches; else the tool's own declaration; else review by reviewers.
-Whatever can't be judged is reviewed by reviewers: nothing that goes wrong here lets a call through.
+Reviewers also decide a call that can't be judged, so that an error here never lets a call through.
 """
 
 import enum
@@ -20,25 +20,26 @@ logger = logging.getLogger(__name__)
 DECLARED_FREE = "declared free"
 DECLARED = "declared by the tool"
 FAILED = "the policy could not be evaluated"
-UNCLEAR = " (unclear)"  # after a rule that could not be judged
+UNCLEAR = " (unclear)"  # suffix of a rule that could not be judged
 RISKS = ("low", "medium", "high")
 
 Effect = PolicyRule.Effect
 
 
 class Match(enum.Enum):
-    """What a rule says to a call."""
+    """Result of matching a rule against a call."""
 
     NO = "no"
     YES = "yes"
-    UNSURE = "unsure"  # the names match and the conditions can't be judged: an argument is absent or of another type
-    BROKEN = "broken"  # the rule itself raises an error
+    UNSURE = "unsure"  # the names match, but the conditions can't be judged: an argument is absent or of another type
+    BROKEN = "broken"  # evaluating the rule raised an error
 
 
 def assess(call: Call) -> Verdict:
-    """What is to happen with this call. The rules are read anew each time: a new deny holds at once.
+    """Return the verdict on this call. The rules are read for each call, so a new deny applies at once.
 
-    Raises OperationalError, InterfaceError, InternalError: the database is away; the task goes on when it is back.
+    Raises:
+        OperationalError, InterfaceError, InternalError: the database is away; the task continues when it is back.
     """
     try:
         return judge(call, PolicyRule.objects.in_force().for_session(call.session))
@@ -50,7 +51,7 @@ def assess(call: Call) -> Verdict:
 
 
 def judge(call: Call, rules: Iterable[PolicyRule]) -> Verdict:
-    """The verdict of these rules, which are in force and in their order, and of the tool's declaration."""
+    """Return the verdict of these rules, which must be in force and in order, and of the tool's declaration."""
     rules = list(rules)
     broken: PolicyRule | None = None
     for rule in (one for one in rules if one.effect == Effect.DENY):
@@ -75,14 +76,17 @@ def judge(call: Call, rules: Iterable[PolicyRule]) -> Verdict:
 
 
 def declared(call: Call) -> Verdict:
-    """The tool's own word; a tool that declares nothing is reviewed by reviewers (Declaration's default)."""
+    """Return the verdict of the tool's declaration, which by default asks for a review by reviewers."""
     if call.declared is None:
         return Verdict("allow", DECLARED_FREE, Terms(), None)
     return Verdict("review", DECLARED, call.declared, call.declared)
 
 
 def matched(rule: PolicyRule, call: Call) -> Match:
-    """Whether the rule speaks of this call. Of a list that a path goes into, an allow means every item, others some."""
+    """Return how the rule matches this call.
+
+    If a path refers to the items of a list, an allow requires all of them to match; the other effects require one.
+    """
     try:
         names = ((call.tool, rule.tool), (call.user_id, rule.user), (call.agent, rule.agent))
         if not all(fnmatchcase(name, pattern) for name, pattern in names):
@@ -99,7 +103,10 @@ def matched(rule: PolicyRule, call: Call) -> Match:
 
 
 def strict(*known: Terms | None) -> Terms:
-    """The first of these terms, for reviewers instead of the requester, with the highest risk of all and `distinct`."""
+    """Return the first of these terms, with reviewers in place of the requester.
+
+    Their risk is the highest of all, and they are `distinct` if any of the terms is.
+    """
     all_terms = [terms for terms in known if terms is not None] or [Terms()]
     first = all_terms[0]
     return replace(

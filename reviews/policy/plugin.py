@@ -1,4 +1,4 @@
-"""The policy of the rules in the admin, as `AGENTS[…]["POLICY"]` names it."""
+"""Policy that applies the admin's rules, for use in `AGENTS[…]["POLICY"]`."""
 
 from typing_extensions import override
 
@@ -9,7 +9,7 @@ from reviews.policy import engine, rules
 
 
 class RulesPolicy(BasePolicy):
-    """Judges by the rules and the tools' declarations; uses and denials are in the audit log."""
+    """Policy of the admin's rules and the tools' declarations. The audit log records uses and denials."""
 
     @override
     def assess(self, call: Call) -> Verdict:

@@ -1,4 +1,4 @@
-"""How policy rules change and are used: the only writer of PolicyRule."""
+"""Services that change policy rules and count their uses: only writer of PolicyRule."""
 
 import glob
 import json
@@ -45,7 +45,7 @@ class NotApproved(Conflict):
 
 
 def save(rule: PolicyRule, principal: User) -> None:
-    """Store a new or changed rule, which has been validated. Calls that wait keep the verdict they have."""
+    """Store a new or changed rule, which the caller has validated. Pending reviews keep their verdicts."""
     with transaction.atomic():
         before = PolicyRule.objects.select_for_update(no_key=True).filter(pk=rule.pk).first()
         if before is not None:
@@ -62,7 +62,7 @@ def save(rule: PolicyRule, principal: User) -> None:
 
 
 def switch_off(rule: PolicyRule, principal: User) -> None:
-    """It says nothing any more, from the next call on. Also for a rule that is off."""
+    """Disable the rule from the next call on. A rule that is already disabled is left unchanged."""
     with transaction.atomic():
         if PolicyRule.objects.filter(pk=rule.pk, enabled=True).update(enabled=False):
             rule.enabled = False
@@ -70,9 +70,10 @@ def switch_off(rule: PolicyRule, principal: User) -> None:
 
 
 def admit(row: ToolCall, rule_id: int) -> bool:
-    """Count one use of an allow; False where it allows no more. The caller's transaction enters the call (`row`).
+    """Count one use of an allow. Return False if it is used up or no longer in force.
 
-    One conditional update: of two workers that want the last use one gets it.
+    The caller's transaction records the call (`row`). The count is one conditional update, so if two workers want the
+    last use, one gets it.
     """
     rules = PolicyRule.objects.in_force().filter(pk=rule_id, effect=PolicyRule.Effect.ALLOW)
     if not rules.update(uses=F("uses") + 1):
@@ -83,14 +84,14 @@ def admit(row: ToolCall, rule_id: int) -> bool:
 
 
 def give_back(row: ToolCall) -> None:
-    """Count one use less of the allow that let this call through: it is taken back, and will be let through again."""
+    """Undo one use of the allow that let this call through, because the call is withdrawn and will be judged again."""
     entry = AuditEntry.objects.filter(object_id=str(row.pk), verb=Verb.LET_THROUGH).order_by("-pk").first()
     if entry is not None and entry.rule is not None:
         PolicyRule.objects.filter(pk=entry.rule, uses__gt=0).update(uses=F("uses") - 1)
 
 
 def may_allow_always(review: Interrupt, principal: User) -> bool:
-    """Whether `allow_always` would take this principal's word on this review, once it has been approved."""
+    """Return whether this principal may use `allow_always` on this review once it is approved."""
     if review.kind != Interrupt.Kind.TOOL_CALL or not principal.has_perm(ADD):
         return False
     agreed = interrupts.agreed_terms(review)
@@ -99,28 +100,28 @@ def may_allow_always(review: Interrupt, principal: User) -> bool:
 
 
 def can_allow_always(review: Interrupt, principal: User) -> bool:
-    """Whether `allow_always` would do it now: the call was approved and no rule was made from it that is in force."""
+    """Return whether the principal may use `allow_always` now: it is approved, and no rule made from it is in force."""
     decided = review.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED)
     return decided and may_allow_always(review, principal) and rule_of(review) is None
 
 
 def rule_of(review: Interrupt) -> PolicyRule | None:
-    """The *always allow* in force that was made from this review."""
+    """Return the *always allow* in force that was made from this review, or None."""
     found: PolicyRule | None = PolicyRule.objects.in_force().filter(made_from=review.pk).first()
     return found
 
 
 def _risks(review: Interrupt) -> set[str]:
-    """Every risk that was said of the call: as asked and as edited, by a rule and by the tool itself."""
+    """Return every risk assigned to the call, as requested and as edited, by a rule and by the tool itself."""
     texts = [text for text in (review.verdict_text, review.answer_verdict_text) if text]
     verdicts = [Verdict.from_text(text) for text in texts]
     return {review.risk} | {terms.risk for one in verdicts for terms in (one.terms, one.declared) if terms is not None}
 
 
 def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: datetime, uses: int) -> PolicyRule:
-    """Let the very call that was approved through from now on: this tool, agent and user, exactly these arguments.
+    """Create a rule that lets the approved call through: same tool, agent and user, and exactly these arguments.
 
-    The rule goes before all others, but no deny. What it lets through is in the audit log; `switch_off` revokes it.
+    The rule comes before all others except denies. The audit log records what it lets through; `switch_off` revokes it.
 
     Args:
         scope: in this session only, or in every session of this user.
@@ -128,11 +129,11 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
         uses: how many calls, at most MOST_USES.
 
     Raises:
-        NotAllowed: the right to add rules is missing, the terms bar the principal, or the risk is high.
-        NotApproved: the review is something else than an approved tool call.
-        NotFound: the review has been deleted meanwhile.
-        AlreadyAllowed: there is a rule from this review in force.
-        Invalid: an argument is out of its bounds, or those of the call are too long for a rule.
+        NotAllowed: not a tool call, the principal may not add rules or is barred by the terms, or the risk is high.
+        NotApproved: the tool call was not approved.
+        NotFound: the review was deleted in the meantime.
+        AlreadyAllowed: a rule made from this review is in force.
+        Invalid: a value is out of bounds, or the arguments of the call are too long for a rule.
     """
     if not may_allow_always(review, principal):
         raise NotAllowed(
@@ -142,9 +143,9 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
         raise NotApproved
     _require_bounds(scope, until, uses)
     with transaction.atomic():
-        # Two at once would be twice the uses.
+        # Locked, because two concurrent rules would double the uses.
         if not Interrupt.objects.select_for_update(no_key=True).filter(pk=review.pk).exists():
-            raise NotFound  # deleted meanwhile, and its session perhaps as well
+            raise NotFound  # deleted in the meantime, perhaps with its session
         if rule_of(review) is not None:
             raise AlreadyAllowed
         rule = _exactly(review, scope, until, uses)
@@ -153,7 +154,7 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
 
 
 def made_for(user_id: str) -> QuerySet[PolicyRule]:
-    """What was made from this user's calls: such a rule holds their id and the arguments of a call."""
+    """Return the rules made from this user's calls. Such a rule holds their id and the arguments of a call."""
     return PolicyRule.objects.exclude(made_from=None).filter(user=glob.escape(user_id))
 
 
@@ -177,7 +178,7 @@ def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> Polic
 
 
 def _agreed_arguments(review: Interrupt) -> dict[str, object]:
-    """What was approved, as edited. Raises Invalid where it is too long for a rule that each call reads."""
+    """Return the approved arguments, as edited. Raises Invalid if too long for a rule, which is read for each call."""
     text = review.answer_args_text or review.args_text
     if len(text) > conditions.MAX_VALUE:
         text = _("Its arguments have more than %(limit)s characters, too many for a rule.")

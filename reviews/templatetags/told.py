@@ -1,6 +1,6 @@
-"""What the service itself has written down in English, shown in the reader's language.
+"""Template filter that translates the texts that the service itself has stored in English.
 
-It is stored in English because a model reads it as well, or because a digest is made over it.
+They are stored in English because a model also reads them or because a digest covers them.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ STORED: dict[str, Any] = {
 
 @register.filter
 def told(text: str) -> str:
-    """The text; one that the service has written, in the reader's language."""
+    """Return the text, translated into the reader's language if the service wrote it."""
     if text.endswith(UNCLEAR):
         return gettext("%(rule)s (unclear)") % {"rule": text.removesuffix(UNCLEAR)}
     return str(STORED.get(text, text))

@@ -1,4 +1,4 @@
-"""`manage.py cleanup_checkpoints`: deletes the state of runs whose task is gone."""
+"""The command `manage.py cleanup_checkpoints`, which deletes the checkpoints of deleted tasks."""
 
 from itertools import chain
 from typing import Any
@@ -11,7 +11,7 @@ from agents.maintenance import retention
 
 
 class Command(BaseCommand):
-    """Thin: the workers do the same once a day."""
+    """Manual counterpart of the workers' daily cleanup."""
 
     help = "Delete the checkpoints of tasks that do not exist any more."
 

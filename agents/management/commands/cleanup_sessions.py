@@ -1,4 +1,4 @@
-"""`manage.py cleanup_sessions`: deletes what nobody has touched for long."""
+"""The command `manage.py cleanup_sessions`, which deletes sessions without recent changes."""
 
 import sys
 from typing import Any
@@ -13,17 +13,17 @@ from agents.models import Status
 from core.durations import duration
 from core.identifiers import identifier
 
-LARGEST_BATCH = 5_000  # sessions: SQLite has room for 32,766 parameters in a statement
+LARGEST_BATCH = 5_000  # sessions: SQLite allows 32,766 parameters in a statement
 
 
 class Command(BaseCommand):
-    """Thin: SESSION_RETENTION_DAYS makes the workers do the same by themselves."""
+    """Manual counterpart of the workers' cleanup, which SESSION_RETENTION_DAYS turns on."""
 
     help = "Delete the sessions, with everything that belongs to them, that nothing has changed in for long."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Which sessions, and how to go about it."""
+        """Add the options that select the sessions and control the deletion."""
         parser.add_argument("--older-than", metavar="30d", required=True, help="a number and m, h, d or w")
         parser.add_argument("--user", default="", help="only this user's (the user_id)")
         parser.add_argument(
@@ -36,7 +36,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, batch_size: int, **options: Any) -> None:
-        """Raises CommandError, and deletes nothing, when an argument is wrong."""
+        """Delete or count the sessions. Raises CommandError, and deletes nothing, if an argument is wrong."""
         old = _old(options)
         if not 1 <= batch_size <= LARGEST_BATCH:
             raise CommandError(f"--batch-size {batch_size}: give 1 to {LARGEST_BATCH}.")
@@ -49,7 +49,7 @@ class Command(BaseCommand):
             for count in retention.delete_sessions(old, batch_size):
                 deleted += count
                 bar.update(count)
-                reset_queries()  # with DEBUG Django remembers them
+                reset_queries()  # with DEBUG, Django keeps all queries
         self.stdout.write(f"{deleted} session(s) deleted.")
 
 

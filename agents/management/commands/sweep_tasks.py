@@ -8,7 +8,7 @@ from agents.observability import metrics
 
 
 class Command(BaseCommand):
-    """Thin: the workers do the same by themselves."""
+    """Manual counterpart of the workers' regular sweep."""
 
     help = "Mend what was lost: lapsed leases, missing jobs, unused answers, waiting tasks, left-over checkpoints."
 

@@ -1,1 +1,1 @@
-"""The client of endpoints that speak OpenAI's chat completions, in their many dialects."""
+"""Client for endpoints that implement OpenAI's chat completions, in their many dialects."""

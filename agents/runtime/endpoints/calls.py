@@ -1,4 +1,4 @@
-"""One call of a model: requests to its endpoint, each on time, repeated where the failure is a passing one."""
+"""Model calls: requests to an endpoint, each with a deadline, repeated after a transient failure."""
 
 import logging
 import random
@@ -20,13 +20,13 @@ from core.db.connections import is_away
 
 logger = logging.getLogger(__name__)
 
-FIRST_WAIT = 1.0  # seconds; also where the endpoint asks for less, or it would be asked thousands of times
+FIRST_WAIT = 1.0  # seconds; also if the endpoint asks for less, so that it is not asked thousands of times
 
 Handler = Callable[[ModelRequest[Run]], ModelResponse[Any]]
 
 
 class RequestFailed(Exception):
-    """One request to the endpoint came to nothing."""
+    """One request to the endpoint failed."""
 
     def __init__(self, failure: errors.Failure) -> None:
         super().__init__(failure.explanation)
@@ -34,7 +34,7 @@ class RequestFailed(Exception):
 
 
 def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-    """The model's answer; asked again where the failure is a passing one. Raises ModelFailure."""
+    """Return the model's answer, and ask again after a transient failure. Raises ModelFailure."""
     http_clients.prepare(request.model)
     with watched(request.model) as watch:
         retrying = Retrying(
@@ -57,7 +57,7 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
 
 
 def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-    """One request, on time. Raises RequestFailed; what is not about the endpoint passes through."""
+    """Send one request with a deadline. Raises RequestFailed; errors that are not the endpoint's pass through."""
     with http_clients.exchange(settings.MODEL_TIMEOUT_SECONDS) as exchange:
         try:
             return handler(request)
@@ -70,7 +70,7 @@ def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
 
 
 def _wait(state: RetryCallState) -> float:
-    """Return the seconds that the endpoint asks for, else the first wait, doubling, with up to 50 % jitter."""
+    """Return the seconds that the endpoint asks for, else FIRST_WAIT doubled per attempt, plus up to 50 % jitter."""
     error = state.outcome.exception() if state.outcome else None
     if isinstance(error, RequestFailed) and error.failure.wait:
         return max(error.failure.wait, FIRST_WAIT)

@@ -1,4 +1,4 @@
-"""LangChain's clients of OpenAI-compatible endpoints, made fit for those that are only nearly like OpenAI's."""
+"""LangChain's clients for OpenAI-compatible endpoints, adapted to those that deviate from OpenAI's own."""
 
 from collections.abc import Sequence
 from contextvars import ContextVar
@@ -19,15 +19,15 @@ _taking_nothing: ContextVar[frozenset[str]] = ContextVar("tools of the current r
 
 
 def compatible(model: BaseChatModel) -> BaseChatModel:
-    """Return the model such that it reads odd answers; one that is no client of such endpoints is returned as it is.
+    """Return a copy of the model that reads irregular answers. A model of any other client is returned unchanged.
 
-    The original is left as it is.
+    The original does not change.
     """
     if not isinstance(model, BaseChatOpenAI) or isinstance(model, Compatible):
         return model
     update: dict[str, Any] = {"client": _Completions(model.client)} if model.client is not None else {}
     if "disable_streaming" not in model.model_fields_set:
-        # Arguments in pieces are parsed before they are whole: cut ones would look like calls.
+        # Streamed arguments are parsed before they are complete: truncated ones would look like valid calls.
         update |= {"disable_streaming": True, "streaming": False}
     copy = model.model_copy(update=update)
     object.__setattr__(copy, "__class__", _compatible_class(type(model)))
@@ -35,9 +35,9 @@ def compatible(model: BaseChatModel) -> BaseChatModel:
 
 
 class Compatible:
-    """Reads odd answers part by part, and sends back what the endpoint wants to see again.
+    """Mixin, put in front of a client's class, that reads irregular answers part by part.
 
-    Put in front of a client's own class.
+    It also sends back the fields that the endpoint expects to see again.
     """
 
     model_name: str
@@ -58,7 +58,7 @@ class Compatible:
         body = response if isinstance(response, dict) else _dumped(response)
         choices = body.get("choices")
         if body.get("error") or not isinstance(choices, list) or not all(map(_has_message, choices)):
-            return super()._create_chat_result(response, generation_info)  # type: ignore[misc]  # it says what is wrong
+            return super()._create_chat_result(response, generation_info)  # type: ignore[misc]  # it reports what is wrong
         nothing = set(_taking_nothing.get(frozenset()))
         origin = self._origin()
         found = [responses.read(one["message"], one.get("finish_reason"), origin, nothing) for one in choices]
@@ -87,7 +87,7 @@ class Compatible:
         return payload
 
     def _origin(self) -> str:
-        """Name this endpoint and model: what another one signed is of no use to it, and may be refused."""
+        """Identify this endpoint and model: fields that another one signed are of no use to it, and may be refused."""
         return digest(str(getattr(self.root_client, "base_url", "")), str(self.model_name))[:16]
 
 
@@ -107,7 +107,7 @@ def _dumped(response: openai.BaseModel) -> dict[str, Any]:
 
 
 def _parsed(response: Any) -> Any:
-    """Return what the client made of an answer in a format that was asked for."""
+    """Return the object that the client parsed from an answer in a requested format, or None."""
     return getattr(response.choices[0].message, "parsed", None) if response.choices else None
 
 
@@ -116,19 +116,19 @@ def _has_message(choice: Any) -> bool:
 
 
 class _Wrapped:
-    """Everything of the wrapped object, but for what a subclass does in another way."""
+    """Proxy of an object: subclasses replace single attributes of it."""
 
     def __init__(self, wrapped: Any) -> None:
         self._wrapped = wrapped
 
     def __getattr__(self, name: str) -> Any:
-        if name == "_wrapped":  # while it is copied
+        if name == "_wrapped":  # not set yet while the proxy is copied
             raise AttributeError(name)
         return getattr(self._wrapped, name)
 
 
 class _Completions(_Wrapped):
-    """The client's completions, whose responses are read leniently."""
+    """The client's completions, with lenient reading of their responses."""
 
     @property
     def with_raw_response(self) -> "_Raw":
@@ -142,7 +142,7 @@ class _Raw(_Wrapped):
 
 
 class _Response(_Wrapped):
-    """A response whose body is read by `reading`: the client's own parser gives up on all of it."""
+    """A response whose body `responses.decoded` reads: the client's own parser would reject the whole body."""
 
     def parse(self) -> Any:
         body = responses.decoded(self._wrapped.http_response.content)

@@ -1,7 +1,7 @@
-"""The meaning of a failed request to a model's endpoint, whichever provider's client raised it.
+"""Classification of failed requests to a model's endpoint, for the clients of all providers.
 
-Packages of providers are not imported: an error is known by what it carries (a status, a response, a body), by
-LangChain's own classes and by the names of its classes, which the clients of all providers have in common.
+Providers' packages are not imported: an error is recognized by what it carries (a status, a response, a body), by
+LangChain's own classes, and by the names of its classes, which the clients of all providers have in common.
 """
 
 import json
@@ -22,15 +22,15 @@ from agents.runtime.middleware import context_length
 from core.text import shortened, storable
 
 RETRIED = {408, 409, 425, 429}  # and 5xx
-WORDS = 300  # characters of the endpoint's own words
-PAGE = 20_000  # characters of a page in which words are looked for
+WORDS = 300  # characters of the endpoint's message
+PAGE = 20_000  # characters of a page that are searched for a message
 CODE = re.compile(r"<(script|style)\b.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 EVENT = re.compile(r"^data: *(\{.*)$", re.MULTILINE)
 KEY = re.compile(r"\bsk-[\w-]{12,}")
 MAX_CAUSES = 8
-MAX_DEPTH = 4  # of objects in which words are looked for
+MAX_DEPTH = 4  # of objects that are searched for a message
 
-# Codes that stand in a body, also in that of an HTTP 200, and the status that they amount to.
+# Error codes in a body, also in that of an HTTP 200, and the HTTP status that each is equivalent to.
 CODES = (
     (re.compile(r"insufficient_quota|quota_exceeded|billing|payment_required|credit"), 402),
     (re.compile(r"rate_?limit|too_?many_?requests|throttl|resource_?exhausted"), 429),
@@ -59,19 +59,19 @@ EXPLANATIONS = {
 
 @dataclass(frozen=True)
 class Failure:
-    """A request that came to nothing."""
+    """A failed request."""
 
     kind: str  # for metrics: timeout, connection, http_<status>, no_completion
     passing: bool  # the same request may succeed a little later
     explanation: str  # what happened and whether trying again can help, for the task's message
-    wait: float = 0.0  # seconds that the endpoint asks to wait; 0: it says nothing
+    wait: float = 0.0  # seconds that the endpoint asks to wait; 0: it asks for none
 
 
 def read(error: BaseException, response: Any = None) -> Failure:
-    """Read what the error means.
+    """Classify the error.
 
     Args:
-        response: the newest HTTP response of that request, where there was one.
+        response: the newest HTTP response of that request, if there was one.
     """
     chain = list(_chain(error))
     response = response if response is not None else _attribute(chain, "response")
@@ -101,14 +101,14 @@ def read(error: BaseException, response: Any = None) -> Failure:
 
 
 def is_endpoints(error: BaseException) -> bool:
-    """Return whether the error is a refusal of a model's endpoint: for graphs without our middleware."""
+    """Return whether the error comes from a model's endpoint. For graphs without our middleware."""
     chain = list(_chain(error))
     is_refusal = _is(chain, "APIStatusError|ResponseError") and isinstance(_attribute(chain, "status_code"), int)
     return is_refusal or isinstance(error, ModelError)
 
 
 def _chain(error: BaseException) -> Iterable[BaseException]:
-    """The error and what it was raised from, outermost first."""
+    """Yield the error and its causes, outermost first, at most MAX_CAUSES in all."""
     current: BaseException | None = error
     for _ in range(MAX_CAUSES):
         if current is None:
@@ -118,7 +118,7 @@ def _chain(error: BaseException) -> Iterable[BaseException]:
 
 
 def _is(chain: list[BaseException], names: str, *kinds: type[BaseException]) -> bool:
-    """Return whether one of these errors is of a class that is called so, or of one of these classes."""
+    """Return whether one of these errors has a class whose name matches, or is of one of these classes."""
     pattern = re.compile(names)
     return any(
         isinstance(error, kinds) or any(pattern.search(kind.__name__) for kind in type(error).__mro__)
@@ -131,7 +131,11 @@ def _attribute(chain: list[BaseException], name: str) -> Any:
 
 
 def _status(chain: list[BaseException], response: Any, body: Any) -> int | None:
-    """The HTTP status of the failure. What the body says counts before the line above it, which may be 200."""
+    """Return the HTTP status of the failure, or None where there is none.
+
+    A code in the body replaces a missing status (the response's own may be 200) and a 400, 403 or 429. A code for a
+    transient failure replaces any status.
+    """
     given = [getattr(error, name, None) for error in chain for name in ("status_code", "code")]
     given.append(getattr(response, "status_code", None))
     status = next((one for one in given if isinstance(one, int) and 400 <= one <= 599), None)
@@ -142,7 +146,7 @@ def _status(chain: list[BaseException], response: Any, body: Any) -> int | None:
 
 
 def _coded(body: Any) -> int | None:
-    """The status that the codes in a body amount to."""
+    """Return the HTTP status that a code in the body is equivalent to, or None."""
     if not isinstance(body, dict):
         return None
     inner = body.get("error")
@@ -184,7 +188,7 @@ def _explained(status: int) -> str:
 
 
 def _unknown(error: BaseException, response: Any, body: Any) -> str:
-    """Explain an answer, or an error without one, that fits nothing else."""
+    """Explain a failure that fits no other category, with or without a response."""
     name = type(error).__name__
     if "ResponseError" in name or (isinstance(body, dict) and any(body.get(key) for key in WORD_KEYS)):
         return "The model endpoint answered with an error in place of a completion. Trying again may help."
@@ -197,7 +201,7 @@ def _unknown(error: BaseException, response: Any, body: Any) -> str:
 
 
 def _retry_after(response: Any) -> float:
-    """Return the seconds that the endpoint asks to wait, from milliseconds, seconds or a date; 0 where it does not."""
+    """Return the seconds that the endpoint asks to wait, given in milliseconds, seconds or as a date; 0 if none."""
     milliseconds = _number(_header(response, "retry-after-ms"))
     if milliseconds:
         return milliseconds / 1000
@@ -225,15 +229,15 @@ def _header(response: Any, name: str) -> str:
 
 
 def _body(chain: list[BaseException], response: Any) -> Any:
-    """Return the endpoint's answer: JSON where it is that, else text; None where nothing is known."""
+    """Return the body of the endpoint's answer: a JSON value if it is JSON, else text; None if it is unknown."""
     text = None
     try:
         text = response.text
-    except Exception:  # no response, or one whose body was never read, or broke off
+    except Exception:  # no response, or its body was never read or broke off
         text = next((error.doc for error in chain if isinstance(error, json.JSONDecodeError)), None)
     if text is None:
         return _attribute(chain, "body")
-    events = EVENT.findall(text)  # some endpoints stream unasked
+    events = EVENT.findall(text)  # some endpoints stream without being asked to
     try:
         return json.loads(events[-1] if events else text)
     except (ValueError, RecursionError):
@@ -241,14 +245,14 @@ def _body(chain: list[BaseException], response: Any) -> Any:
 
 
 def _broke_off(chain: list[BaseException], body: Any) -> bool:
-    """Return whether the connection ended in mid-answer, or the answer is only the beginning of a JSON text."""
+    """Return whether the connection ended during the answer, or the answer is empty or incomplete JSON."""
     if _is(chain, "RemoteProtocolError|ReadError|IncompleteRead|ChunkedEncodingError|DecodingError"):
         return True
     return isinstance(body, str) and (not body.strip() or body.lstrip()[:1] in ("{", "["))
 
 
 def _words_of(body: Any, chain: list[BaseException]) -> str:
-    """The endpoint's own words, on one line, shortened, without keys and fit for the database."""
+    """Return the endpoint's own message on one line, shortened, storable and without API keys."""
     try:
         words = _words(body) if body is not None else str(chain[0])
     except RecursionError:
@@ -260,7 +264,7 @@ def _words_of(body: Any, chain: list[BaseException]) -> str:
 
 
 def _plain(text: str) -> str:
-    """The text of a page; any other text as it is."""
+    """Return the text of an HTML page; any other text as it is, up to PAGE characters."""
     text = text[:PAGE]
     try:
         return strip_tags(CODE.sub(" ", text)) if "<" in text else text
@@ -269,7 +273,7 @@ def _plain(text: str) -> str:
 
 
 def _words(value: Any, depth: int = 0) -> str:
-    """Pick what a person would read in the answer."""
+    """Return the part of the answer that a person would read."""
     if isinstance(value, str) or depth > MAX_DEPTH:
         return str(value)[:PAGE]
     if isinstance(value, list):

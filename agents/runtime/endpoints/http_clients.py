@@ -1,11 +1,11 @@
-"""The HTTP clients below a chat model, whichever provider's: a deadline over each request, and the newest response.
+"""HTTP clients of chat models, for all providers: a deadline for each request, and access to the newest response.
 
-The time-outs of httpx bound each wait for bytes: a server that sends one byte a second never times out. And what a
-provider's package raises often lacks the endpoint's own words, its headers or even its status, so the response is kept
-beside the error.
+The timeouts of httpx limit each wait for bytes: a server that sends one byte a second never times out. The exceptions
+of providers' packages often lack the endpoint's own message, its headers or even its status, so the response is kept
+next to the error.
 
-LangChain's packages for OpenAI, Anthropic, Ollama, Mistral, Groq and others all end in a client of httpx or of its
-successor httpx2. Neither is imported here: which of them is installed, and where, is the provider's affair.
+LangChain's packages for OpenAI, Anthropic, Ollama, Mistral, Groq and others all use a client of httpx or of its
+successor httpx2. Neither is imported here, because which one is installed depends on the provider.
 """
 
 import socket
@@ -28,11 +28,11 @@ PIECE = 65_536  # bytes
 
 @dataclass
 class Exchange:
-    """One request to a model's endpoint, and what came back."""
+    """One request to a model's endpoint, and its response."""
 
     deadline: float  # of time.monotonic()
-    response: Any = None  # of httpx or httpx2; None until its head has arrived, or where the client is of another kind
-    is_implied: bool = False  # begun by a request, of a graph that asks its model without our middleware
+    response: Any = None  # of httpx or httpx2; None until its head has arrived, or if the client is of another kind
+    is_implied: bool = False  # begun by a request from a graph that calls its model without our middleware
 
     def left(self, core: ModuleType, timeout: float | None) -> float:
         """Return the seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
@@ -47,7 +47,7 @@ _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 @contextmanager
 def exchange(seconds: float) -> Iterator[Exchange]:
-    """Let the requests of this thread's prepared clients take no longer than this in all."""
+    """Limit the requests that this thread sends through prepared clients to this many seconds in total."""
     begun = Exchange(time.monotonic() + seconds)
     token = _current.set(begun)
     try:
@@ -57,9 +57,9 @@ def exchange(seconds: float) -> Iterator[Exchange]:
 
 
 def prepare(model: Any) -> None:
-    """Hold the model's clients to the deadline of `exchange`, and note their responses in it. Safe to repeat.
+    """Make the model's clients keep to the deadline of `exchange` and record their responses in it. Safe to repeat.
 
-    Outside of one, each request has the same time.
+    Outside of an exchange, each request may take MODEL_TIMEOUT_SECONDS.
     """
     for client in _clients(model):
         hooks = client.event_hooks
@@ -84,21 +84,21 @@ def _note(response: Any) -> None:
 
 
 def _clients(holder: Any, depth: int = 0) -> Iterator[Any]:
-    """The synchronous HTTP clients that the model, or what it holds, sends its requests with."""
+    """Yield the synchronous HTTP clients with which the model, or an object it holds, sends its requests."""
     if any(kind.__name__ == "Client" and kind.__module__ in HTTP_LIBRARIES for kind in type(holder).__mro__):
         yield holder
     elif depth < MAX_DEPTH:
         for name in HOLDERS:
             try:
                 held = getattr(holder, name, None)
-            except Exception:  # made when it is first asked for, it says what it lacks; so will the request itself
+            except Exception:  # a lazily made client may lack its settings; the request will fail the same way
                 continue
             if held is not None:
                 yield from _clients(held, depth + 1)
 
 
 class Backend:
-    """A network backend of httpcore or httpcore2 whose connections keep to the deadline of the current exchange."""
+    """A network backend of httpcore or httpcore2 with connections that keep to the deadline of the current exchange."""
 
     def __init__(self, backend: Any) -> None:
         self._backend = backend
@@ -112,7 +112,7 @@ class Backend:
         local_address: str | None = None,
         socket_options: Any = None,
     ) -> "Stream":
-        """Connect to the first address of the host that answers: one after the other, in the time of one."""
+        """Connect to the first address of the host that answers. All attempts share the exchange's deadline."""
         current = _current.get()
         if current is None:
             return self._stream(self._backend.connect_tcp(host, port, timeout, local_address, socket_options))
@@ -130,7 +130,7 @@ class Backend:
         return self._stream(self._backend.connect_unix_socket(path, timeout, socket_options))
 
     def sleep(self, seconds: float) -> None:
-        """Pause between two tries to connect."""
+        """Pause between two attempts to connect."""
         self._backend.sleep(seconds)
 
     def _addresses(self, host: str, port: int) -> list[str]:
@@ -145,18 +145,18 @@ class Backend:
 
 
 class Stream:
-    """A connection that waits for no longer than the exchange has left: it may serve many, one after the other."""
+    """A connection that waits no longer than the current exchange has left. It may serve several exchanges in turn."""
 
     def __init__(self, stream: Any, core: ModuleType) -> None:
         self._stream = stream
         self._core = core
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Wait for bytes."""
+        """Read at most `max_bytes` bytes."""
         return bytes(self._stream.read(max_bytes, self._left(timeout)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        """Send bytes, in pieces: the layer below waits anew for each part that the other side takes."""
+        """Send bytes in pieces, because the layer below restarts its timeout for each part that the server accepts."""
         for start in range(0, len(buffer), PIECE):
             self._stream.write(buffer[start : start + PIECE], self._left(timeout))
 
@@ -169,7 +169,7 @@ class Stream:
         self._stream.close()
 
     def get_extra_info(self, info: str) -> Any:
-        """Look something up below: the socket, the addresses."""
+        """Return information from the layer below, such as the socket or the addresses."""
         return self._stream.get_extra_info(info)
 
     def _left(self, timeout: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""An endpoint's response, read so that nothing odd in one part of it makes the rest unreadable."""
+"""Reader for an endpoint's responses: an irregular part does not make the rest unreadable."""
 
 import json
 import re
@@ -19,9 +19,9 @@ _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{\]}]', re.DOTALL)
 
 @dataclass
 class Reading:
-    """A message of the endpoint, taken apart."""
+    """The parts of an endpoint's message."""
 
-    plain: dict[str, Any]  # without calls, as langchain-openai takes it
+    plain: dict[str, Any]  # without calls, in a form that langchain-openai accepts
     calls: list[ToolCall] = field(default_factory=list)
     invalid: list[InvalidToolCall] = field(default_factory=list)
     order: list[str] = field(default_factory=list)  # the ids of all calls, as they were written
@@ -29,9 +29,9 @@ class Reading:
     record: returned_fields.Record | None = None
 
     def complete(self, message: AIMessage) -> None:
-        """Add to langchain-openai's message what was kept from it."""
+        """Add to langchain-openai's message the parts that were withheld from it."""
         message.tool_calls, message.invalid_tool_calls = self.calls, self.invalid
-        if self.invalid:  # signatures go by the order
+        if self.invalid:  # signatures depend on the order
             message.additional_kwargs[ORDER] = self.order
         if self.refusal:
             message.additional_kwargs["refusal"] = self.refusal
@@ -40,9 +40,9 @@ class Reading:
 
 
 def decoded(body: bytes) -> Any:
-    """Return the JSON value in a response's body, also where a number in it is endless or it is nested without measure.
+    """Return the JSON value in a response's body, also if a number is very long or the nesting very deep.
 
-    None where it is no JSON.
+    Returns None if the body is not JSON.
     """
     try:
         text = body.decode("utf-8-sig")
@@ -55,7 +55,7 @@ def decoded(body: bytes) -> Any:
 
 
 def envelope(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the response's own fields, where they are of the types that langchain-openai expects."""
+    """Return the response's own fields that have the types that langchain-openai expects."""
     texts = {key: body[key] for key in ("id", "model", "system_fingerprint", "service_tier") if _is_text(body.get(key))}
     usage = body.get("usage")
     counted = _counts(usage) if isinstance(usage, dict) else {}
@@ -63,10 +63,10 @@ def envelope(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def read(message: dict[str, Any], finish_reason: Any, origin: str, taking_nothing: set[str]) -> Reading:
-    """Take a message of the endpoint apart.
+    """Split a message of the endpoint into its parts.
 
     Args:
-        origin: names the endpoint and the model.
+        origin: identifies the endpoint and the model.
         taking_nothing: the tools that take no arguments.
     """
     found = Reading({"role": "assistant", "content": _content(message.get("content"))})
@@ -119,7 +119,7 @@ def _text(raw: Any) -> str:
 
 
 def _content(content: Any) -> Any:
-    """Return the content as a message may hold it: a text, or a list of texts and objects."""
+    """Return the content in a form that a message may hold: a text, or a list of texts and objects."""
     if content is None or isinstance(content, str):
         return content or ""
     if isinstance(content, dict):
@@ -130,7 +130,7 @@ def _content(content: Any) -> Any:
 
 
 def _counts(usage: dict[str, Any]) -> dict[str, Any]:
-    """Return the whole numbers in a report of usage, one level of details included."""
+    """Return the whole numbers in a usage report, including one level of details."""
     counts: dict[str, Any] = {}
     for key, value in usage.items():
         if isinstance(value, dict):
@@ -149,7 +149,7 @@ def _is_text(value: Any) -> bool:
 
 
 def _shallow(text: str) -> str:
-    """Return the JSON text with a mark in place of what is nested too deeply for Python's parser."""
+    """Return the JSON text with a mark in place of values that are nested too deeply for Python's parser."""
     pieces, depth, kept = [], 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] in "[{":

@@ -1,7 +1,7 @@
-"""What an endpoint sent beside words and calls and wants to see again: reasoning, signatures, fields of its own.
+"""Fields of an endpoint's message that the endpoint expects back: reasoning, signatures, extensions of its own.
 
-langchain-openai drops such fields in both directions. Here they travel with the message: through the checkpoint as a
-record in `additional_kwargs`, into the session's later tasks beside the result, and back only to the endpoint and model
+langchain-openai drops such fields in both directions. Here they stay with the message: in the checkpoint as a record
+in `additional_kwargs`, for the session's later tasks next to the result. They go back only to the endpoint and model
 that they came from.
 """
 
@@ -14,21 +14,21 @@ from langchain_core.messages import AIMessage, BaseMessage
 from core.text import canonical, storable
 
 RETURNED = "agentsite_returned"
-# Known to langchain-openai, or of no use to the endpoint.
+# Fields that langchain-openai handles, or that are of no use to the endpoint.
 MESSAGE = {"role", "content", "name", "id", "refusal", "tool_calls", "function_call", "audio", "parsed", "annotations"}
 CALL = {"id", "type", "index", "function"}
 FUNCTION = {"name", "arguments"}
-# Endpoints want it back in turns with calls, and ignore or refuse it in others: https://api-docs.deepseek.com/guides/thinking_mode
+# Endpoints expect it back in turns with calls, and ignore or refuse it in others: https://api-docs.deepseek.com/guides/thinking_mode
 THOUGHT = {"reasoning_content", "reasoning"}
 
-Record = dict[str, Any]  # {"origin": …, "fields": JSON as text, which a checkpoint holds whatever is in it}
+Record = dict[str, Any]  # {"origin": …, "fields": JSON as text, which a checkpoint can always hold}
 
 
 def record(origin: str, message: Mapping[str, Any], calls: Iterable[tuple[str, Any]]) -> Record | None:
-    """Return what is to go back with this message of the endpoint, in its own form; None where there is nothing.
+    """Return the fields to send back with this message of the endpoint, in its own form; None if there are none.
 
     Args:
-        origin: names the endpoint and the model.
+        origin: identifies the endpoint and the model.
         calls: the id under which each call is kept, and the call as the endpoint wrote it.
     """
     fields = {
@@ -40,7 +40,7 @@ def record(origin: str, message: Mapping[str, Any], calls: Iterable[tuple[str, A
 
 
 def give_back(message: BaseMessage, sent: dict[str, Any], origin: str) -> None:
-    """Add to the message as it is sent what the same endpoint sent with it."""
+    """Add to the outgoing form of the message the fields that the same endpoint sent with it."""
     kept = message.additional_kwargs.get(RETURNED)
     if not isinstance(kept, dict) or kept.get("origin") != origin:
         return
@@ -55,7 +55,7 @@ def give_back(message: BaseMessage, sent: dict[str, Any], origin: str) -> None:
 
 
 def of_task(messages: list[BaseMessage]) -> dict[str, Record]:
-    """Return, by message id, what later tasks of the session send back with this task's messages."""
+    """Return, by message id, the fields that the session's later tasks send back with this task's messages."""
     records = {str(one.id): one.additional_kwargs[RETURNED] for one in messages if RETURNED in one.additional_kwargs}
     if any(isinstance(message, AIMessage) and message.tool_calls for message in messages):
         return records
@@ -76,7 +76,7 @@ def _without_thought(kept: Record) -> Record | None:
 
 
 def _others(raw: Any, known: set[str]) -> dict[str, Any]:
-    """Return the fields beside the known ones. An empty one is kept: some endpoints want to see that too."""
+    """Return the fields that are not known. Empty ones are kept, because some endpoints expect those too."""
     return {key: value for key, value in raw.items() if key not in known and value is not None} if raw else {}
 
 

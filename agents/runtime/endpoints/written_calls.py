@@ -1,4 +1,4 @@
-"""Tool calls as a model wrote them: which can run, and what is wrong with the others."""
+"""Parser for tool calls as a model wrote them, with messages about the calls that can't run."""
 
 import json
 import math
@@ -37,14 +37,14 @@ def call(raw: Any) -> tuple[str, dict[str, Any] | None, str | None]:
 
 
 def name_of(raw: Any) -> str | None:
-    """Return the name in a malformed call, where one can be made out."""
+    """Return the tool name in a malformed call, or None if there is no readable one."""
     parts = [raw.get(key) for key in ("function", "custom")] if isinstance(raw, dict) else []
     names = [part.get("name") for part in parts if isinstance(part, dict)]
     return next((name for name in names if isinstance(name, str) and name.strip()), None)
 
 
 def arguments(text: Any) -> dict[str, Any] | None:
-    """Read the arguments in a call's text; None where there are none. Raises Malformed."""
+    """Read the arguments in a call's text. Returns None if there are none. Raises Malformed."""
     if text is None or (isinstance(text, str) and not text.strip()):
         return None
     if not isinstance(text, str):
@@ -67,7 +67,7 @@ def arguments(text: Any) -> dict[str, Any] | None:
 
 
 def flaw(value: Any) -> str:
-    """Tell the model why these arguments can't be stored as they are; empty where they can."""
+    """Return a message for the model on why these arguments can't be stored; empty if they can."""
     level = [value]
     for _ in range(MAX_LEVELS):
         if not level:
@@ -80,7 +80,7 @@ def flaw(value: Any) -> str:
 
 
 def integer(digits: str) -> int:
-    """Return the number, or one that is as little storable where it has more digits than Python reads."""
+    """Parse an integer. For 1,000 digits or more, return LARGEST + 1, as Python can't read arbitrarily long ones."""
     return int(digits) if len(digits) < 1000 else LARGEST + 1
 
 

@@ -1,8 +1,8 @@
-"""Decides what becomes of a tool call. Reads nothing and changes nothing: `passage` gathers the facts and acts.
+"""Pure decision rules for tool calls: `passage` gathers the facts and carries out the decision.
 
-A node of a graph runs again from its top after each pause and each crash, so the same call comes by many times. What
-happens next follows from what the database says of it alone, first by `next_step`, and where that asks the policy, by
-`after_policy`. docs/execution.md shows both as tables; tests/agents/test_gate_decision.py holds the tables to the code.
+LangGraph reruns a node from its top after each pause and each crash, so the same call is decided many times. The next
+step depends only on what the database says about the call: `next_step` decides first, and where that asks the policy,
+`after_policy` decides. docs/execution.md shows both as tables; tests/agents/test_gate_decision.py checks them.
 """
 
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from typing import Literal
 
 
 class Entry(StrEnum):
-    """The call's row in the ledger."""
+    """State of the call's row in the ledger."""
 
     NONE = "none"
-    STARTED = "started"  # it was begun, and its end was not seen
+    STARTED = "started"  # it began, and its end was not recorded
     CLOSED = "closed"  # its result is stored
 
 
 class Outcome(StrEnum):
-    """What people were asked, and have said, of a call whose end was not seen."""
+    """State of the question about a call whose end was not recorded."""
 
     UNASKED = "nobody was asked"
     OUTDATED = "answered for an earlier run, or by somebody who may not decide any more"
@@ -30,7 +30,7 @@ class Outcome(StrEnum):
 
 
 class Review(StrEnum):
-    """What people were asked, and have said, of a call before it ran."""
+    """State of the question whether a call may run."""
 
     UNASKED = "nobody was asked"
     OPEN = "asked"
@@ -39,7 +39,7 @@ class Review(StrEnum):
 
 
 class Step(StrEnum):
-    """What is done next."""
+    """Next step for a call."""
 
     REPLAY = "answer with the stored result"
     WAIT = "wait for the answer"
@@ -63,18 +63,18 @@ Action = Literal["allow", "deny", "review"]
 
 @dataclass(frozen=True)
 class Known:
-    """What the database says of a call."""
+    """Facts about a call, read from the database."""
 
     entry: Entry = Entry.NONE
-    repeatable: bool = False  # the tool is idempotent, and no run of the call has ended with an error
+    repeatable: bool = False  # the tool is idempotent, and the call's row is not marked doubtful
     outcome: Outcome = Outcome.UNASKED
     review: Review = Review.UNASKED
 
 
 def next_step(known: Known) -> Step:
-    """Return what is done about the call before any policy is asked.
+    """Return the next step for the call before any policy is asked.
 
-    A call that was entered never counts as new: from then on only its outcome matters.
+    A call that is in the ledger never counts as new: only its outcome matters.
     """
     match known:
         case Known(entry=Entry.CLOSED):
@@ -97,18 +97,18 @@ def next_step(known: Known) -> Step:
             return Step.JUDGE_AGREED
         case Known(entry=Entry.NONE, review=Review.REFUSED):
             return Step.REPLY
-    raise ValueError(known)  # a state that nobody has thought of runs nothing
+    raise ValueError(known)  # an unexpected state runs nothing
 
 
 def after_policy(step: Step, action: Action, *, holds: bool = True, may_ask: bool = True) -> Step:
-    """Return what is done about a call of which `next_step` said that the policy is asked.
+    """Return the next step for a call for which `next_step` asked the policy.
 
-    A deny counts at any time. An allow that is gone does not undo an approval.
+    A deny always applies. An approved call needs no allow from the policy.
 
     Args:
-        holds: the approval is young enough, by somebody who may still decide, and the tool still reads the agreed
+        holds: whether the approval is recent enough, its decider may still decide, and the tool still reads the agreed
             arguments as they were shown.
-        may_ask: the call may be asked about once more.
+        may_ask: whether people may be asked about the call once more.
     """
     match step, action:
         case Step.JUDGE_NEW | Step.JUDGE_AGREED, "deny":

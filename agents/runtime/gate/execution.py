@@ -1,4 +1,4 @@
-"""Runs a tool call that is in the ledger, writes what became of it, and tells the model its stored result."""
+"""Execution of a tool call that is in the ledger: run the tool, record the result, answer with what is stored."""
 
 import asyncio
 import logging
@@ -28,8 +28,8 @@ from core.text import storable
 
 logger = logging.getLogger(__name__)
 
-# Every way in which Python lets a function end early. Of what else there may be (a green thread's time-out) the lease
-# takes care: the call stays started, and its task comes back with it in doubt.
+# Every way in which Python ends a function early. The lease covers any other way (a green thread's time-out): the call
+# stays started, and the task's next attempt finds it in doubt.
 ENDS = (Exception, BaseExceptionGroup, asyncio.CancelledError, KeyboardInterrupt, SystemExit, GeneratorExit)
 
 
@@ -41,20 +41,20 @@ class CallRequest:
     name: str
     call_id: str
     message_id: str  # of the model's message, or LangGraph's id of the node's run where there is none
-    args: Any  # as they were written
+    args: Any  # as the model or the node wrote them
     perform: Callable[[Arguments], Any]  # runs the tool itself
-    said: str = ""  # the model's words beside the call
-    malformed: str = ""  # what is wrong with the call itself, for the model
-    messages: Sequence[BaseMessage] | None = None  # the conversation, where it is known
-    answers: str = ""  # the call's id in the model's own message, where the ledger has it under another one
+    said: str = ""  # the model's text beside the call
+    malformed: str = ""  # why the call itself can't run, for the model
+    messages: Sequence[BaseMessage] | None = None  # the conversation, if known
+    answers: str = ""  # the call's id in the model's message, if the ledger uses another one
 
 
 class InDoubt(Exception):
-    """The tool ended in a way that does not say whether it happened."""
+    """The tool ended without showing whether the call happened."""
 
 
 class Execution:
-    """One tool call, once it is decided that it runs."""
+    """Execution of one tool call."""
 
     def __init__(self, run: Run, request: CallRequest) -> None:
         self.run = run
@@ -66,9 +66,9 @@ class Execution:
         self.declaration: Declaration = declaration_of(request.tool)
 
     def perform(self, row: ToolCall, args: Arguments) -> Result:
-        """Run the tool and write what became of it. Raises InDoubt where that is not known."""
+        """Run the tool and record its result. Raises InDoubt if the outcome is unknown."""
         context = self.context(row)
-        self.run.let_go()  # a tool may take minutes, and a connection held meanwhile is missing elsewhere
+        self.run.let_go()  # a tool may take minutes, and others need the connection
         try:
             failpoints.here("before-call")
             with running(context), tool_connection(), tracing.tool_call(self.name, asks=GraphBubbleUp):
@@ -80,7 +80,7 @@ class Execution:
         except ParentCommand as error:  # a command for a parent graph: the tool has run
             self.close(row, ToolCall.Status.SUCCEEDED, dumped(self.tell(str(error))))
             raise
-        except (RunEnded, RunFailure) as error:  # a sub-agent's run can't go on: neither can this one
+        except (RunEnded, RunFailure) as error:  # a sub-agent's run can't continue, so neither can this one
             if isinstance(getattr(error, "error", error), RunFailure):
                 self.close(row, ToolCall.Status.FAILED, dumped(self.tell(str(error))))
             raise
@@ -102,15 +102,15 @@ class Execution:
         return self.stored(row)
 
     def failed(self, row: ToolCall, reason: str) -> ToolMessage:
-        """Tell the model that it did not happen."""
+        """Record the call as failed and return the message for the model."""
         message = self.tell(f"The tool failed: {reason}", status="error")
         self.close(row, ToolCall.Status.FAILED, dumped(message))
         return message
 
     def close(self, row: ToolCall, status: str, result_text: str) -> bool:
-        """Write what became of the call, also where the database is away for a moment: else it would be in doubt.
+        """Record the result of the call, retrying while the database is away: otherwise it would be in doubt.
 
-        False where somebody has settled it before.
+        Returns False if the call was settled before.
         """
         return Retrying(
             retry=retry_if_exception(is_away),
@@ -121,41 +121,44 @@ class Execution:
         )(tool_calls.close, row, status, result_text)
 
     def tell(self, text: str, *, status: Any = "success") -> ToolMessage:
-        """A message to the model in the place of the tool's own result."""
+        """Return a message for the model in place of the tool's own result."""
         return ToolMessage(storable(text), name=self.name, tool_call_id=self.answered_id, status=status)
 
     def stored(self, row: ToolCall, *, note: bool = True) -> Result:
-        """The result as the ledger has it; after an edit the model is told what was changed."""
+        """Return the stored result, with a note of the changed arguments after an edit.
+
+        Raises StaleAttempt if the row has no result.
+        """
         if row.status == ToolCall.Status.STARTED:
             self.lost()
         changed = f"[A person changed the arguments to {row.args_text}]" if note and self.was_edited() else ""
         return loaded(row.result_text, self.name, self.answered_id, changed)
 
     def reread(self, row: ToolCall) -> ToolCall:
-        """The row as it is now. Raises StaleAttempt where the task has been deleted."""
+        """Return the row as it is now. Raises StaleAttempt if the task was deleted."""
         found = tool_calls.find(self.run.task, self.message_id, self.call_id)
         return found if found is not None else self.lost()
 
     def lost(self) -> NoReturn:
-        """The row was settled or removed by somebody else: this attempt is over."""
+        """Raise StaleAttempt: the row was settled or removed elsewhere, so this attempt is over."""
         raise tool_calls.tasks.StaleAttempt
 
     def asked_before(self, kind: str) -> Interrupt | None:
-        """The newest round of this call's question of that kind, where it was asked."""
+        """Return the newest round of this call's question of that kind, or None if it was not asked."""
         return interrupts.asked_before(self.run.task, self.message_id, self.call_id, kind)
 
     def was_edited(self) -> bool:
-        """Whether a person has changed the arguments of this call."""
+        """Return whether a person changed the arguments of this call."""
         return interrupts.was_edited(self.run.task, self.message_id, self.call_id)
 
     def context(self, row: ToolCall) -> CallContext:
-        """The surroundings that the tool may know."""
+        """Return the context that the tool may read."""
         session = self.run.task.session
         key, tainted, alias = str(row.pk), self.is_tainted(), self.run.agent.alias
         return CallContext(session.user_id, session.session_id, str(self.run.task.pk), key, tainted, alias)
 
     def is_tainted(self) -> bool:
-        """Whether text from outside is or may be part of this conversation, or of that of an agent above it."""
+        """Return whether this conversation, or an outer agent's, contains or may contain text from outside."""
         outer = next(enclosing_calls(), None)
         if self.request.messages is None or (outer is not None and outer.tainted):
             return True
@@ -164,7 +167,7 @@ class Execution:
 
 
 def outer_call() -> uuid.UUID | None:
-    """The ledger row of the call inside which this one is made."""
+    """Return the id of the ledger row of the enclosing call, or None."""
     return next((uuid.UUID(call.idempotency_key) for call in enclosing_calls()), None)
 
 

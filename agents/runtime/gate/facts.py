@@ -1,4 +1,4 @@
-"""Reads the facts of a decision off the rows of a call."""
+"""Facts for a decision, derived from the rows of a call."""
 
 from agents.models import Interrupt, ToolCall
 from agents.runtime.gate import in_doubt
@@ -6,7 +6,7 @@ from agents.runtime.gate.decision import Outcome, Review
 
 
 def review_of(asked: Interrupt | None) -> Review:
-    """Return how far the question is, whether the call may run."""
+    """Return the state of the question whether the call may run."""
     if asked is None:
         return Review.UNASKED
     if asked.answered_at is None:
@@ -15,7 +15,7 @@ def review_of(asked: Interrupt | None) -> Review:
 
 
 def outcome_of(asked: Interrupt | None, row: ToolCall) -> Outcome:
-    """Return what the newest question about this call's outcome has come to."""
+    """Return the state of the newest question about this call's outcome."""
     if asked is None:
         return Outcome.UNASKED
     if in_doubt.is_over(asked, row):

@@ -1,7 +1,7 @@
-"""The guard on every tool that the registry hands out: however it is called, the call goes through its passage.
+"""Guard on every tool of the registry: each call goes through its passage, however the tool is called.
 
-It belongs to the tool and not to the graph, so that it holds in any graph, subgraph and sub-agent, with or without our
-middleware. Outside of a task, or by way of its bare function, the tool refuses to run.
+The guard belongs to the tool and not to the graph, so it works in any graph, subgraph and sub-agent, with or without
+our middleware. Outside a task, or when its bare function is called, the tool refuses to run.
 """
 
 import logging
@@ -32,10 +32,10 @@ logger = logging.getLogger(__name__)
 
 
 def guarded(tool: BaseTool) -> BaseTool:
-    """Return the tool with the guard on it. The original is left as it is."""
+    """Return a guarded copy of the tool, or the tool itself if it is guarded. The original is not changed."""
     if isinstance(tool, Guard):
         return tool
-    # What its body raises is no error in the arguments: those have been read by then.
+    # An error that the body raises is not about the arguments, which were read before.
     update: dict[str, Any] = {"handle_validation_error": False}
     if getattr(tool, "func", None) is not None:
         update["func"] = only_opened(tool.name, tool.func)  # type: ignore[attr-defined]
@@ -47,7 +47,7 @@ def guarded(tool: BaseTool) -> BaseTool:
 
 
 class Guard:
-    """What is put in front of a tool's own class."""
+    """Mixin that precedes a tool's own class."""
 
     name: str
 
@@ -59,9 +59,9 @@ class Guard:
         tool_call_id: str | None = None,
         **kw: Any,
     ) -> Any:
-        """Take the call through its passage, in place of running the tool at once.
+        """Take the call through its passage instead of running the tool at once.
 
-        Raises Refused outside of a task, and whatever `passage.go_through` raises.
+        Raises Refused outside a task, and the exceptions of `passage.go_through`.
         """
         config = ensure_config(config)
         run, site = active_run(), call_site.find(config, tool_call_id)
@@ -73,7 +73,7 @@ class Guard:
         return result if tool_call_id is not None else _bare(result)
 
     async def arun(self, tool_input: Any, *args: Any, **kw: Any) -> Any:
-        """Take the call through its passage in a thread: the ledger is written synchronously."""
+        """Take the call through its passage in a thread, because the ledger is written synchronously."""
         return await run_in_executor(None, partial(self.run, tool_input, *args, **kw))
 
     def _perform(
@@ -84,7 +84,7 @@ class Guard:
         kw: dict[str, Any],
         args: Arguments,
     ) -> Any:
-        """Run the tool itself with these values."""
+        """Run the tool itself with these arguments."""
         with call_site.inside_call(config, uuid.UUID(current_call().idempotency_key)) as config:
             values = {**args.values, **_injected(self, given, tool_call_id, config)}  # type: ignore[arg-type]
             reset = opened_now.set(Opened(self.name, values, getattr(self, "func", None)))
@@ -94,7 +94,7 @@ class Guard:
                 opened_now.reset(reset)
 
     def _parse_input(self, tool_input: Any, tool_call_id: str | None) -> dict[str, Any]:
-        """Return the values as they were read before: reading them twice would run something else."""
+        """Return the values that were read before, because reading them again could change them. Raises Refused."""
         opened = opened_now.get()
         if opened is None or opened.tool != self.name:
             raise refused(self.name)
@@ -102,12 +102,12 @@ class Guard:
 
 
 def _bare(result: Any) -> Any:
-    """Return the result as a node gets it that calls the tool by itself. Raises ToolException where it has not run."""
+    """Return the result for a node that calls the tool itself. Raises ToolException for a message of status error."""
     if not isinstance(result, ToolMessage):
         return result
     if result.status == "error":
         raise ToolException(str(result.content))
-    return result.content  # a person's word in place of the tool's result
+    return result.content  # a person's answer in place of the tool's result
 
 
 def _request(
@@ -144,7 +144,7 @@ def _request(
 
 
 def _written(tool: BaseTool, tool_input: Any) -> Any:
-    """The arguments as the model or a node wrote them, without what LangGraph has filled in."""
+    """Return the arguments as the model or a node wrote them, without those that LangGraph filled in."""
     if isinstance(tool_input, str):  # of a tool with one argument
         return {next(iter(tool.args), "input"): tool_input}
     hidden = hidden_from_model(tool)
@@ -152,22 +152,22 @@ def _written(tool: BaseTool, tool_input: Any) -> Any:
 
 
 def _given(tool: BaseTool, tool_input: Any, tool_call_id: str | None, site: call_site.CallSite) -> dict[str, Any]:
-    """The arguments that are hidden from the model, as far as the graph has filled them in and not the model."""
+    """Return the arguments hidden from the model that the graph filled in, without those that the model wrote."""
     given = tool_input if isinstance(tool_input, dict) else {}
     found = {key: given[key] for key in hidden_from_model(tool) if key in given}
-    if tool_call_id is None:  # a node that calls the tool by itself
+    if tool_call_id is None:  # a node that calls the tool itself
         return found
     written = call_site.arguments_in(site.message, tool_call_id)
     if written is not None:
         return {key: value for key, value in found.items() if key not in written or written[key] != value}
-    # LangGraph's tool node lets nothing through that the model wrote under these names, a node's own loop may.
+    # LangGraph's tool node drops what the model wrote under these names; a node's own loop may pass it on.
     return {key: value for key, value in found.items() if key in tool_node_fills(tool)}
 
 
 def _injected(
     tool: BaseTool, given: dict[str, Any], tool_call_id: str | None, config: RunnableConfig
 ) -> dict[str, Any]:
-    """The arguments that are filled in, with the config of this call."""
+    """Return the arguments that the graph filled in, with the config and the id of this call."""
     found = {
         key: replace(value, config=config) if isinstance(value, ToolRuntime) else value for key, value in given.items()
     }
@@ -180,7 +180,7 @@ def _injected(
 
 
 def _lasting_text(value: Any) -> str:
-    """Arguments as a text that is the same in every process: that of a set is not, nor that of an object's address."""
+    """Return a text that is the same in every process: without the order of a set or the address of an object."""
     try:
         return canonical(value)
     except (TypeError, ValueError, RecursionError):
@@ -198,7 +198,7 @@ def _lasting_text(value: Any) -> str:
 
 @cache
 def _guarded_class(cls: type[BaseTool]) -> type[BaseTool]:
-    """The tool's class with the guard in front of it."""
+    """Return a subclass of the tool's class with the guard in front."""
     own: dict[str, Any] = {"__module__": cls.__module__, "__doc__": cls.__doc__}
     has_function = "func" in cls.model_fields
     own_arun = cls._arun if cls._arun not in (BaseTool._arun, Tool._arun, StructuredTool._arun) else None
@@ -209,7 +209,7 @@ def _guarded_class(cls: type[BaseTool]) -> type[BaseTool]:
             return only_opened(self.name, partial(run_either, cls, own_arun, self))(*args, **kwargs)
 
         own["_run"] = _run
-    elif cls._run not in (Tool._run, StructuredTool._run):  # it may call the function, which is guarded by itself
+    elif cls._run not in (Tool._run, StructuredTool._run):  # it may call the function, which has its own guard
 
         @wraps(cls._run)
         def _run_around(self: BaseTool, *args: Any, **kwargs: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Interrupts about calls in doubt: the worker died in them, or they failed without saying what happened."""
+"""Interrupts about calls in doubt: the worker died during the call, or the tool failed without a clear outcome."""
 
 from collections.abc import Iterator
 
@@ -15,18 +15,18 @@ from core.text import storable
 
 RULE = "outcome unknown"
 NOT_AGAIN = "It is not known whether this call happened. It is not run again, as the call that it was part of is not."
-RUNS = 1_000  # a round counts the call's runs from 0, and by this the times that one run is asked about once more
+RUNS = 1_000  # a round is the run's number from 0, plus RUNS for each time that the same run is asked about again
 
 
 def is_over(asked: Interrupt, row: ToolCall) -> bool:
-    """Whether the call has to be asked about again: it has run since, or who said so may not decide any more."""
+    """Return whether to ask again: the call has run since, or the person who approved it may no longer decide."""
     if asked.round % RUNS < row.runs - 1:
         return True
     return asked.status == Interrupt.Status.APPROVED and interrupts.has_lost_decider(asked)
 
 
 def question(run: Run, row: ToolCall, tool: BaseTool | None, *, said: str = "") -> Interrupt:
-    """Return the unsaved interrupt that asks what became of this call."""
+    """Return the unsaved interrupt that asks about the outcome of this call."""
     verdict_text = verdict(run, row, tool).to_text()
     return Interrupt(
         kind=Interrupt.Kind.IN_DOUBT,
@@ -45,7 +45,10 @@ def question(run: Run, row: ToolCall, tool: BaseTool | None, *, said: str = "") 
 
 
 def verdict(run: Run, row: ToolCall, tool: BaseTool | None) -> Verdict:
-    """Return on which terms it is decided: the call's own without edit; reviewers decide about a free tool."""
+    """Return the verdict for the question: the call's agreed terms, without edit and without rejection on expiry.
+
+    Reviewers decide about a call that had no review.
+    """
     approval = interrupts.asked_before(run.task, row.message_id, row.tool_call_id, Interrupt.Kind.TOOL_CALL)
     terms = interrupts.agreed_terms(approval) if approval else Terms()
     doubtful = Terms(
@@ -60,9 +63,9 @@ def verdict(run: Run, row: ToolCall, tool: BaseTool | None) -> Verdict:
 
 
 def inner_questions(run: Run, row: ToolCall) -> Iterator[Interrupt]:
-    """Yield the open interrupts about calls that were under way inside this one, at any depth.
+    """Yield the undecided interrupts, stored or new, about unfinished calls inside this one, at any depth.
 
-    Else they would come up only after a person had said "run it again" of the outer call.
+    Otherwise they would be asked only after a person decided to run the outer call again.
     """
     for inner in ToolCall.objects.filter(task=run.task, outer=row.pk, status=ToolCall.Status.STARTED):
         tool = run.agent.tool(inner.tool)
@@ -76,7 +79,7 @@ def inner_questions(run: Run, row: ToolCall) -> Iterator[Interrupt]:
 
 
 def settle_inner(run: Run, row: ToolCall) -> None:
-    """Close the calls that were under way inside one that will not run again, each by what was said of it."""
+    """Close the unfinished calls inside one that will not run again, each by the decision about it, if any."""
     for inner in ToolCall.objects.filter(task=run.task, outer=row.pk, status=ToolCall.Status.STARTED):
         settle_inner(run, inner)
         asked = interrupts.asked_before(run.task, inner.message_id, inner.tool_call_id, Interrupt.Kind.IN_DOUBT)
@@ -90,7 +93,7 @@ def settle_inner(run: Run, row: ToolCall) -> None:
 
 
 def given_up(answer: Interrupt) -> str:
-    """Say to the model that nobody knows, and that it is not to be tried again."""
+    """Return the message for the model: the outcome is unknown, and the call must not be tried again."""
     reason = f": {answer.answer_message}" if answer.answer_message else ""
     return f"It is not known whether this call happened, and a person gave it up{reason}. Do not try it again."
 

@@ -1,4 +1,4 @@
-"""The opening of a tool's own function: it runs once for each time that its guard opens it, with just those values."""
+"""Opening of a tool's own function: it runs once each time its guard opens it, with exactly those values."""
 
 import asyncio
 import logging
@@ -30,12 +30,12 @@ NOT_PASSED = (
 
 
 class Refused(ToolException):
-    """A tool was called in a way that leads past its review. It has not run."""
+    """A tool was called in a way that bypasses its review. It has not run."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """The permission to run one tool once, with just these values."""
+    """Permission to run one tool once, with exactly these values."""
 
     tool: str
     values: dict[str, Any]
@@ -46,7 +46,7 @@ opened_now: ContextVar[Opened | None] = ContextVar("agentsite_opened", default=N
 
 
 def refused(tool: str) -> Refused:
-    """Note the attempt in the log, and in the audit log where a task made it; return the exception to raise."""
+    """Log the refused call, also in the audit log if a task made it, and return the exception to raise."""
     text = REFUSAL.format(tool=tool)
     run = active_run()
     logger.error("%s", text, extra={"task": str(run.task.pk) if run is not None else ""})
@@ -62,7 +62,7 @@ def refused(tool: str) -> Refused:
 
 
 def only_opened(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the function such that it runs once for each time that the guard opens it."""
+    """Return the function, wrapped so that it runs once each time the guard opens it."""
 
     @wraps(function)
     def run_opened(*args: Any, **kwargs: Any) -> Any:
@@ -92,7 +92,7 @@ def not_passed(tool: str, names: list[str]) -> str:
 def run_either(
     cls: type[BaseTool], own_arun: Callable[..., Any] | None, tool: BaseTool, *args: Any, **kwargs: Any
 ) -> Any:
-    """Run the tool's own method, or its coroutine where the method says at once that it has only that."""
+    """Run the tool's own method, or its coroutine if the method itself raises NotImplementedError."""
     try:
         return cls._run(tool, *args, **kwargs)
     except NotImplementedError as error:

@@ -1,8 +1,8 @@
-"""Does with one tool call what `decision` says: asks people, enters it in the ledger, runs it, answers the model.
+"""Passage of a tool call as `decision` says: ask people, enter the call in the ledger, run it, answer the model.
 
-Nothing here remembers anything between two runs of a node: LangGraph runs it again from its top after each pause and
-each crash, and every decision is read from the database. A call may be part of another one: a sub-agent runs inside the
-tool that calls it, and each of its calls has a row, an interrupt and an idempotency key of its own.
+Nothing here keeps state between two runs of a node: LangGraph reruns it from its top after each pause and each crash,
+and every decision is read from the database. A call may be part of another one: a sub-agent runs inside the tool that
+calls it, and each of its calls has its own row, interrupt and idempotency key.
 """
 
 import json
@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 Kind = Interrupt.Kind
 Answer = Interrupt.Status
 
-MAX_ROUNDS = 5  # of asking the same call again
+MAX_ROUNDS = 5  # of asking about the same call
 IN_TRANSACTION = (
     "{tool} was called inside an open database transaction, where its entry in the ledger could be undone. "
     "It was not run; the operator takes the call out of the transaction."
@@ -42,10 +42,10 @@ IN_TRANSACTION = (
 
 
 def go_through(run: Run, request: CallRequest) -> Result:
-    """Return the result of the call, or of what a person decided about it.
+    """Return the result of the call, or the message in its place.
 
     Raises:
-        RunEnded: the run can't go on. A kind of exception that no tool node turns into a message for the model.
+        RunEnded: the run can't continue. No tool node turns this exception into a message for the model.
         GraphInterrupt: the call waits for a person, or for a pause to be lifted.
     """
     run.require_going()
@@ -59,15 +59,15 @@ def go_through(run: Run, request: CallRequest) -> Result:
     except Exception as error:
         raise run.ended_by(error) from error
     finally:
-        if outer_call() is None:  # else the connection is that of the tool around it
+        if outer_call() is None:  # otherwise the connection belongs to the enclosing tool
             run.let_go()
 
 
 class Passage(Execution):
-    """One tool call on its way."""
+    """Passage of one tool call from the request to its result."""
 
     def go(self) -> Result:
-        """Return the result of the call, or of what a person decided about it."""
+        """Return the result of the call, or the message in its place."""
         row = tool_calls.find(self.run.task, self.message_id, self.call_id)
         if row is not None:
             return self.entered_before(row)
@@ -87,9 +87,9 @@ class Passage(Execution):
             return self.tell(str(error), status="error")
 
     def judged(self, args: Arguments) -> Result:
-        """Do what the policy says of a call that nobody has been asked about.
+        """Run, deny or ask about a call that no person was asked about, as the policy says.
 
-        Raises ArgumentError where it needs a review and its arguments can't be shown as what they are.
+        Raises ArgumentError if the call needs a review and its arguments can't be shown as they would run.
         """
         for _ in range(MAX_ROUNDS):
             verdict = self.assessed(args)
@@ -100,13 +100,13 @@ class Passage(Execution):
                 break
             try:
                 return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
-            except tool_calls.RuleLapsed:  # others have used it up since it was looked at
+            except tool_calls.RuleLapsed:  # the rule lapsed after the policy was asked
                 logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
         bounds.require_unrejected(self.run.task, self.name, args.wire)
         return self.ask(self.question(args, replace(verdict, action="review")))
 
     def entered_before(self, row: ToolCall) -> Result:
-        """Answer a call that stands in the ledger: by its stored result, or by what people say became of it."""
+        """Return the stored result of a call in the ledger, or apply or ask for the decision about its outcome."""
         if row.status != ToolCall.Status.STARTED:
             return self.stored(row)
         asked = self.asked_before(Kind.IN_DOUBT)
@@ -126,24 +126,24 @@ class Passage(Execution):
         return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
 
     def closed_by(self, asked: Interrupt, row: ToolCall) -> Result:
-        """Close a call in doubt by what a person said of it, once it is known of each call inside it as well."""
+        """Close a call in doubt as a person decided, once each call inside it is decided as well."""
         if inner := list(in_doubt.inner_questions(self.run, row)):
             interrupts.use(asked)
-            self.ask(*inner)  # what has happened is to be known of each, also where nothing runs again
+            self.ask(*inner)  # the outcome of each must be known, even if nothing runs again
         in_doubt.settle_inner(self.run, row)
         happened = asked.status == Answer.RESPONDED
         text = asked.answer_message if happened else in_doubt.given_up(asked)
         return self.settled(row, asked, text, ToolCall.Status.SUCCEEDED if happened else ToolCall.Status.FAILED)
 
     def doubted(self, row: ToolCall, asked: Interrupt) -> NoReturn:
-        """Ask what became of the call, and of those that were under way inside it."""
+        """Ask about the outcome of the call and of the unfinished calls inside it."""
         self.ask(asked, *in_doubt.inner_questions(self.run, row))
 
     def run_again(self, row: ToolCall, answer: Interrupt | None = None) -> Result:
-        """Run a call in doubt once more with the same key, unless a rule denies it by now."""
+        """Run a call in doubt once more with the same key, unless the policy now denies it."""
         try:
             args = self.agreed_arguments(row.args_text, edited=self.was_edited())
-            if args is None and not row.reviewed:  # nobody was shown it; a release may have added a default
+            if args is None and not row.reviewed:  # no person has seen it; a release may have added a default
                 args = tool_arguments.read(self.name, self.request.tool, row.args)
         except ArgumentError as error:
             if answer is None:
@@ -159,12 +159,12 @@ class Passage(Execution):
         return self.settled(row, answer, text, ToolCall.Status.FAILED)
 
     def settled(self, row: ToolCall, answer: Interrupt | None, text: str, status: str) -> Result:
-        """Close a call in doubt without running it."""
+        """Close a call in doubt without running it, and return its stored result."""
         tool_calls.settle(self.run.attempt, row, answer, status, dumped(self.tell(text)))
         return self.stored(self.reread(row), note=False)
 
     def refused(self, answer: Interrupt) -> Result:
-        """Tell the model what a person said in place of running the tool."""
+        """Return the message for the model about a call that was answered in its place, rejected or expired."""
         interrupts.use(answer)
         if answer.status == Answer.RESPONDED:
             return self.tell(f"[A person answered in place of the tool] {answer.answer_message}")
@@ -173,10 +173,11 @@ class Passage(Execution):
         return self.tell(f"This call was rejected and has not run: {who}", status="error")
 
     def approved(self, answer: Interrupt) -> Result:
-        """Run exactly what was agreed to, unless a rule denies it by now; or ask again.
+        """Run exactly what was agreed to, unless the policy now denies it, or ask again.
 
-        It is asked again where the approval is too old, and where the tool reads something else from an edit: that was
-        held against the tool's JSON schema only. An allow that is gone does not undo an approval.
+        The call is asked about again if the approval is too old, its decider may no longer decide, or the tool reads
+        something else from an edit, which was checked only against the tool's JSON schema. An approved call needs no
+        allow from the policy.
         """
         edited = answer.status == Answer.EDITED
         text = answer.answer_args_text if edited else answer.args_text
@@ -198,14 +199,14 @@ class Passage(Execution):
             return self.enter(args, verdict_text, answer)
         if step is Step.GIVE_UP:
             raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
-        if agreed is not None:  # only its age is against it: it is asked again on its own terms
+        if agreed is not None:  # only the approval is stale: ask again on its own terms
             verdict = Verdict.from_text(verdict_text)
         terms = interrupts.agreed_terms(answer) if verdict.action != "review" else verdict.terms
         again = replace(verdict, action="review", terms=terms)
         return self.ask(self.question(args, again, round_=answer.round + 1))
 
     def agreed_arguments(self, text: str, *, edited: bool) -> Arguments | None:
-        """The values that an agreed text stands for, or None where the tool reads another call from it.
+        """Return the values for an agreed text, or None if the tool reads a different call from it.
 
         Raises ArgumentError.
         """
@@ -215,38 +216,38 @@ class Passage(Execution):
     def enter(
         self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
     ) -> Result:
-        """Enter the call in the ledger, and run it. Raises RuleLapsed where the rule's word does not hold any more."""
+        """Enter the call in the ledger and run it. Raises RuleLapsed if the rule no longer allows it."""
         entry = self.entry(args, verdict_text, answer, rule_id)
         return self.execute(tool_calls.enter(self.run.attempt, entry), args)
 
     def entry(
         self, args: Arguments, verdict_text: str, answer: Interrupt | None = None, rule_id: int | None = None
     ) -> tool_calls.Entry:
-        """Describe the call for the ledger."""
+        """Return the call's entry for the ledger."""
         args_digest = interrupts.digest_of(self.run.task.pk, self.name, args.text, verdict_text)
         return tool_calls.Entry(
             self.message_id, self.call_id, self.name, args.text, args_digest, answer, rule_id, outer_call()
         )
 
     def execute(self, row: ToolCall, args: Arguments) -> Result:
-        """Run the tool; ask what became of it where that is not known."""
+        """Run the tool; if the outcome is unknown, ask about it."""
         try:
             return self.perform(row, args)
         except InDoubt:
             return self.entered_before(self.reread(row))
 
     def prove(self, answer: Interrupt, args_digest: str) -> None:
-        """Raises RunFailure unless exactly what was asked and agreed to is about to run."""
+        """Raise RunFailure unless the call about to run is exactly what was asked and agreed to."""
         asked = interrupts.digest_of(self.run.task.pk, answer.tool, answer.args_text, answer.verdict_text)
         if asked != answer.args_digest or args_digest != answer.answer_digest or answer.tool != self.name:
             logger.error("task %s: review %s was altered after it was decided", self.run.task.pk, answer.pk)
             raise RunFailure(f"The approved call of {self.name} was altered afterwards, so it was not run.")
 
     def ask(self, *asked: Interrupt) -> NoReturn:
-        """Pause this call, as LangGraph's `interrupt()` does, but without taking an answer.
+        """Pause this call like LangGraph's `interrupt()`, but without taking an answer.
 
-        What `interrupt()` returns goes by its order in the node: an answer that is left over would be taken for that of
-        the next question, also for one that the tool itself asks.
+        `interrupt()` matches answers by their order in the node: a leftover answer would go to the next question, even
+        to one that the tool itself asks.
         """
         self.run.asked.append(self.name)
         raise GraphInterrupt(
@@ -254,7 +255,7 @@ class Passage(Execution):
         )
 
     def question(self, args: Arguments, verdict: Verdict, *, round_: int = 0) -> Interrupt:
-        """The question as it will be stored when the run has paused. Raises ArgumentError."""
+        """Return the question, to be stored when the run has paused. Raises ArgumentError."""
         if not tool_arguments.require_reviewable(self.name, self.request.tool, args):
             allowed = tuple(kind for kind in verdict.terms.allowed if kind != "edit")
             verdict = replace(verdict, terms=replace(verdict.terms, allowed=allowed or ("reject",)))
@@ -274,7 +275,7 @@ class Passage(Execution):
         )
 
     def describe(self, args: Arguments) -> str:
-        """Say for the reviewer what would happen: in the tool's own words where it has some."""
+        """Return what the call would do, for the reviewer: the tool's preview if it has one, else its description."""
         if self.declaration.preview is not None:
             try:
                 with tool_connection():
@@ -284,7 +285,7 @@ class Passage(Execution):
         return str(storable(self.request.tool.description)) if self.request.tool is not None else ""
 
     def assessed(self, args: Arguments) -> Verdict:
-        """What the policy says of the call with these arguments."""
+        """Return the policy's verdict on the call with these arguments."""
         task, agent = self.run.task, self.run.agent
         declared = self.declaration.review
         return agent.policy.assess(
@@ -292,6 +293,6 @@ class Passage(Execution):
         )
 
     def denied(self, args: Arguments, verdict: Verdict) -> ToolMessage:
-        """Tell the model, and the audit log, that the policy does not let the call through."""
+        """Record the denial in the audit log and return the message for the model."""
         tool_calls.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
         return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")

@@ -1,7 +1,7 @@
-"""Lets a node that LangGraph retries go on with the sub-agents that it had begun.
+"""Patch that lets a node that LangGraph retries continue with the sub-agents that it started.
 
-LangGraph tells them to resume, but numbers them on from the failed attempt: they would begin anew under another
-number, and what they have done would be done again. After a crash it numbers them from the first.
+LangGraph resumes them, but continues their numbering from the failed attempt: they would start over under another
+number and repeat what they have done. After a crash, it numbers them from the first.
 """
 
 from dataclasses import replace
@@ -17,7 +17,7 @@ _own = _retry._reset_interrupt_counter
 
 
 def install() -> None:
-    """Do so from now on, in this process."""
+    """Apply the patch in this process."""
     _retry._reset_interrupt_counter = _counted_anew
 
 

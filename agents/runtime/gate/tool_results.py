@@ -1,4 +1,4 @@
-"""What a tool gave, as the ledger keeps it and the model is told it."""
+"""Serialize tool results for the ledger and restore them as messages for the model."""
 
 import base64
 import json
@@ -14,7 +14,7 @@ from core.text import storable
 
 logger = logging.getLogger(__name__)
 
-Result = Any  # a ToolMessage, a Command, a list of these; any JSON value of a call that a node makes by itself
+Result = Any  # a ToolMessage, a Command, a list of these; for a call that a node makes itself, any JSON value
 
 CUT = "\n[cut: the tool's result is longer than what is kept]"
 _BODY_ERROR = "Error invoking tool"  # how LangGraph's ToolNode begins its answer to a ValidationError
@@ -22,17 +22,17 @@ _serde = JsonPlusSerializer()
 
 
 def dumped(result: Result) -> str:
-    """Return a result as text for the ledger, cut to what is kept. Never raises: the call has happened."""
+    """Return a result as text for the ledger, cut to the limit. Never raises, because the call has happened."""
     return json.dumps(_dumped(result))
 
 
 def loaded(text: str, tool: str, tool_call_id: str, note: str = "") -> Result:
-    """Return the result that `dumped` wrote, with a note to the model in front of its text."""
+    """Return the result that `dumped` wrote, with a note for the model before its text."""
     return _loaded(json.loads(text), tool, tool_call_id, note)
 
 
 def is_error(result: Result) -> bool:
-    """Whether the tool says by its result that it failed."""
+    """Return whether the result says that the tool failed."""
     return isinstance(result, ToolMessage) and result.status == "error"
 
 
@@ -47,10 +47,10 @@ def _dumped(result: Result) -> dict[str, Any]:
 
 
 def _kept(content: Any) -> Any:
-    """The content as JSON that every database holds, cut to what is kept."""
+    """Return the content as JSON that every database can store, cut to the limit."""
     try:
         content = storable(json.loads(json.dumps(storable(content), default=_shown)))
-    except Exception:  # whatever a tool put into it
+    except Exception:  # a tool may return anything
         content = storable(_shown(content))
     text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
     if len(text.encode()) > settings.TOOL_RESULT_LIMIT:
@@ -74,7 +74,7 @@ def _loaded(data: dict[str, Any], tool: str, tool_call_id: str, note: str) -> Re
 
 
 def is_body_error(result: Result) -> bool:
-    """Whether a tool's own body raised a ValidationError: its arguments had been validated before."""
+    """Return whether the tool's own body raised a ValidationError: its arguments were validated before."""
     return isinstance(result, ToolMessage) and result.status == "error" and str(result.content).startswith(_BODY_ERROR)
 
 
@@ -89,7 +89,7 @@ def _packed(command: Command[Any]) -> list[str] | None:
     try:
         kind, data = _serde.dumps_typed(command)
         return [kind, base64.b64encode(data).decode()]
-    except Exception:  # whatever a tool put into it; its text is kept
+    except Exception:  # a tool may return anything; its text is kept
         logger.exception("a tool's command can't be kept")
         return None
 

@@ -1,4 +1,4 @@
-"""Finds the tools that a graph runs without a review: those that the registry has not handed out."""
+"""Search for the tools that a graph runs without a review: those that the registry did not hand out."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,13 +8,13 @@ from langgraph.prebuilt import ToolNode
 from agents.runtime.gate.guard import Guard
 from agents.runtime.middleware.tool_gate import Gate
 
-DEPTH = 12  # of functions that wrap one another
+DEPTH = 12  # levels of functions that wrap one another
 
 
 def names(graph: Any) -> list[str]:
-    """Return the names of the tools in the graph's tool nodes, and in those of its subgraphs, that have no guard.
+    """Return the names of the unguarded tools in the tool nodes of the graph and of its subgraphs.
 
-    A sub-agent that lives inside a tool can't be seen from here.
+    A sub-agent inside a tool is not visible here.
     """
     graphs = [graph, *(subgraph for _, subgraph in graph.get_subgraphs(recurse=True))]
     return sorted({name for one in graphs for node in one.nodes.values() for name in _of(node.bound)})
@@ -27,7 +27,7 @@ def _of(node: Any) -> Iterator[str]:
 
 
 def _reaches_gate(function: Any, depth: int) -> bool:
-    """Whether our gate is among what wraps the calls: LangChain chains its middleware in closures."""
+    """Return whether our gate is among the wrappers of the calls, which LangChain chains in closures."""
     if isinstance(getattr(function, "__self__", None), Gate):
         return True
     cells = getattr(function, "__closure__", None) or ()
@@ -37,6 +37,6 @@ def _reaches_gate(function: Any, depth: int) -> bool:
 def _contents(cell: Any) -> list[Any]:
     try:
         found = cell.cell_contents
-    except ValueError:  # not filled yet
+    except ValueError:  # still empty
         return []
     return list(found) if isinstance(found, list | tuple) else [found]

@@ -11,7 +11,7 @@ from agents.runtime.run_context import Run
 
 
 def build(agent: Agent) -> Any:
-    """The compiled graph: the model and the tools take turns until the model answers without a call."""
+    """Return the compiled graph, where model and tools take turns until the model answers without a call."""
     return create_agent(
         agent.model(),
         tools=list(agent.tools),

@@ -1,4 +1,4 @@
-"""What a task starts from, and what it leaves behind: messages between LangChain's form and the wire's."""
+"""Messages that a task starts from and leaves behind, in LangChain's form and in the API's (wire) form."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -17,9 +17,9 @@ WireMessage = dict[str, Any]
 
 
 def opening(task: Task) -> list[AnyMessage]:
-    """The session's earlier conversation within the token budget, then the task's own question.
+    """Return the session's earlier conversation within the token budget, followed by the task's own question.
 
-    Of a task that failed or was cancelled the calls that were made are part of it (`effects`).
+    The conversation includes the calls of tasks that failed or were cancelled (see `effects`).
     """
     budget = settings.CONVERSATION_TOKENS
     earlier: list[AnyMessage] = []
@@ -30,35 +30,38 @@ def opening(task: Task) -> list[AnyMessage]:
         earlier = [*messages, *earlier]
         least += fitting.least(messages, budget)
         if least > budget:
-            break  # what is older has no room
+            break  # there is no room for older tasks
     return [*fitting.fitted(earlier, budget), HumanMessage(task.query, id=str(task.pk))]
 
 
 def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
-    """This task's own messages, from its question on, as the API shows and the session keeps them."""
+    """Return this task's own messages, from its question on, in the form that the API shows and the session keeps."""
     start = next((i for i, message in enumerate(messages) if message.id == str(task.pk)), 0)
     return to_wire(messages[start:])
 
 
 def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, Any]:
-    """Return what a completed task keeps: its messages, and beside them what endpoints want to see again."""
+    """Return the result of a completed task: its messages, and the fields that endpoints expect back."""
     own = {message["id"] for message in wire}
     records = returned_fields.of_task([message for message in messages if message.id in own])
     return {"messages": wire, **({RETURNED: records} if records else {})}
 
 
 def to_wire(messages: Iterable[BaseMessage]) -> list[WireMessage]:
-    """As the API shows messages: {type, content, id, name?, tool_calls?, tool_call_id?, cut_off?}."""
+    """Return messages in the API's form: {type, content, id, name?, tool_calls?, tool_call_id?, cut_off?}."""
     return [storable(_to_wire(message)) for message in messages]
 
 
 def from_wire(messages: list[WireMessage]) -> list[AnyMessage]:
-    """The messages that `to_wire` wrote."""
+    """Return LangChain's messages from those that `to_wire` wrote."""
     return [_from_wire(message) for message in messages]
 
 
 def _retold(task: Task) -> list[AnyMessage]:
-    """An ended task's messages for a model. How it ended becomes an answer: few endpoints take a late system one."""
+    """Return an ended task's messages for a model.
+
+    The message on how it ended becomes an answer, because few endpoints accept a late system message.
+    """
     kept = effects.messages(task)
     if task.status != Status.COMPLETED:
         kept = [{**one, "type": "ai"} if one["type"] == "system" else one for one in kept]

@@ -1,7 +1,7 @@
-"""The tool calls of tasks that have ended, as messages: what has run stays known, however its task ended.
+"""Tool calls of ended tasks as messages, so that later tasks know what has run, however its task ended.
 
-The ledger knows them. A completed task's own messages hold most of its calls too, but not those of its sub-agents; the
-messages of a task that failed or was cancelled are lost, and with them what the model knew of its calls.
+The calls come from the ledger. A completed task's own messages hold most of its calls too, but not those of its
+sub-agents. The messages of a task that failed or was cancelled are lost, and with them the model's record of its calls.
 """
 
 import json
@@ -29,7 +29,7 @@ MESSAGE_LIMIT = 300  # characters of a task's error message
 
 
 class Keys(Subquery):
-    """The ids of a task's calls as JSON text, in the query of the task: [[row, message, call], …]."""
+    """Subquery for the ids of a task's calls as JSON text: [[row, message, call], …]."""
 
     output_field = TextField()
 
@@ -43,9 +43,9 @@ class Keys(Subquery):
 
 
 def told(tasks: QuerySet[Task]) -> QuerySet[Task]:
-    """Those of the tasks that have something to tell: they completed, or they ended otherwise after a call.
+    """Return the tasks that `messages` applies to: those that completed, and those that ended otherwise after a call.
 
-    `messages` needs no query for each of them, unless it has calls to add.
+    They carry the ids of their calls, so that `messages` needs a query only for a task with calls to add.
     """
     calls = ToolCall.objects.filter(task=OuterRef("pk"))
     ended = Q(status=Status.COMPLETED) | (Q(status__in=FINAL) & Exists(calls))
@@ -54,10 +54,10 @@ def told(tasks: QuerySet[Task]) -> QuerySet[Task]:
 
 
 def messages(task: Task) -> list[WireMessage]:
-    """What an ended task from `told` leaves behind, in the API's form.
+    """Return the messages of an ended task from `told`, in the API's form.
 
-    Of a completed one its own messages, with the calls that these do not hold before the last of them. Of any other its
-    question, the calls that were made, and how it ended (of type `system`: nobody said it).
+    For a completed task: its own messages, with the calls that they lack before the last one. For any other: its
+    question, the calls that were made, and how it ended (of type `system`, because neither side wrote it).
     """
     said: list[WireMessage] = (task.result or {}).get("messages", [])
     calls = list(_unseen(task, said))
@@ -72,7 +72,7 @@ def messages(task: Task) -> list[WireMessage]:
 
 
 def _unseen(task: Task, said: Iterable[WireMessage]) -> Iterator[WireMessage]:
-    """The task's calls that are not among its messages, each with its result."""
+    """Yield the task's calls that are not in its messages, each with its result."""
     seen = {(one.get("id"), call.get("id")) for one in said for call in one.get("tool_calls", ())}
     keys = json.loads(task.calls or "[]")  # type: ignore[attr-defined]
     missing = [pk for pk, *key in keys if tuple(key) not in seen]
@@ -87,7 +87,7 @@ def _unseen(task: Task, said: Iterable[WireMessage]) -> Iterator[WireMessage]:
 
 def _calls(rows: list[ToolCall]) -> Iterator[WireMessage]:
     asked = [{"name": row.tool, "args": row.args, "id": row.tool_call_id} for row in rows]
-    # An id of its own: of two messages with one id LangGraph keeps the later, and results would be left without calls.
+    # A new id, because LangGraph keeps only the later of two messages with one id: results would lose their calls.
     yield {"type": "ai", "content": "", "id": f"{rows[0].pk}-asked", "tool_calls": asked}
     for row in rows:
         result = UNKNOWN if row.status == ToolCall.Status.STARTED else row.result

@@ -1,8 +1,8 @@
-"""Messages shortened to a number of tokens, so that a model can be asked with them.
+"""Shortening of messages to a number of tokens that a model has room for.
 
-A call is never parted from its result. Tools' results are shortened first, then the agent's words and calls, questions
-last, and of each kind the longest most. Messages are dropped only by whole turns (a question and what followed), the
-oldest first, and only where there is no room for a part of each.
+A call is never separated from its result. Tools' results are shortened first, then the agent's words and calls, and
+questions last; within each kind, the longest are shortened most. Messages are dropped only in whole turns (a question
+and what followed), the oldest first, and only if there is no room for a part of each.
 """
 
 import json
@@ -18,30 +18,30 @@ Message = TypeVar("Message", bound=BaseMessage)
 Turn = list[AnyMessage]
 
 FRAME = 4  # tokens around each message
-MEDIA = 1_600  # tokens of an image or a recording: endpoints count those by their size, not by their characters
+MEDIA = 1_600  # tokens of an image or a recording: endpoints count its size, not its characters
 MEDIA_TYPES = frozenset({"image", "image_url", "input_image", "audio", "input_audio", "video", "file"})
-SHARE = 16  # no message is shortened to less than this part of the budget while there is an older turn to drop
-FLOOR = 64  # tokens, of a small budget: with less there would be little but the mark of what was left out
+SHARE = 16  # no message is shortened below 1/SHARE of the budget while there is an older turn to drop
+FLOOR = 64  # tokens, for a small budget: with less, little more than the mark of the omission would remain
 SHORTENED = (frozenset({"tool"}), frozenset({"tool", "ai"}), frozenset({"tool", "ai", "human"}))  # types, in this order
 TRIES = 3  # at shortening arguments
-CUT = "shortened"  # the one key of arguments that were too long to be kept as they are
+CUT = "shortened"  # the only key of arguments that were replaced by one text
 
 
 def tokens_of(message: BaseMessage) -> int:
-    """Estimate how many tokens the message is, with its calls."""
+    """Estimate the number of tokens of the message, including its calls."""
     calls = message.tool_calls if isinstance(message, AIMessage) else []
     called = sum(FRAME + tokens.count(call["name"]) + _size(call["args"]) for call in calls)
-    more = _size(message.additional_kwargs) if message.additional_kwargs else 0  # a model's thoughts, for instance
+    more = _size(message.additional_kwargs) if message.additional_kwargs else 0  # such as a model's reasoning
     return FRAME + called + more + _content_tokens(message.content)
 
 
 def capped(messages: Sequence[AnyMessage], limit: int) -> list[AnyMessage]:
-    """The messages, with each tool's result of at most `limit` tokens."""
+    """Return the messages with each tool's result shortened to at most about `limit` tokens."""
     return [shortened(one, limit) if isinstance(one, ToolMessage) else one for one in messages]
 
 
 def fitted(messages: Sequence[AnyMessage], budget: int) -> list[AnyMessage]:
-    """The messages within the budget (in tokens, as `tokens_of` estimates them); the last turn is always among them."""
+    """Return the messages within the budget, in tokens as `tokens_of` estimates them. The last turn is always kept."""
     if sum(map(tokens_of, messages)) <= budget:
         return list(messages)
     turns = _turns(messages)
@@ -58,13 +58,13 @@ def fitted(messages: Sequence[AnyMessage], budget: int) -> list[AnyMessage]:
 
 
 def least(messages: Sequence[AnyMessage], budget: int) -> int:
-    """How many tokens of the budget the messages take at least, unless they are the last turn."""
+    """Return the smallest number of tokens to which the messages are shortened, unless they are the last turn."""
     floor = max(budget // SHARE, FLOOR)
     return sum(min(tokens_of(one), floor) for one in messages)
 
 
 def shortened(message: Message, limit: int) -> Message:
-    """The message with at most about `limit` tokens. What identifies it and its calls stays."""
+    """Return the message with at most about `limit` tokens. Its id, and the names and ids of its calls, stay."""
     if tokens_of(message) <= limit:
         return message
     calls = message.tool_calls if isinstance(message, AIMessage) else []
@@ -78,7 +78,7 @@ def shortened(message: Message, limit: int) -> Message:
 
 
 def _shrunk(messages: Sequence[AnyMessage], budget: int, kinds: frozenset[str]) -> list[AnyMessage]:
-    """The messages, with those of these kinds cut to one level, so that all of them fit the budget."""
+    """Return the messages with those of these kinds cut to one size, so that all of them fit the budget."""
     sizes = [tokens_of(one) for one in messages if one.type in kinds]
     room = budget - sum(tokens_of(one) for one in messages if one.type not in kinds)
     level = _level(sizes, max(room, 0))
@@ -86,7 +86,7 @@ def _shrunk(messages: Sequence[AnyMessage], budget: int, kinds: frozenset[str]) 
 
 
 def _level(sizes: Sequence[int], room: int) -> int:
-    """The largest size to which each can be cut so that together they have room; what is smaller stays whole."""
+    """Return the largest size such that all of them fit the room if longer ones are cut to it."""
     left = len(sizes)
     for size in sorted(sizes):
         if size * left > room:
@@ -121,7 +121,7 @@ def _is_media(block: Any) -> bool:
 
 
 def _text_of(block: Any) -> str | None:
-    """The text of a block that is one, else None."""
+    """Return the text of a text block, else None."""
     if isinstance(block, str):
         return block
     text = block.get("text") if block.get("type") == "text" else None
@@ -143,14 +143,14 @@ def _short_block(block: Any, limit: int, *, by_model: bool) -> Any:
         short = tokens.shortened(text, limit)
         return short if isinstance(block, str) else {**block, "text": short}
     if by_model:
-        return block  # its thoughts and calls: an endpoint takes them unaltered or not at all
-    # The characters of an image mean nothing without the rest of them.
+        return block  # reasoning and calls: an endpoint accepts them only unaltered
+    # A part of an image's characters is of no use.
     rest = f"[{block.get('type')} left out]" if _is_media(block) else tokens.shortened(_as_json(block), limit)
     return {"type": "text", "text": rest}
 
 
 def _short_args(args: dict[str, Any], limit: int) -> dict[str, Any]:
-    """Arguments of at most about `limit` tokens: their long texts are shortened, or all of them become one text."""
+    """Return the arguments with at most about `limit` tokens: their long texts are cut, or all become one text."""
     if _size(args) <= limit:
         return args
     texts = {name: value for name, value in args.items() if isinstance(value, str)}

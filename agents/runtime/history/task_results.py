@@ -1,10 +1,10 @@
-"""The stored result of a completed task, as far as it can be read without LangChain: the web process loads none."""
+"""Reading of a completed task's stored result without LangChain, which the web process does not load."""
 
 from typing import Any
 
-RETURNED = "returned"  # key of what only endpoints need again
+RETURNED = "returned"  # key of the fields that only endpoints need again
 
 
 def shown(result: dict[str, Any] | None) -> dict[str, Any] | None:
-    """Return a task's result as clients see it: what only endpoints need again may be the model's thoughts."""
+    """Return a task's result for clients, without the fields for endpoints, which may hold the model's reasoning."""
     return {key: value for key, value in result.items() if key != RETURNED} if result else result

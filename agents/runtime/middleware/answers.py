@@ -1,4 +1,4 @@
-"""What an answer of the model means: usable, cut off, without words, refused, with calls that can't run."""
+"""Checks and repairs of a model's answer: cut off, without words, refused, or with calls that can't run."""
 
 import re
 import unicodedata
@@ -15,15 +15,15 @@ from core.text import canonical, is_storable, shortened, storable
 
 BROKEN_CALLS = "agentsite_broken_calls"  # by call id: why the call can't run, for the model
 CUT_OFF = "agentsite_cut_off"  # why the answer ended early: one of the endings below
-ORDER = "agentsite_call_order"  # the calls' ids as they were written, where some of them are invalid
+ORDER = "agentsite_call_order"  # the calls' ids in the order they were written, if some are invalid
 LENGTH, FILTER, BROKEN_OFF = "length", "content_filter", "broken_off"
-NO_WORDS = "[no answer]"  # in place of an answer without words, which many servers refuse to be sent
+NO_WORDS = "[no answer]"  # replaces an answer without words, which many servers reject
 UNKNOWN = "unknown"
 MAX_REFUSAL = 2000  # characters
 MAX_REASON = 500  # characters
 MAX_ID = 200  # characters
 
-# Providers have many words for the same; a word that fits none of these is an ordinary end.
+# Providers use many words for the same ending; a word that matches none of these is an ordinary end.
 _ENDINGS = {
     LENGTH: re.compile("length|max_?(output_?|completion_?)?tokens|token_limit|context_window"),
     FILTER: re.compile("filter|safety|recitation|prohibited|blocklist|spii|guardrail|sensitive|toxic|moderat|refusal"),
@@ -40,15 +40,15 @@ _CUT = {
 _SILENT = {"reasoning", "thinking", "redacted_thinking", "reasoning_content", "refusal", "non_standard"} | {
     *("tool_use", "tool_call", "function_call", "invalid_tool_call", "server_tool_call")
 }
-# Some servers leave reasoning in the text, and of its tags only the closing one.
+# Some servers leave reasoning in the text with only the closing tag.
 _THOUGHT = re.compile(r"<(think|thinking|reasoning)>.*?(?:</\1>|\Z)", re.DOTALL | re.IGNORECASE)
 _REST_OF_THOUGHT = re.compile(r"\A.*</(?:think|thinking|reasoning)>", re.DOTALL | re.IGNORECASE)
-_NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # what endpoints take back
+_NAME = re.compile(r"[\w-]{1,64}", re.ASCII)  # names that endpoints accept in a conversation
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Why an answer is no answer."""
+    """Reason why a message can't serve as an answer."""
 
     text: str  # for the task's `message`
     kind: str  # for the metrics
@@ -56,7 +56,7 @@ class Problem:
 
 
 def ending(reason: Any) -> str:
-    """Return how an answer ended: LENGTH, FILTER, BROKEN_OFF, or empty where it is whole.
+    """Return how an answer ended: LENGTH, FILTER, BROKEN_OFF, or empty if it is complete.
 
     Args:
         reason: the endpoint's word for it.
@@ -66,7 +66,7 @@ def ending(reason: Any) -> str:
 
 
 def not_run(kind: str) -> str:
-    """Tell the model that its answer was cut off and a call in it was therefore not run."""
+    """Return the message for the model that its answer was cut off, so a call in it was not run."""
     return (
         f"Your answer was cut off: {_CUT[kind]}. No call in it can be relied on, so this one was not run. Write it "
         "again in a shorter answer."
@@ -74,15 +74,15 @@ def not_run(kind: str) -> str:
 
 
 def cut_text(kind: str) -> str:
-    """Say for people that an answer was cut off, and why."""
+    """Return the message for people that an answer was cut off, and why."""
     return f"The answer was cut off: {_CUT.get(kind, kind)}."
 
 
 def problem_of(message: BaseMessage) -> Problem | None:
-    """Return the problem with this message of the model as its answer; None where it can stand as one."""
+    """Return why this message of the model can't serve as its answer, or None if it can."""
     if not isinstance(message, AIMessage) or message.tool_calls:
         return None
-    if message.invalid_tool_calls:  # in a graph without the middleware that tells the model
+    if message.invalid_tool_calls:  # in a graph without the middleware that reports it to the model
         reason = shortened(message.invalid_tool_calls[0]["error"] or "it was not valid JSON", MAX_REASON)
         return Problem(f"The model called a tool in a way that can't run: {reason}", "invalid_call", again=True)
     if message.additional_kwargs.get("function_call"):
@@ -100,7 +100,7 @@ def problem_of(message: BaseMessage) -> Problem | None:
 
 
 def has_words(message: AIMessage) -> bool:
-    """Return whether anything in the message is for people: reasoning and refusals are not."""
+    """Return whether the message has content for people; reasoning and refusals don't count."""
     if "audio" in message.additional_kwargs:
         return True
     content = message.content
@@ -113,9 +113,9 @@ def worded(messages: Sequence[Any]) -> list[Any]:
 
 
 def told(messages: Sequence[Any]) -> list[Any]:
-    """Return the messages to send, with an error behind each invalid call that has had none.
+    """Return the messages to send, with an error after each invalid call that has no result.
 
-    In graphs without our middleware nothing else tells the model, and endpoints refuse calls without results.
+    In graphs without our middleware, nothing else reports the error, and endpoints reject calls without results.
     """
     answered = {message.tool_call_id for message in messages if isinstance(message, ToolMessage)}
     sent: list[Any] = []
@@ -134,10 +134,10 @@ def told(messages: Sequence[Any]) -> list[Any]:
 
 
 def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
-    """Return the model's message with ids that are unique, and nothing in it that can't be stored.
+    """Return the model's message with unique ids and content that can be stored.
 
-    Some servers send the same id with every answer, which would replace the earlier message; or no id or the same one
-    for several calls, which would mix up their reviews and results.
+    Some servers send the same id with every answer, which would replace the earlier message. Some send no id, or one
+    id for several calls, which would mix up their reviews and results.
 
     Args:
         offered: the names of the tools that the model was offered.
@@ -156,7 +156,7 @@ def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
     extras: dict[str, Any] = {BROKEN_CALLS: broken} if broken else {}
     if cut:
         extras[CUT_OFF] = cut
-    # Broken calls stay ordinary ones, which the gate answers with an error: else such a message would count as final.
+    # Broken calls stay ordinary calls, which the gate answers with an error: otherwise this message would be final.
     return message.model_copy(
         update={
             "id": str(uuid.uuid4()),
@@ -170,7 +170,7 @@ def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
 
 
 def own_id(given: str | None, seen: set[str]) -> str:
-    """Return the call's id where it is usable, else a new one, and add it to those seen."""
+    """Return the call's id if it is usable, else a new one, and add it to `seen`."""
     usable = given and given not in seen and len(given) <= MAX_ID and is_storable(given)
     own = str(given) if usable else f"call_{uuid.uuid4().hex}"
     seen.add(own)
@@ -178,14 +178,14 @@ def own_id(given: str | None, seen: set[str]) -> str:
 
 
 def cut_of(message: Any) -> str:
-    """Return how this answer of the model ended early; empty where it is whole, or no answer of the model."""
+    """Return how this answer of the model ended early; empty if it is complete or not an answer of the model."""
     if not isinstance(message, AIMessage):
         return ""
     return str(message.additional_kwargs.get(CUT_OFF) or ending(reason_of(message)))
 
 
 def reason_of(message: AIMessage) -> str:
-    """Return the endpoint's word for why the answer ended; empty where it gave none."""
+    """Return the endpoint's word for why the answer ended; empty if it gave none."""
     metadata = message.response_metadata
     incomplete = metadata.get("incomplete_details")  # OpenAI's Responses API
     found = [metadata.get(key) for key in _REASONS] + [incomplete.get("reason") if isinstance(incomplete, dict) else ""]
@@ -217,7 +217,7 @@ def _wordless(message: AIMessage) -> Problem:
 
 
 def _is_said(block: Any) -> bool:
-    """Return whether a content, or a block of it, has words for people."""
+    """Return whether the content, or a block of it, has words for people."""
     if isinstance(block, str):
         said = _REST_OF_THOUGHT.sub("", _THOUGHT.sub("", block))
         return any(unicodedata.category(char) not in _BLANK for char in said)
@@ -227,7 +227,7 @@ def _is_said(block: Any) -> bool:
     return kind not in _SILENT
 
 
-_BLANK = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}  # controls, invisible characters, halves of characters, spaces
+_BLANK = {"Cc", "Cf", "Cs", "Zs", "Zl", "Zp"}  # control characters, invisible characters, surrogates, spaces
 
 
 def _has_thought(message: AIMessage) -> bool:
@@ -253,7 +253,7 @@ def _worded(message: Any) -> Any:
 
 
 def _calls(message: AIMessage, offered: Container[str] | None) -> list[tuple[dict[str, Any], str]]:
-    """Return the message's calls in the order they were written, each with why it can't run."""
+    """Return the message's calls in the order they were written, each with the reason why it can't run, or ""."""
     order = message.additional_kwargs.get(ORDER, [])
     found = [_judged(dict(call), offered) for call in message.tool_calls]
     found += [(_named(one), shortened(one["error"] or NO_JSON, MAX_REASON)) for one in message.invalid_tool_calls]
@@ -261,26 +261,26 @@ def _calls(message: AIMessage, offered: Container[str] | None) -> list[tuple[dic
 
 
 def _named(invalid: InvalidToolCall) -> dict[str, Any]:
-    """Return the invalid call as one that can be sent back."""
+    """Return the invalid call in a form that can be sent back."""
     name = invalid["name"] or ""
     name = name if _NAME.fullmatch(name) else UNKNOWN
     return {"name": name, "args": {}, "id": invalid["id"], "type": "tool_call"}
 
 
 def _judged(call: dict[str, Any], offered: Container[str] | None) -> tuple[dict[str, Any], str]:
-    """Return the call and why it can't run; where it is not known what was offered, nothing speaks against it."""
+    """Return the call and the reason why it can't run, which is empty if the offered tools are unknown."""
     name = call["name"]
     call = {**call, "type": "tool_call"}
     if offered is None:
         return call, ""
     if name not in offered and not _NAME.fullmatch(name):
-        # Sent back as it is, such a name makes endpoints refuse the whole conversation.
+        # Endpoints reject the whole conversation if such a name is sent back.
         return {**call, "name": UNKNOWN}, f"There is no tool called {shortened(name, 100)!r}."
     return call, flaw(call["args"])
 
 
 def _json_only(extras: dict[str, Any]) -> dict[str, Any]:
-    """Return the entries that are JSON, apart from what the calls and the marks above say already."""
+    """Return the entries that are JSON and not None, without the keys in `ours`."""
     ours = {"tool_calls", "parsed", "logprobs", BROKEN_CALLS, CUT_OFF, ORDER}
     kept = {key: value for key, value in extras.items() if key not in ours and value is not None}
     return {key: value for key, value in kept.items() if _is_json(value)}

@@ -1,4 +1,4 @@
-"""Bounds on what a model may ask for: calls in one answer, and repeats of a call that was refused."""
+"""Limits on what a model may ask for: calls in one answer, and repeats of a refused call."""
 
 import json
 import logging
@@ -32,9 +32,10 @@ MAX_NAME = 100  # characters
 
 
 def within(ask: Ask, request: ModelRequest[Run]) -> ModelResponse[Any]:
-    """The model's answer, which asks for no more calls than are run at once.
+    """Return the model's answer, with at most ANSWER_MAX_CALLS calls.
 
-    A longer one is told and asked again; none of its calls runs. Raises ModelFailure where that does not help.
+    After an answer with more calls, none of them runs, and the model is told the limit and asked once more. Raises
+    ModelFailure if that answer has too many calls as well.
     """
     response = ask(request)
     count = _calls_in(response)
@@ -53,24 +54,25 @@ def within(ask: Ask, request: ModelRequest[Run]) -> ModelResponse[Any]:
 
 
 def excess(message: AIMessage | None) -> str:
-    """Tell the model that its answer asks for too many calls; empty where it does not.
+    """Return the message for the model that its answer has too many calls; empty if it does not.
 
-    For the calls themselves: a graph may have no middleware of ours.
+    Each call is checked with this, because a graph may lack our middleware.
     """
     count = len(message.tool_calls) if message is not None else 0
     return TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS) if count > settings.ANSWER_MAX_CALLS else ""
 
 
 def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[BaseMessage]) -> None:
-    """Require that the answer asks for no call that this task has been refused as often as it may ask.
+    """Require that the answer has no call that was refused TASK_MAX_REFUSALS times in this task.
 
-    Refused by a person, by the policy or by the tool's own schema; a call that ran and failed may be tried again.
+    A call may be refused by a person, by the policy or by the tool's own schema; one that ran and failed may be tried
+    again.
 
     Args:
-        messages: of the task so far: they are in its checkpoint, so pauses and attempts don't reset the count.
+        messages: the task's messages so far. They are in its checkpoint, so pauses and attempts don't reset the count.
 
     Raises:
-        RunFailure: it has.
+        RunFailure: the answer has such a call.
     """
     asked = {_key(call) for message in answers if isinstance(message, AIMessage) for call in message.tool_calls}
     own = _own(run.task, messages)
@@ -95,10 +97,10 @@ def require_new(run: Run, messages: Sequence[BaseMessage], answers: Iterable[Bas
 
 
 def require_unrejected(task: Task, tool: str, args: dict[str, Any]) -> None:
-    """Require that people have not rejected this call in this task as often as it may ask. Raises RunFailure.
+    """Require that fewer than TASK_MAX_REFUSALS reviews of this call in this task were rejected or expired.
 
-    For the place where the question arises: a graph may have no middleware of ours, and a sub-agent's messages are gone
-    when it is called again.
+    Checked before a question is asked, because a graph may lack our middleware, and a sub-agent's messages are gone
+    when it is called again. Raises RunFailure.
     """
     statuses = (Interrupt.Status.REJECTED, Interrupt.Status.EXPIRED)
     rows = Interrupt.objects.filter(task=task, tool=tool, kind=Interrupt.Kind.TOOL_CALL, status__in=statuses)
@@ -117,7 +119,7 @@ def _calls_in(response: ModelResponse[Any]) -> int:
 
 
 def _told(count: int) -> list[AnyMessage]:
-    """Tell the model of its answer, in turns that every endpoint takes."""
+    """Return the turns that report the limit to the model, in a form that every endpoint accepts."""
     return [
         AIMessage(f"[I asked for {count} tool calls at once.]"),
         HumanMessage(TOO_MANY.format(count=count, limit=settings.ANSWER_MAX_CALLS)),
@@ -125,7 +127,7 @@ def _told(count: int) -> list[AnyMessage]:
 
 
 def _own(task: Task, messages: Sequence[BaseMessage]) -> Sequence[BaseMessage]:
-    """The messages from the task's own question on; all of them where it is not among them, as in a sub-agent."""
+    """Return the messages from the task's own question on, or all if it is not among them, as in a sub-agent."""
     start = next((place for place, message in enumerate(messages) if message.id == str(task.pk)), 0)
     return messages[start:]
 

@@ -1,7 +1,7 @@
-"""Requests that a model's context has room for: kept within the budget, and asked once more with less where it is not.
+"""Requests that fit a model's context: kept within the budget, and retried once with less if still too long.
 
-Endpoints say in many ways that a request is too long. The wordings below are those of OpenAI, Azure, Anthropic, Google,
-Mistral, Groq, xAI, Bedrock, Cohere, vLLM, llama.cpp, Ollama, LM Studio, TGI and LiteLLM.
+Endpoints report in many ways that a request is too long. The patterns below match the wordings of OpenAI, Azure,
+Anthropic, Google, Mistral, Groq, xAI, Bedrock, Cohere, vLLM, llama.cpp, Ollama, LM Studio, TGI and LiteLLM.
 """
 
 import logging
@@ -27,9 +27,9 @@ EXPLANATION = (
     "The conversation is longer than the model's context, also after it was shortened. Trying again won't help: start "
     "a new session, ask for less at once, or have the operator lower CONVERSATION_TOKENS and TASK_TOKENS."
 )
-NEVER = {401, 403, 404}  # statuses under which no wording is about the length
+NEVER = {401, 403, 404}  # statuses of errors that are never about length
 ALWAYS = {413}  # content too large
-READ = 5_000  # characters of an error that are looked at
+READ = 5_000  # characters of an error that are read
 
 _TOO_LONG = re.compile(
     r"context[ _-]?(length|window|size|limit)"
@@ -47,14 +47,14 @@ _LIMIT = re.compile(
     r"|(\d[\d,]*\d) (?:maximum|max)\b",
     re.IGNORECASE,
 )
-SMALLEST_LIMIT = 256  # tokens; a smaller number in an error is something else
-QUARTER = 0.25  # of the request is tried where the error does not say how long it may be: there is one try only
-HALF = 0.5  # of it at most is tried where the error says that
-ROOM_FOR_ANSWER = 0.75  # of the context is filled; the answer needs the rest, and our count is an estimate
+SMALLEST_LIMIT = 256  # tokens; a smaller number in an error means something else
+QUARTER = 0.25  # share of the messages to retry with if the error names no limit: there is only one retry
+HALF = 0.5  # largest share of them to retry with if the error names a limit
+ROOM_FOR_ANSWER = 0.75  # share of the context to fill: the answer needs the rest, and our count is an estimate
 
 
 def is_too_long(error: BaseException | None) -> bool:
-    """Whether the endpoint refused the request because it is longer than the model's context."""
+    """Return whether the endpoint rejected the request because it is longer than the model's context."""
     if error is None or isinstance(error, ContextOverflowError):
         return error is not None
     status = getattr(error, "status_code", None)
@@ -62,7 +62,7 @@ def is_too_long(error: BaseException | None) -> bool:
 
 
 def within_budget(request: ModelRequest[Run]) -> ModelRequest[Run]:
-    """The request with messages that fit the budgets, or what an endpoint has said that its model takes."""
+    """Return the request with messages that fit the budgets, and the run's `room` after an endpoint rejected more."""
     messages = fitting.capped(request.messages, settings.CONVERSATION_TOKENS)
     budget = settings.CONVERSATION_TOKENS + settings.TASK_TOKENS
     if (room := request.runtime.context.room) is not None:
@@ -71,10 +71,10 @@ def within_budget(request: ModelRequest[Run]) -> ModelRequest[Run]:
 
 
 def or_with_less(handler: Handler, note: Callable[[BaseException], None]) -> Handler:
-    """The handler, with one more try with less where the endpoint says that the request is too long.
+    """Return the handler with one retry with less, for a request that the endpoint rejects as too long.
 
     Args:
-        note: is told of the error before that try.
+        note: called with the error before the retry.
     """
 
     def call(request: ModelRequest[Run]) -> ModelResponse[Any]:
@@ -93,18 +93,18 @@ def or_with_less(handler: Handler, note: Callable[[BaseException], None]) -> Han
 
 
 def _room(request: ModelRequest[Run], error: BaseException) -> int:
-    """How many tokens, by our count, the messages may have in the next request."""
+    """Return how many tokens, by our count, the messages may have in the next request."""
     messages = sum(map(fitting.tokens_of, request.messages))
     besides = _besides(request)
     limit, asked = _limits(error)
     if limit is None:
         return int(messages * QUARTER)
-    ours = (messages + besides) / asked if asked else 1.0  # how many we count where the endpoint counts one
+    ours = (messages + besides) / asked if asked else 1.0  # our tokens per token of the endpoint
     return max(min(int(limit * ROOM_FOR_ANSWER * min(ours, 1.0)) - besides, int(messages * HALF)), 1)
 
 
 def _limits(error: BaseException) -> tuple[int | None, int | None]:
-    """How many tokens the model takes, and how many the request had, as far as the error says it."""
+    """Return the model's limit and the request's length in tokens, each None if the error does not name it."""
     words = _words(error)
     named = [_number(match[1] or match[2]) for match in _LIMIT.finditer(words)]
     limit = min((one for one in named if one >= SMALLEST_LIMIT), default=None)
@@ -113,7 +113,7 @@ def _limits(error: BaseException) -> tuple[int | None, int | None]:
 
 
 def _besides(request: ModelRequest[Run]) -> int:
-    """The tokens of the system prompt and of the tools' schemas, which can't be shortened."""
+    """Return the tokens of the system prompt and of the tools' schemas, which can't be shortened."""
     system = tokens.count(str(request.system_message.content)) if request.system_message else 0
     return system + sum(tokens.count(str(convert_to_openai_tool(tool))) for tool in request.tools)
 

@@ -1,4 +1,4 @@
-"""The middleware around every call of the model: prompt, retries, bounds, and an answer that the rest can rely on."""
+"""Middleware around every model call: prompt, retries, limits, and an answer that other code can rely on."""
 
 import logging
 from functools import partial
@@ -17,11 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 class ModelCalls(AgentMiddleware[Any, Run, Any]):
-    """One per graph; what belongs to a run is in the run's context."""
+    """Middleware around model calls. One instance per graph; a run's state is in the run's context."""
 
     @override
     def wrap_model_call(self, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-        """Raises ModelFailure, with a message for client developers."""
+        """Return a usable answer of the model. Raises ModelFailure with a message for client developers."""
         run = request.runtime.context
         request = request.override(
             system_message=prompted(request.system_message, run.system_prompt),
@@ -42,7 +42,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         return response
 
     def answer(self, run: Run, handler: Handler, request: ModelRequest[Run]) -> ModelResponse[Any]:
-        """Return the model's answer, with retries where its end fails, made reliable. Raises RunFailure."""
+        """Return the model's answer, made reliable, with retries if the endpoint fails. Raises RunFailure."""
         run.require_time()
         run.require_unpaused()
         response = asked(run, context_length.within_budget(request), handler)
@@ -52,7 +52,7 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
 
 
 def prompted(given: SystemMessage | None, ours: str) -> SystemMessage | None:
-    """Return the system message with our prompt at its end, once. A sub-agent's or another middleware's is kept."""
+    """Return the system message with our prompt at its end, once. Text of a sub-agent or other middleware is kept."""
     if not ours or (given is not None and f"\n\n{ours}\n\n" in f"\n\n{given.text}\n\n"):
         return given
     if given is None or not given.text.strip():
@@ -70,7 +70,7 @@ def _problem_of(response: ModelResponse[Any]) -> answers.Problem | None:
 
 
 def _name_of(tool: Any) -> str:
-    """The name of a tool as the model is offered it: a LangChain tool, or a dict in a provider's form."""
+    """Return the name under which the model is offered a LangChain tool, or a tool as a dict in a provider's form."""
     if not isinstance(tool, dict):
         return str(tool.name)
     return str(tool.get("name") or (tool.get("function") or {}).get("name") or "")

@@ -1,4 +1,4 @@
-"""What is counted and traced of one call of the model: its outcome, time, tokens, failures. Never what was said."""
+"""Metrics and trace of one model call: its outcome, time, tokens and failures, but never its content."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +12,7 @@ from agents.observability import metrics, tracing
 
 
 class Watch:
-    """On one model call with all its retries."""
+    """Recorder of one model call with all its retries."""
 
     def __init__(self, model: str, span: Span) -> None:
         self.model = model
@@ -20,21 +20,21 @@ class Watch:
         self.retries = 0
 
     def retried(self, kind: str) -> None:
-        """A request has failed with this kind of error and another one follows."""
+        """Record that a request failed with this kind of error and is retried."""
         self.retries += 1
         metrics.count(metrics.MODEL_RETRIES, self.model)
         metrics.count(metrics.MODEL_ERRORS, kind)
 
     def failed(self, kind: str) -> None:
-        """The call is given up."""
+        """Record that the call failed for good with this kind of error."""
         metrics.count(metrics.MODEL_ERRORS, kind)
         self.span.set_attribute("agentsite.model.error", kind)
         self._ended("failed")
 
     def answered(self, messages: Iterable[BaseMessage]) -> None:
-        """The model has answered with these."""
+        """Record that the model answered with these messages."""
         reported = [message.usage_metadata for message in messages if isinstance(message, AIMessage)]
-        usage = [one for one in reported if one is not None]  # an endpoint may tell nothing
+        usage = [one for one in reported if one is not None]  # an endpoint may report no usage
         used = {"input": sum(u["input_tokens"] for u in usage), "output": sum(u["output_tokens"] for u in usage)}
         for direction, tokens in used.items():
             metrics.count(metrics.MODEL_TOKENS, self.model, direction, by=tokens)
@@ -49,7 +49,7 @@ class Watch:
 
 @contextmanager
 def watched(model: BaseChatModel) -> Iterator[Watch]:
-    """Time and trace the call inside."""
+    """Time and trace the model call inside the context, and yield its `Watch`."""
     started = time.monotonic()
     name = str(getattr(model, "model_name", "") or getattr(model, "model", "") or type(model).__name__)
     with tracing.span("model call", {"gen_ai.request.model": name}) as span:

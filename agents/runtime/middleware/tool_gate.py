@@ -1,8 +1,8 @@
-"""The middleware around each tool call of `create_agent`.
+"""Middleware around each tool call of `create_agent`.
 
-Tools of the registry carry their own guard; here they get the id of the model's message, which is the same after a
-pause. Tools that other middleware brings have no guard: they go through a passage too, and are reviewed unless a rule
-says otherwise.
+Tools of the registry have their own guard; here they get the id of the model's message, which is the same after a
+pause. Tools that other middleware adds have no guard: their calls go through a passage too, and are reviewed unless a
+rule says otherwise.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Handler = Callable[[ToolCallRequest], Result]
 
 
 class Gate(AgentMiddleware[Any, Run, Any]):
-    """One per graph; it keeps nothing of a run."""
+    """Middleware around tool calls. One instance per graph; it keeps no state of a run."""
 
     @override
     def wrap_tool_call(self, request: ToolCallRequest, handler: Handler) -> Result:
@@ -60,7 +60,7 @@ class Gate(AgentMiddleware[Any, Run, Any]):
 
 
 def _performed(request: ToolCallRequest, handler: Handler, args: Arguments) -> Result:
-    """Run a tool without a guard, which reads its arguments itself. Raises ToolException where it would change them."""
+    """Run a tool without a guard, which reads its arguments itself. Raises ToolException if it would change them."""
     if not tool_arguments.read(request.tool_call["name"], request.tool, args.wire).equals(args):
         raise ToolException(tool_arguments.UNREVIEWABLE.format(tool=request.tool_call["name"]))
     result = handler(request.override(tool_call={**request.tool_call, "args": args.wire}))

@@ -1,4 +1,4 @@
-"""One way to write dates that nobody reads with day and month exchanged, where Django's English is that of the US."""
+"""Unambiguous ISO dates for English, because Django's English formats are those of the US."""
 
 DATE_FORMAT = SHORT_DATE_FORMAT = "Y-m-d"
 TIME_FORMAT = "H:i"

@@ -1,4 +1,4 @@
-"""`manage.py api_docs`: writes docs/api.md anew."""
+"""`manage.py api_docs`: generates docs/api.md."""
 
 from typing import Any
 
@@ -9,12 +9,12 @@ from agentsite.api import reference
 
 
 class Command(BaseCommand):
-    """For whoever has changed an endpoint; a test fails until it has been run."""
+    """Command to run after changing an endpoint; a test fails until then."""
 
     help = "Write docs/api.md from the OpenAPI schema, docs/api-intro.md and docs/api-examples.json."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Writes the file."""
+        """Write the file."""
         reference.TARGET.write_text(reference.page())
         self.stderr.write(f"Wrote {reference.TARGET}.")

@@ -1,4 +1,4 @@
-"""`manage.py cleanup_keys`: deletes credentials that open nothing any more."""
+"""`manage.py cleanup_keys`: deletes old revoked and expired API keys and used-up Idempotency-Keys."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from core.models import ApiKey
 
 
 class Command(BaseCommand):
-    """Thin: the workers do the same once a day (KEY_RETENTION_DAYS)."""
+    """Manual run of the cleanup that the workers do once a day (KEY_RETENTION_DAYS)."""
 
     help = "Delete API keys that were revoked or expired long ago, and Idempotency-Keys whose day is over."
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError, and deletes nothing, when the length of time is none."""
+        """Delete the keys. Raises CommandError, and deletes nothing, when `--older-than` is not a duration."""
         try:
             before = retention.ago(duration(options["older_than"]))
         except (ValueError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""`manage.py create_api_key`: a credential for a client of the API."""
+"""`manage.py create_api_key`: creates a credential for a client of the API."""
 
 from datetime import datetime
 from typing import Any
@@ -19,13 +19,13 @@ NAME_LENGTH = 50  # of rest_framework_api_key's column
 
 
 class Command(BaseCommand):
-    """Prints the key, and nothing else, on standard output."""
+    """Command that prints only the key on standard output."""
 
     help = "Make an API key for a user and print it, once."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose key it is and how long it lasts."""
+        """Add the options for the key's user, name and lifetime."""
         parser.add_argument("username", help="whom the key acts as; this is also the default user_id of its requests")
         parser.add_argument("--name", default="command line", help="what the key is for, as the admin shows it")
         parser.add_argument("--expires", metavar="90d", help="how long it works: a number and m, h, d or w")
@@ -34,7 +34,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, username: str, name: str, **options: Any) -> None:
-        """Raises CommandError, and makes nothing, when an argument is wrong."""
+        """Create the key and print it. Raises CommandError, and creates nothing, when an argument is wrong."""
         if not 0 < len(name) <= NAME_LENGTH:
             raise CommandError(f"--name has {len(name)} characters: give 1 to {NAME_LENGTH}.")
         expires = _expiry(options["expires"])
@@ -52,7 +52,7 @@ class Command(BaseCommand):
 
 def _user(username: str, *, create: bool) -> User:
     try:
-        username = identifier(username)  # it is the user_id of the key's own requests
+        username = identifier(username)  # it becomes the default user_id of the key's requests
     except ValueError as error:
         raise CommandError(f"{username!r} can't be a username: {error}") from error
     user = User.objects.filter(username=username).first()

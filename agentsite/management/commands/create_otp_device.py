@@ -1,4 +1,4 @@
-"""`manage.py create_otp_device`: the second factor of somebody who logs in to the admin."""
+"""`manage.py create_otp_device`: creates a second factor for an admin user."""
 
 from io import StringIO
 from typing import Any
@@ -14,19 +14,22 @@ from core.errors import Conflict
 
 
 class Command(BaseCommand):
-    """Prints what the user has to keep on standard output: the address, its QR code, the backup codes."""
+    """Command that prints what the user has to keep: the setup URL, its QR code and the backup codes."""
 
     help = "Make a second factor for a user of the admin and show it, once."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """Whose it is."""
+        """Add the arguments for the user and for replacing existing devices."""
         parser.add_argument("username", help="who is asked for it at the next login")
         parser.add_argument("--replace", action="store_true", help="take the user's older devices away")
 
     @override
     def handle(self, *args: Any, username: str, replace: bool, **options: Any) -> None:
-        """Raises CommandError, and makes nothing, when there is no such user or the user has a device."""
+        """Create the device and print its secrets.
+
+        Raises CommandError, and creates nothing, when the user does not exist, or has a device and `replace` is false.
+        """
         user = User.objects.filter(username=username).first()
         if user is None:
             raise CommandError(f"There is no user {username!r}.")
@@ -42,8 +45,8 @@ class Command(BaseCommand):
 
 
 def qr_code(text: str) -> str:
-    """A QR code in block characters, for a terminal with a dark background."""
-    code = QRCode(error_correction=ERROR_CORRECT_L, border=2)  # the smallest that holds it
+    """Draw a QR code in block characters for a terminal with a dark background."""
+    code = QRCode(error_correction=ERROR_CORRECT_L, border=2)  # the lowest error correction: the smallest picture
     code.add_data(text)
     picture = StringIO()
     code.print_ascii(out=picture, invert=True)

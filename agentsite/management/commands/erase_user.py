@@ -11,7 +11,7 @@ from core.identifiers import identifier
 
 
 class Command(BaseCommand):
-    """Asks before it deletes."""
+    """Command that asks for confirmation before it deletes."""
 
     help = "Delete a user's sessions with everything that belongs to them, memories, rules and idempotency keys."
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, user_id: str, account: bool, yes: bool, dry_run: bool, **options: Any) -> None:
-        """Raises CommandError, and deletes nothing, where the user_id can't be one or nobody confirms it."""
+        """Erase the user. Raises CommandError, and deletes nothing, for an invalid user_id or without confirmation."""
         try:
             user_id = identifier(user_id)
         except ValueError as error:

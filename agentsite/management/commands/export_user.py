@@ -1,4 +1,4 @@
-"""`manage.py export_user`: everything the service has about one user."""
+"""`manage.py export_user`: exports everything the service has about one user."""
 
 import os
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from core.identifiers import identifier
 
 
 class Command(BaseCommand):
-    """Writes one JSON document."""
+    """Command that writes one JSON document."""
 
     help = "Write everything the service has about a user as JSON."
 
@@ -25,7 +25,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, user_id: str, output: Path | None, **options: Any) -> None:
-        """Raises CommandError where the user_id can't be one, or the file can't be made."""
+        """Write the export. Raises CommandError for an invalid user_id or when the file can't be created."""
         try:
             pieces = export(identifier(user_id))
         except ValueError as error:
@@ -48,6 +48,6 @@ def _new(path: Path) -> Iterator[TextIO]:
     with open(descriptor, "w", encoding="utf-8") as file:
         try:
             yield file
-        except BaseException:  # half a document would look like all there is
+        except BaseException:  # a partial document could be taken for a complete one
             path.unlink()
             raise

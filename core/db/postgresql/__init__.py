@@ -1,1 +1,1 @@
-"""Django's PostgreSQL backend (setting ENGINE), whose pool gets over a restart of the server at once."""
+"""Django's PostgreSQL backend (setting ENGINE) with a pool that recovers from a server restart at once."""

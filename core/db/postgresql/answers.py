@@ -1,9 +1,9 @@
-"""Connections to PostgreSQL that do not wait for an answer for ever.
+"""Connections to PostgreSQL that limit how long they wait for a response.
 
-A network that swallows packets tells nobody. The kernel's own time-outs (`tcp_user_timeout`, keepalive) end a
-connection whose peer acknowledges nothing; where something in between still does, a proxy or a server that stands
-still, only who waits for the answer can tell. A process says for how long it waits at most (`limit_waits`); a tool, and
-who does long work, waits for longer (`patience`). Both are in `core.db.connections`.
+A network that drops packets reports no error. The kernel's timeouts (`tcp_user_timeout`, keepalive) end a connection
+whose peer acknowledges nothing. If a proxy or a stalled server still acknowledges, only the client that waits for the
+response can notice. A process sets its limit with `limit_waits`; tools and other long work wait longer with
+`patience`. Both are in `core.db.connections`.
 """
 
 from typing import Any, TypeVar
@@ -19,23 +19,23 @@ Value = TypeVar("Value")
 
 
 class Connection(psycopg.Connection[Any]):
-    """psycopg's own, which gives an answer up after the limit: the connection is closed then."""
+    """psycopg's connection, which closes if a response takes longer than the limit."""
 
     @override
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
-        """Raises OperationalError where the answer does not come in time."""
+        """Wait for a response. Raises OperationalError if it does not arrive in time."""
         limit = wait_limit() if timeout is None else timeout
         try:
             return super().wait(gen, interval=interval, timeout=limit)
         except errors._WaitTimeout as error:
             if timeout is not None:
                 raise
-            self.pgconn.finish()  # an answer that comes after all would be taken for that to the next question
+            self.pgconn.finish()  # a late response would be taken for the response to the next query
             raise psycopg.OperationalError(f"PostgreSQL has not answered within {limit:g} s") from error
 
 
 class Driver:
-    """The module psycopg as Django's backend uses it, but for the connections that it makes."""
+    """The module psycopg as Django's backend uses it, except that it makes our connections."""
 
     connect = staticmethod(Connection.connect)
 

@@ -1,4 +1,4 @@
-"""The module in which Django looks for a backend."""
+"""Module that Django imports from the package in ENGINE to find the backend."""
 
 from functools import partial
 from typing import Any
@@ -11,7 +11,7 @@ from core.db.postgresql.pools import PATIENCE, living
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Takes living connections only from its pool, where it has one, and waits for no answer for ever."""
+    """PostgreSQL backend with a limit on waiting, which takes only live connections from its pool, if it has one."""
 
     Database = Driver()  # type: ignore[assignment]
 

@@ -1,4 +1,4 @@
-"""Pools that hold no dead connections for long."""
+"""Connection pools that quickly replace dead connections."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,19 +13,19 @@ from core.db.connections import patience
 
 Taken = TypeVar("Taken", bound=Connection[Any])
 
-CHECK = 3.0  # seconds for a connection to show that it lives
+CHECK = 3.0  # seconds for a connection to respond to the check
 PATIENCE = 8.0  # seconds that a request waits for a connection
-IMPATIENCE = 1.0  # seconds to wait for one while the server is away: many requests may stand in line behind this one
+IMPATIENCE = 1.0  # seconds to wait for one while the server is away: many requests may queue behind this one
 
 _patience: WeakKeyDictionary[ConnectionPool[Any], float] = WeakKeyDictionary()
 
 
 def living(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
-    """What `take` gets from the pool; where that is dead, once more after all in the pool have been replaced.
+    """Return the connection that `take` gets from the pool. If it is dead, replace all in the pool and take another.
 
-    psycopg's own check meets them one by one and doubles its pause after each: after a restart of the server the first
-    who came waited for 10 s in vain where six had been idle. Where a network swallows packets each of them would take
-    its time to be found dead, so all are closed unasked.
+    psycopg's own check finds dead connections one by one and doubles its pause after each: after a server restart with
+    six idle connections, the first request waited 10 s in vain. If a network drops packets, each check would run into
+    its timeout, so all connections are closed without a check.
     """
     connection = _taken(pool, take)
     try:
@@ -43,7 +43,7 @@ def _taken(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
     try:
         connection = take()
     except PoolTimeout:
-        if _failed(pool) > failed:  # else all of them are in use, and the wait is worth it
+        if _failed(pool) > failed:  # otherwise all of them are in use, and the wait is worthwhile
             pool.timeout = min(IMPATIENCE, patience_of_old)
         raise
     pool.timeout = patience_of_old
@@ -51,12 +51,12 @@ def _taken(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
 
 
 def _failed(pool: ConnectionPool[Any]) -> int:
-    """How often it has tried in vain to connect."""
+    """Return how many attempts to connect have failed."""
     return pool.get_stats().get("connections_errors", 0)
 
 
 class Pool(ConnectionPool[Taken]):
-    """One that hands out living connections only."""
+    """A pool that hands out only live connections."""
 
     @override
     def getconn(self, timeout: float | None = None) -> Taken:

@@ -1,4 +1,4 @@
-"""`manage.py seed_demo`: a full desk to look at."""
+"""`manage.py seed_demo`: create or remove the demo data."""
 
 import logging
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ keeps the entries of what was decided here, with their real time, also after --r
 
 
 class Command(BaseCommand):
-    """Never beside real data unless it is told to."""
+    """Command that adds demo data to real data only with --more."""
 
     help = " ".join(HELP.split())
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, more: bool, yes: bool, seed: int, **options: Any) -> None:
-        """Raises CommandError, and makes nothing, where something is in the way."""
+        """Create or remove the demo data. Raises CommandError and creates nothing if a precondition fails."""
         if not (settings.DEBUG or yes):
             raise CommandError("DEBUG is off, so this is no machine of your own: add --yes to do it all the same.")
         try:
@@ -63,7 +63,7 @@ class Command(BaseCommand):
         if TOOLS not in settings.AGENTS["default"]["TOOLS"]:
             raise CommandError(f"The agent needs the demo's tools, here and in the workers: set AGENT_TOOLS={TOOLS}.")
         url = f"http://127.0.0.1:{settings.PORT}"
-        if settings.DEBUG and is_first_run():  # else `manage.py dev` would find accounts, and make no administrator
+        if settings.DEBUG and is_first_run():  # else `manage.py dev` would find accounts and create no administrator
             make_first_accounts(url, settings.DATA_DIR)
         self.stdout.write("Filling the desk, which takes half a minute …")
         self.stdout.flush()
@@ -78,7 +78,7 @@ class Command(BaseCommand):
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the workers' log: a payment gateway that is made to fail would fill it with tracebacks."""
+    """Disable logging inside the block: the simulated payment outage would fill it with tracebacks."""
     logging.disable(logging.CRITICAL)
     try:
         yield

@@ -22,21 +22,21 @@ from devserver.supervisor import Plan
 
 
 class Command(BaseCommand):
-    """Checks, migrates, makes the first accounts, then becomes the supervisor of web server, workers and rule model."""
+    """Command that checks, migrates, creates the first accounts and then becomes the supervisor of all processes."""
 
     help = "Set the service up and run all of it on this machine, until Ctrl-C."
-    requires_system_checks: list[str] = []  # they come after the quick ones below
+    requires_system_checks: list[str] = []  # `handle` runs them after its quick checks
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        """The address; everything else is in the environment."""
+        """Add the options for the address. Everything else is configured by the environment."""
         parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another needs DEBUG=false")
         parser.add_argument("--port", type=int, default=settings.PORT, help="default: PORT or 8000")
 
     @override
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
-        """Raises CommandError with one line for whatever is in the way."""
-        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it repeats what the one line below says
+        """Set up and start everything. Raises CommandError with a one-line message for any obstacle."""
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it would repeat the CommandError below
         try:
             check_host(host, debug=settings.DEBUG)
             check_port(host, port)
@@ -67,7 +67,7 @@ class Command(BaseCommand):
 
 
 def _served_host(host: str) -> str:
-    """A name under which the site answers, for asking whether it does."""
+    """Return a host name that the site accepts, for requests to /health."""
     names = [name for name in settings.ALLOWED_HOSTS if name and name[0] not in "*.["]
     return host if settings.DEBUG or not names else str(names[0])
 
@@ -91,9 +91,9 @@ def _ready(url: str, first: FirstRun | None, *, rule_model: bool) -> str:
 
 
 def _become_supervisor(plan: Plan, environ: dict[str, str]) -> NoReturn:
-    """Replaces this process: Django has done its part, and 50 MB of it need not stay in memory.
+    """Replace this process with the supervisor. Django is not needed any more and would occupy 50 MB of memory.
 
-    The plan holds passwords, so it goes through a file that has no name, not through the command line.
+    The plan contains passwords, so it is passed in an unnamed temporary file, not on the command line.
     """
     handover = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 (the next program reads it)
     handover.write(plan.to_json())

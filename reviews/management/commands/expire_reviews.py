@@ -7,7 +7,7 @@ from reviews.decisions import services
 
 
 class Command(BaseCommand):
-    """Thin: the workers do the same by themselves."""
+    """Thin wrapper of `services.expire`. Workers expire reviews automatically, too."""
 
     help = "Close the reviews that nobody decided in time, as their terms say (never by approving)."
 

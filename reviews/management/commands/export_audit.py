@@ -9,7 +9,7 @@ from reviews.models import AuditEntry
 
 
 class Command(BaseCommand):
-    """Thin: `reviews.audit.log` knows the formats."""
+    """Thin wrapper of `reviews.audit.log`, which defines the formats."""
 
     help = "Write the audit log to standard output, oldest first."
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError where --since is no date."""
+        """Write the entries. Raises CommandError if --since is not a date."""
         entries = AuditEntry.objects.all()
         if options["since"]:
             entries = entries.filter(at__gte=_moment(options["since"]))

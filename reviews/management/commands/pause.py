@@ -18,7 +18,7 @@ Scope = Pause.Scope
 
 
 def add_scopes(parser: CommandParser) -> None:
-    """The options that say what is meant; everything, where none is given."""
+    """Add the options that select a scope; without one, it is everything."""
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--agent", metavar="NAME", help="only this agent, a name in AGENTS")
     group.add_argument("--tool", metavar="NAME", help="only calls of this tool")
@@ -26,7 +26,7 @@ def add_scopes(parser: CommandParser) -> None:
 
 
 def scope_of(options: dict[str, Any]) -> tuple[str, str]:
-    """What is meant. An option that was given without a name is no "everything"."""
+    """Return the selected scope and value. An option with an empty name does not select everything."""
     given = [(scope, options[scope]) for scope in (Scope.AGENT, Scope.TOOL, Scope.USER) if options[scope] is not None]
     if not given:
         return Scope.EVERYTHING, ""
@@ -35,7 +35,7 @@ def scope_of(options: dict[str, Any]) -> tuple[str, str]:
 
 
 def actor() -> pauses.Actor:
-    """Who sits at this host, as far as it knows."""
+    """Return an actor that names the login and this host; the login is "?" if it has no name."""
     try:
         login = getpass.getuser()
     except (KeyError, OSError):  # a container's user often has no name
@@ -44,14 +44,14 @@ def actor() -> pauses.Actor:
 
 
 def line_of(pause: Pause) -> str:
-    """A pause in one line."""
+    """Return a one-line description of a pause."""
     since = localtime(pause.created_at).isoformat(sep=" ", timespec="seconds")
     name = f" {pause.value}" if pause.value else ""
     return visible(f"{pause.scope}{name}: since {since}, by {pause.by_name}: {' '.join(pause.reason.split())}")
 
 
 class Command(BaseCommand):
-    """Thin: `reviews.pauses` does it."""
+    """Thin wrapper of `reviews.pauses.pause`."""
 
     help = "Pause everything, an agent, a tool or a user: nothing of it begins until `resume`. Tasks wait."
 
@@ -63,7 +63,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError, and pauses nothing, where an option is not valid."""
+        """Pause the scope or list pauses. Raises CommandError, and pauses nothing, if an option is invalid."""
         if options["list"]:
             lines = [line_of(pause) for pause in held.active()]
             self.stdout.write("\n".join(lines) or "Nothing is paused.")
@@ -80,8 +80,8 @@ class Command(BaseCommand):
 
 
 def _has_tool(name: str) -> bool:
-    """Whether an agent has it; not doubted where the agents can't be built now."""
+    """Return whether an agent has the tool. True if the agents can't be built now, to avoid a false warning."""
     try:
-        return bool(import_string("agents.runtime.registry.has_tool")(name))  # LangChain, only for who asks
+        return bool(import_string("agents.runtime.registry.has_tool")(name))  # imports LangChain, so only on demand
     except Exception:
         return True

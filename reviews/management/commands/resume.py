@@ -10,7 +10,7 @@ from reviews.management.commands.pause import actor, add_scopes, line_of, scope_
 
 
 class Command(BaseCommand):
-    """Thin: `reviews.pauses` does it."""
+    """Thin wrapper of `reviews.pauses.resume`."""
 
     help = "Lift a pause: the one of everything, or of an agent, a tool or a user. What it held goes on."
 
@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
-        """Raises CommandError where that is not paused, or by a file."""
+        """Lift the selected pauses. Raises CommandError if there is none, or if a file holds one of them."""
         scope, value = scope_of(options)
         found = list(held.active().filter(scope=scope, value=value))
         if not found:
