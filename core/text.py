@@ -84,7 +84,7 @@ _HIDDEN = re.compile(f"[{HIDDEN}]")
 
 
 def visible(text: str) -> str:
-    """Return the text with every character in HIDDEN written as a mark such as `\\u{202e}`.
+    r"""Return the text with every character in HIDDEN written as a mark such as `\u{202e}`.
 
     A reviewer then reads what the tool gets. Escaping for HTML alone lets all of these characters through.
     """

@@ -40,11 +40,11 @@ def toctrees(index: str) -> str:
 
 
 def add_toctrees(app: Any, docname: str, source: list[str]) -> None:
-    """Called by Sphinx when it has read a page."""
+    """Add the sidebar to the index, once Sphinx has read it."""
     if docname == root_doc:
         source[0] += "\n\n" + toctrees(source[0])
 
 
 def setup(app: Any) -> None:
-    """Called by Sphinx."""
+    """Connect the handlers above; Sphinx calls this."""
     app.connect("source-read", add_toctrees)

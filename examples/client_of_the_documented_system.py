@@ -22,19 +22,19 @@ class Client:
         self.http = httpx.Client(base_url=url, headers={"Authorization": f"Bearer {key}"}, timeout=30)
 
     def get(self, path: str) -> Any:
-        """What the path answers."""
+        """Return what the path answers."""
         return self._answer("GET", path)
 
     def post(self, path: str, **body: Any) -> Any:
-        """What it answers to this body."""
+        """Return what the path answers to this body."""
         return self._answer("POST", path, json=body)
 
     def delete(self, path: str) -> Any:
-        """What deleting it answers."""
+        """Return what deleting it answers."""
         return self._answer("DELETE", path)
 
     def wait_for(self, *statuses: str, seconds: float = 60) -> Any:
-        """The task, when it has one of these statuses."""
+        """Return the task as soon as it has one of these statuses."""
         deadline = time.monotonic() + seconds
         while (task := self.get(f"/agent/status/{USER}/{SESSION}/{TASK}"))["status"] not in statuses:
             if task["status"] == "error" or time.monotonic() > deadline:

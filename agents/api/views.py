@@ -59,7 +59,7 @@ class TaskViewSet(ClientIdsViewSet):
 
     @openapi.LIST_TASKS
     def list(self, request: Request, user_id: str, session_id: str) -> Response:
-        """The tasks of a session, oldest first."""
+        """List the tasks of a session, oldest first."""
         require_to_read(request.user, user_id)
         tasks = Task.objects.filter(session__user_id=user_id, session__session_id=session_id)
         rows, cursor = pagination.page(request, tasks.defer("result", "recalled"), newest_first=False)
@@ -94,7 +94,7 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.READ_SESSION
     def retrieve(self, request: Request, user_id: str, session_id: str) -> Response:
-        """A session with a page of its conversation."""
+        """Return a session with a page of its conversation."""
         require_to_read(request.user, user_id)
         session = services.find_session(user_id, session_id)
         messages, cursor = history.page(request, session)
@@ -109,14 +109,14 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.LIST_SESSIONS
     def list(self, request: Request, user_id: str) -> Response:
-        """The ids of a user's sessions, newest first."""
+        """List the ids of a user's sessions, newest first."""
         require_to_read(request.user, user_id)
         rows, cursor = pagination.page(request, Session.objects.filter(user_id=user_id))
         return Response({"session_ids": [row.session_id for row in rows], "next": cursor})
 
     @openapi.ACTIVE_SESSION
     def active(self, request: Request, user_id: str) -> Response:
-        """The session whose tasks changed last, or "" where there is none."""
+        """Return the session whose tasks changed last, or "" where there is none."""
         require_to_read(request.user, user_id)
         tasks = Task.objects.filter(session__user_id=user_id).order_by("-updated_at", "-pk")
         return Response({"active_session_id": tasks.values_list("session__session_id", flat=True).first() or ""})

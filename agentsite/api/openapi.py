@@ -68,7 +68,7 @@ class ReviewFiguresSerializer(serializers.Serializer):
 
 
 class SystemInfoSerializer(serializers.Serializer):
-    """Counts of the caller's own, or of all for those who may see the system."""
+    """Counts of the caller's own, or of everything for those who may see the system or act for any user."""
 
     sessions_count = serializers.IntegerField()
     active_users = serializers.DictField(

@@ -37,7 +37,7 @@ class OpenViewSet(ViewSet):
 
     @openapi.HEALTH
     def health(self, request: Request) -> Response:
-        """That the process answers; it asks nothing else."""
+        """Answer that the process is alive; nothing else is checked."""
         return Response({"status": "healthy", "message": "The service answers."})
 
 
@@ -64,7 +64,7 @@ class SystemInfoViewSet(ViewSet):
 
     @openapi.INFO
     def retrieve(self, request: Request) -> Response:
-        """The figures, up to 10 s old."""
+        """Return the figures, up to 10 s old."""
         sees_all = request.user.has_perm(VIEW_SYSTEM) or request.user.has_perm(ACT_FOR_ANY_USER)
         owner = None if sees_all else request.user.get_username()
         limit = limit_of(request)

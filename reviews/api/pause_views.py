@@ -24,7 +24,7 @@ class PauseViewSet(ViewSet):
 
     @openapi.LIST
     def list(self, request: Request) -> Response:
-        """The pauses in force, or those that were lifted, newest first."""
+        """List the pauses in force, or those that were lifted, newest first."""
         if not pauses.may_see(request.user):
             raise NotAllowed
         if (status := request.query_params.get("status", ACTIVE)) not in STATUSES:

@@ -27,7 +27,7 @@ class StatusViewSet(ClientIdsViewSet):
 
     @openapi.READ_STATUS
     def retrieve(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
-        """The task; a missing one and another owner's have the same 404."""
+        """Return the task; a missing one and another owner's have the same 404."""
         try:
             require_to_read(request.user, user_id)
             task = find_task(user_id, session_id, task_id)
@@ -58,7 +58,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.LIST
     def list(self, request: Request) -> Response:
-        """The reviews that the caller may see, oldest first; `?status=` picks one status."""
+        """List the reviews that the caller may see, oldest first; `?status=` picks one status."""
         reviews = permissions.visible(request.user).order_by("created_at", "pk")
         if (status := request.query_params.get("status")) is not None:
             if status not in Interrupt.Status.values:
