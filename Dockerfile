@@ -1,4 +1,4 @@
-# One image for the web server, the workers and the management commands (docs/deploy.md).
+# One image for the web server, the workers and the management commands (docs/how-to/deploy.md).
 
 ARG PYTHON_VERSION=3.11
 

@@ -57,7 +57,7 @@ format: $(VENV)/.installed-dev ## Put imports and layout in order
 docs: $(VENV)/.installed-docs ## Make the documentation a site in var/site
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going -b html docs var/site
 
-api-docs: $(VENV)/.installed ## Write docs/api.md from the schema, its introduction and its examples
+api-docs: $(VENV)/.installed ## Write docs/reference/api.md from the schema, its introduction and its examples
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python manage.py api_docs
 
 messages: $(VENV)/.installed-dev ## Bring the translations up to date with the code, compile them, say what is left to translate

@@ -68,7 +68,7 @@ def counts(user_id: str) -> dict[str, int]:
 def erase(user_id: str, *, account: bool = False) -> None:
     """Delete the user's sessions and everything in them, memories, idempotency keys, and policy rules made from calls.
 
-    Also delete pauses of the user, which resumes the user: see docs/security.md.
+    Also delete pauses of the user, which resumes the user: see docs/explanation/security.md.
 
     Running tasks are stopped. The admin's log entries stay, without the names of the erased objects. Running it again
     continues an interrupted erasure.

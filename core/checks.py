@@ -14,7 +14,7 @@ COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
 
 
 def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """Check the settings of docs/limits.md, and how long a request waits for the database."""
+    """Check the settings of docs/how-to/limits.md, and how long a request waits for the database."""
     found = []
     for name in RATES:
         rate = getattr(settings, name)

@@ -2,7 +2,7 @@
 
     python examples/client_of_the_documented_system.py http://127.0.0.1:8000 <key>
 
-docs/migrating.md says what has changed beyond that.
+docs/how-to/migrating.md says what has changed beyond that.
 """
 
 import sys

@@ -21,7 +21,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 
 def notices(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """Check the settings of docs/notices.md."""
+    """Check the settings of docs/how-to/notices.md."""
     found: list[CheckMessage] = []
     if not _is_base(settings.PUBLIC_URL):
         hint = "Write it as https://agents.example.com: where people reach this site."

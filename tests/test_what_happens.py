@@ -1,4 +1,4 @@
-"""Each row of docs/what-happens.md and docs/model-oddities.md names tests that exist."""
+"""Each row of docs/reference/what-happens.md and docs/reference/model-oddities.md names tests that exist."""
 
 import re
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "docs" / name for name in ("what-happens.md", "model-oddities.md")]
+PAGES = [ROOT / "docs" / "reference" / name for name in ("what-happens.md", "model-oddities.md")]
 TEST = re.compile(r"`((?:tests|benchmarks)/[\w/]+\.py)(?:::(\w+))?`")
 NAMED = [found for page in PAGES for found in TEST.findall(page.read_text())]
 

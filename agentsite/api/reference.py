@@ -1,4 +1,4 @@
-"""Generator of docs/api.md: the introduction, then each operation of the OpenAPI schema with a working call."""
+"""Generator of docs/reference/api.md: an introduction, then each operation of the schema with a working call."""
 
 import json
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ from django.conf import settings
 from drf_spectacular.generators import SchemaGenerator
 
 Schema = dict[str, Any]
-DOCS = Path(settings.BASE_DIR) / "docs"
+DOCS = Path(settings.BASE_DIR) / "docs" / "reference"
 INTRO, EXAMPLES, TARGET = DOCS / "api-intro.md", DOCS / "api-examples.json", DOCS / "api.md"
 BASE = "http://127.0.0.1:8000"
 EVERYWHERE = {"401", "406", "413", "415", "429", "503"}  # described once, in the introduction
 
 
 class Example(TypedDict, total=False):
-    """One call of docs/api-examples.json."""
+    """One call of docs/reference/api-examples.json."""
 
     section: str  # the operationId that it is shown under
     method: str
@@ -45,7 +45,7 @@ def curl(example: Example) -> str:
 
 
 def page() -> str:
-    """Return the text of docs/api.md."""
+    """Return the text of docs/reference/api.md."""
     schema = SchemaGenerator().get_schema(request=None, public=True)
     parts = ["<!-- made by `make api-docs` from api-intro.md, api-examples.json and the schema -->", INTRO.read_text()]
     for tag in schema["tags"]:

@@ -1,7 +1,7 @@
 """Log format: one readable line or one JSON object per event, both without secrets.
 
 All code logs with the standard library. structlog's formatter adds the context: the request, the task, the principal,
-the trace. docs/observability.md lists the fields.
+the trace. docs/how-to/observability.md lists the fields.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Settings, read from the environment, one module per subject. docs/settings.md lists the variables.
+"""Settings, read from the environment, one module per subject. docs/reference/settings.md lists the variables.
 
 By default the service uses SQLite and files below `AGENTSITE_DATA`. `DATABASE_URL` and `REDIS_URL` switch it to
 PostgreSQL and Redis; nothing else changes. No module here may require that Django is set up.

@@ -1,7 +1,7 @@
 """Celery, its broker and the cache: files and memory, or Redis if REDIS_URL is set.
 
 Messages are acknowledged early and the broker does not redeliver them, because lease, token and sweeper recover tasks
-(docs/execution.md).
+(docs/explanation/execution.md).
 """
 
 from typing import Any

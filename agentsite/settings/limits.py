@@ -1,4 +1,4 @@
-"""Rate limits and the admin's login (docs/limits.md). An empty rate, or a 0, switches a limit off.
+"""Rate limits and the admin's login (docs/how-to/limits.md). An empty rate, or a 0, switches a limit off.
 
 django-axes locks out clients that guess passwords. django-otp asks for a second factor.
 """

@@ -1,4 +1,4 @@
-"""Notifications (docs/notices.md) and mail, which is written to the data folder unless EMAIL_URL names a server."""
+"""Notifications (docs/how-to/notices.md), and mail: written to the data folder unless EMAIL_URL names a server."""
 
 import environ
 

@@ -1,4 +1,4 @@
-"""Logs and traces (docs/observability.md)."""
+"""Logs and traces (docs/how-to/observability.md)."""
 
 import os
 

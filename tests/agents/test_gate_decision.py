@@ -1,4 +1,4 @@
-"""What becomes of a tool call: the two tables of docs/execution.md, row by row, and what must hold of any state."""
+"""What becomes of a tool call: the tables of docs/explanation/execution.md, and what must hold of any state."""
 
 from collections.abc import Iterator
 from itertools import product
@@ -129,5 +129,5 @@ def table_after() -> Iterator[str]:
 
 @pytest.mark.parametrize("rows", [table_before, table_after])
 def test_the_docs_have_the_tables(rows: Any) -> None:
-    text = (ROOT / "docs" / "execution.md").read_text()
+    text = (ROOT / "docs" / "explanation" / "execution.md").read_text()
     assert "\n".join(rows()) in text

@@ -1,4 +1,4 @@
-"""The guarantees of docs/execution.md, each by a fault; and each guard taken out, to see that the damage shows.
+"""The guarantees of docs/explanation/execution.md, each by a fault; and each guard taken out: the damage shows.
 
 A crash is played by an exception that nothing catches, a stalled worker by an attempt that goes on after its lease.
 The same with real processes and kill -9 is in tests/services/.

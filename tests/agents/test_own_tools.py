@@ -1,4 +1,4 @@
-"""A tool of one's own, from its declaration to its call. Also the tutorial of docs/tools.md, as a test to copy."""
+"""A tool of one's own, from its declaration to its call: the example of docs/how-to/tools.md, as a test to copy."""
 
 import json
 from typing import Any

@@ -18,7 +18,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "compose.yaml").read_text())
 SERVICES: dict[str, Any] = COMPOSE["services"]
 UNITS = {path.name: re.sub(r"\\\n\s*", "", path.read_text()) for path in (ROOT / "deploy" / "systemd").glob("*.*")}
 NGINX = (ROOT / "deploy" / "nginx" / "agentsite.conf").read_text()
-DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+DEPLOY = (ROOT / "docs" / "how-to" / "deploy.md").read_text()
 # Read by others than our settings: Python, gunicorn, and compose.yaml itself.
 FOREIGN = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "WEB_CONCURRENCY"}
 FOREIGN |= {"AGENTSITE_IMAGE", "POSTGRES_PASSWORD", "REDIS_PASSWORD", "WEB_ADDRESS", "WORKER_REPLICAS"}

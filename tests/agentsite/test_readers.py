@@ -68,7 +68,7 @@ class TestLanguage:
 
 
 class TestTheWire:
-    """What docs/api.md fixes is English, whatever a client's library says of languages."""
+    """What docs/reference/api.md fixes is English, whatever a client's library says of languages."""
 
     @pytest.mark.parametrize(
         ("path", "body"),

@@ -1,4 +1,4 @@
-"""docs/api.md: it is what the generator makes, and its calls work as pasted, one after the other."""
+"""docs/reference/api.md: it is what the generator makes, and its calls work as pasted, one after the other."""
 
 import json
 import subprocess

@@ -2,7 +2,8 @@
 
 LangGraph reruns a node from its top after each pause and each crash, so the same call is decided many times. The next
 step depends only on what the database says about the call: `next_step` decides first, and where that asks the policy,
-`after_policy` decides. docs/execution.md shows both as tables; tests/agents/test_gate_decision.py checks them.
+`after_policy` decides. docs/explanation/execution.md shows both as tables, which tests/agents/test_gate_decision.py
+checks.
 """
 
 from dataclasses import dataclass

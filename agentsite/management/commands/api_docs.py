@@ -1,4 +1,4 @@
-"""`manage.py api_docs`: generates docs/api.md."""
+"""`manage.py api_docs`: generates docs/reference/api.md."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from agentsite.api import reference
 class Command(BaseCommand):
     """Command to run after changing an endpoint; a test fails until then."""
 
-    help = "Write docs/api.md from the OpenAPI schema, docs/api-intro.md and docs/api-examples.json."
+    help = "Write docs/reference/api.md from the OpenAPI schema, and from api-intro.md and api-examples.json beside it."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
