@@ -90,7 +90,7 @@ def test_what_can_not_be_read_is_said_with_a_reason(schema: Any) -> None:
 def test_a_pattern_that_takes_for_ever_ends() -> None:
     begun = time.monotonic()
     assert not fits({"pattern": "^(a|aa)+$"}, "a" * 60 + "!")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 60  # by itself it would take longer than the universe is old
 
 
 def test_an_endless_combination_is_no_crash() -> None:

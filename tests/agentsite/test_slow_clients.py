@@ -138,7 +138,7 @@ def test_a_large_answer_comes_whole_to_who_reads_slowly(gunicorn: int) -> None:
 
 
 def test_what_does_not_come_whole_in_time_is_a_408(tmp_path: Path) -> None:
-    text = "from agentsite import web_worker\nweb_worker.ARRIVING = 1.0\nWorker = web_worker.Worker\n"
+    text = "from agentsite.server import gunicorn_worker as ours\nours.ARRIVING = 1.0\nWorker = ours.Worker\n"
     (tmp_path / "impatient.py").write_text(text)
     with server("impatient.Worker", PYTHONPATH=str(tmp_path)) as port:
         answer: Any = say(port, HALVES["half a body"])
