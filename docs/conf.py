@@ -19,6 +19,7 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["images", "api-intro.md", "**/api-intro.md"]
 myst_fence_as_directive = ["mermaid"]
 myst_heading_anchors = 4
+myst_enable_extensions = ["deflist"]
 html_theme = "furo"
 html_title = f"Agentsite {VERSION}"
 nitpicky = True
