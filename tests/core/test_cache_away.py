@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 
-from core.cache import PAUSE, TolerantRedisCache
+from core.db.cache import PAUSE, TolerantRedisCache
 
 pytestmark = pytest.mark.django_db
 
