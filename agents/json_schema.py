@@ -142,7 +142,7 @@ def _bounds(schema: dict[str, Any]) -> None:
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if isinstance(flag := schema.get(exclusive), bool):
             del schema[exclusive]
-            if flag and bound in schema:
+            if flag and bound in schema and not isinstance(schema[bound], bool):  # a flag is no bound
                 schema[exclusive] = schema.pop(bound)
     if "divisibleBy" in schema:
         schema.setdefault("multipleOf", schema.pop("divisibleBy"))

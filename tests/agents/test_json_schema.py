@@ -6,7 +6,7 @@ from typing import Any
 
 import jsonschema
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agents import json_schema
@@ -119,6 +119,7 @@ JUNK = st.recursive(
 
 @settings(deadline=None, max_examples=500)
 @given(JUNK, JUNK)
+@example({"minimum": False, "exclusiveMinimum": True}, None)
 def test_any_schema_is_read_or_refused_and_nothing_else(schema: Any, value: Any) -> None:
     once = modern(schema)
     assert modern(once) == once
