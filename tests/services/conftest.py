@@ -12,6 +12,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from agentsite import celery_app
+from tests.support.fork_server import ForkServer, running
 from tests.support.processes import FAST, ROOT, Workers, database_url
 
 
@@ -35,8 +36,16 @@ def published() -> list[Any]:
     return []
 
 
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    with running(ROOT) as server:
+        yield server
+
+
 @pytest.fixture
-def workers(transactional_db: Any, oracle: None, settings: Any, tmp_path: Path) -> Iterator[Workers]:
+def workers(
+    transactional_db: Any, oracle: None, settings: Any, tmp_path: Path, fork_server: ForkServer
+) -> Iterator[Workers]:
     env = {
         **os.environ,
         **FAST,
@@ -47,6 +56,6 @@ def workers(transactional_db: Any, oracle: None, settings: Any, tmp_path: Path) 
         "PYTHONPATH": str(ROOT),
     }
     celery_app.control.purge()  # a job of an earlier test would set off a failpoint before the worker is ready
-    made = Workers(env, tmp_path)
+    made = Workers(fork_server, env, tmp_path)
     yield made
     made.end()

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +13,7 @@ from django.db import connection
 from django.db.models import Q
 
 from agents.models import WorkerProcess
+from tests.support.fork_server import Forked, ForkServer
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -61,17 +60,18 @@ def is_ready(pid: int) -> bool:
 class Workers:
     """Worker processes that a test starts, stops and kills by their ids."""
 
-    def __init__(self, env: dict[str, str], folder: Path) -> None:
+    def __init__(self, server: ForkServer, env: dict[str, str], folder: Path) -> None:
+        self.server = server
         self.env = env
         self.folder = folder
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[Forked] = []
 
-    def start(self, **env: str) -> subprocess.Popen[bytes]:
+    def start(self, **env: str) -> Forked:
         """A worker that is ready for jobs."""
         number = len(self.started)
-        command = [sys.executable, "-m", "celery", "-A", "agentsite", "worker", "-n", f"w{number}-{os.getpid()}@test"]
-        with open(self.folder / f"worker{number}.log", "wb") as log:
-            worker = subprocess.Popen(command, cwd=ROOT, env={**self.env, **env}, stdout=log, stderr=log)
+        args = ("-A", "agentsite", "worker", "-n", f"w{number}-{os.getpid()}@test")
+        log = self.folder / f"worker{number}.log"
+        worker = self.server.start("celery", *args, cwd=ROOT, env={**self.env, **env}, log=log)
         self.started.append(worker)
         until(lambda: is_ready(worker.pid) or worker.poll())
         assert worker.poll() is None, self.log(number)
