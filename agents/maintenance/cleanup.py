@@ -63,7 +63,7 @@ def keep_house(stop: threading.Event) -> Counter[str]:
 
 
 def old_sessions() -> Iterator[int]:
-    """Delete sessions in which nothing has changed for SESSION_RETENTION_DAYS."""
+    """Delete sessions unchanged for SESSION_RETENTION_DAYS, except those with an unfinished task."""
     if settings.SESSION_RETENTION_DAYS:
         before = retention.ago(timedelta(days=settings.SESSION_RETENTION_DAYS))
         yield from retention.delete_sessions(retention.Old(before))

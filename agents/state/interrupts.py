@@ -90,7 +90,10 @@ def agreed_terms(approval: Interrupt) -> Terms:
 
 
 def is_stale(approval: Interrupt) -> bool:
-    """Return whether the call must be asked again: the approval is older than its terms allow, or lost its decider."""
+    """Return whether the call has to be asked about again.
+
+    The approval is older than its terms allow, or the person who gave it may no longer decide it.
+    """
     limit = seconds_from_now(-agreed_terms(approval).seconds)
     return not Interrupt.objects.filter(pk=approval.pk, answered_at__gt=limit).exists() or has_lost_decider(approval)
 

@@ -162,9 +162,10 @@ def wake(task: Task) -> bool:
 
 
 def cancel(task: Task) -> Task:
-    """Cancel an unfinished task and void the token of its running attempt. A finished task stays as it is.
+    """Cancel an unfinished task. A finished task stays as it is.
 
-    Raises NotFound if the task has been deleted.
+    Voids the token of a running attempt, cancels the open questions and starts the session's next task. Raises NotFound
+    if the task has been deleted.
     """
     with transaction.atomic():
         sessions.lock(task.session_id)
@@ -238,7 +239,10 @@ def promote(session_pk: uuid.UUID) -> Task | None:
 
 
 def republish(task: Task) -> bool:
-    """Publish a pending task's job again. Returns False if it was just published or the broker does not take it."""
+    """Publish a pending task's job again.
+
+    Returns False if the task is no longer pending, another process just published it, or the broker refuses the job.
+    """
     rows = Task.objects.filter(pk=task.pk, status=Status.PENDING, published_at=task.published_at)
     return bool(rows.update(published_at=Now())) and _publish(task.pk)
 

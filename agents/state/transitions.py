@@ -34,13 +34,13 @@ TASK = (
     Transition(Status.RUNNING, Status.COMPLETED, "the graph finished"),
     Transition(Status.RUNNING, Status.ERROR, "it failed for good"),
     Transition(Status.RUNNING, Status.CANCELLED, "cancelled"),
-    Transition(Status.INTERRUPTED, Status.PENDING, "a question was answered"),
+    Transition(Status.INTERRUPTED, Status.PENDING, "a question was answered, or a pause was lifted"),
     Transition(Status.INTERRUPTED, Status.CANCELLED, "cancelled"),
 )
 
 INTERRUPT = (
     Transition("", Answers.PENDING, "the graph asked"),
-    Transition("", Answers.RESPONDED, "in doubt, and the call had ended meanwhile"),
+    Transition("", Answers.RESPONDED, "about a call in doubt that had already ended"),
     Transition(Answers.PENDING, Answers.APPROVED, "a person approved"),
     Transition(Answers.PENDING, Answers.EDITED, "a person approved with other arguments"),
     Transition(Answers.PENDING, Answers.RESPONDED, "a person answered, or the call in doubt ended after all"),

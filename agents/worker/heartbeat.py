@@ -99,7 +99,10 @@ class Heart:
         self._due = 0.0
 
     def beat(self) -> None:
-        """Renew the leases, expire those that were dropped, and stop the runs whose attempts are over."""
+        """Record that this process is alive, renew the leases of its runs, expire dropped ones.
+
+        A run whose attempt is over is told to stop.
+        """
         with patience(max(SOON, settings.TASK_HEARTBEAT_SECONDS)):
             self._renew()
 

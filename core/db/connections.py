@@ -37,7 +37,10 @@ def wait_limit(*, own: bool = True) -> float | None:
 
 @contextmanager
 def patience(seconds: float | None) -> Iterator[None]:
-    """Wait up to `seconds` for each response within the block, overriding the process's limit; None is no limit."""
+    """Wait at most `seconds` for each response of PostgreSQL inside the block, instead of the process's limit.
+
+    None waits without a limit.
+    """
     reset = _limit.set(seconds)
     try:
         yield

@@ -23,7 +23,7 @@ PREVIEW = "preview"  # decides nothing; shows the changes if scripts are off
 
 
 class UnstrippedText(forms.CharField):
-    """Text as it was typed: the browser's line ends are turned back, and nothing is stripped."""
+    """Text field that strips nothing and converts the browser's CRLF line ends to LF."""
 
     def __init__(self, rows: int, **kwargs: Any) -> None:
         widget = forms.Textarea(attrs={"rows": rows})

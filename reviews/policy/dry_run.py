@@ -42,11 +42,7 @@ class Tried:
 
 
 def tried(rule: PolicyRule, principal: User, last: int = LAST) -> list[Tried]:
-    """Try the rule on the last calls that the principal may see, newest first.
-
-    Each call is judged under the current rules with and without this one. The rule need not be saved, and counts as
-    enabled and within its time window. Rules for a single session are left out.
-    """
+    """Return what the rule would have done to the last `last` calls that the principal may see, newest first."""
     others = list(PolicyRule.objects.in_force().for_session("").exclude(pk=rule.pk))
     # In the order of the database; an unsaved rule comes last among those of its position.
     with_it = sorted([*others, rule], key=lambda one: (one.position, one.pk is None, one.pk or 0))

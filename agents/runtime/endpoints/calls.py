@@ -34,7 +34,7 @@ class RequestFailed(Exception):
 
 
 def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-    """Return the model's answer, and ask again after a transient failure. Raises ModelFailure."""
+    """Ask the model, retrying transient failures for MODEL_RETRY_SECONDS; return its answer. Raises ModelFailure."""
     http_clients.prepare(request.model)
     with watched(request.model) as watch:
         retrying = Retrying(

@@ -32,7 +32,7 @@ def loaded(text: str, tool: str, tool_call_id: str, note: str = "") -> Result:
 
 
 def is_error(result: Result) -> bool:
-    """Return whether the result says that the tool failed."""
+    """Return whether the result is a ToolMessage with status `error`. False for a Command, a list or a bare value."""
     return isinstance(result, ToolMessage) and result.status == "error"
 
 
