@@ -1,0 +1,3 @@
+from core import deprecation
+
+deprecation.install()

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 RUN = "agents.jobs.run"
 REMEMBER = "agents.jobs.remember"
 
+SWEPT = "the sweeper will try again"  # what follows when a job is not taken
 SLOW = 1.0  # seconds; a failure that takes longer delays the request noticeably
 PAUSE = 5.0  # seconds without another try after such a failure, so that the next requests are not delayed too
 
@@ -51,12 +52,12 @@ def is_taking() -> bool:
 
 def publish(task_pk: uuid.UUID) -> bool:
     """Publish the job that runs this task. Never raises; returns False if the broker does not take the job."""
-    return _send(RUN, str(task_pk), about=f"task {task_pk}")
+    return _send(RUN, str(task_pk), about=f"task {task_pk}", then=SWEPT)
 
 
 def remember_later(task_pk: uuid.UUID) -> bool:
     """Publish the job that derives memories from this completed task. Like `publish`, never raises."""
-    return _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}")
+    return _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}", then="nothing is remembered of it")
 
 
 def waiting() -> int | None:
@@ -76,10 +77,10 @@ def waiting() -> int | None:
 
 def nudge(name: str) -> None:
     """Publish the job of this name, which finds out for itself what is due. Like `publish`, never raises."""
-    _send(name, about=name)
+    _send(name, about=name, then=SWEPT)
 
 
-def _send(name: str, *args: str, about: str) -> bool:
+def _send(name: str, *args: str, about: str, then: str) -> bool:
     if _is_silent.get():
         return True
     broker, started = str(current_app.conf.broker_url), time.monotonic()
@@ -88,7 +89,7 @@ def _send(name: str, *args: str, about: str) -> bool:
     try:
         current_app.send_task(name, args=args, retry=False)
     except Exception as error:  # kombu passes on each transport's own exceptions
-        logger.warning("%s: the broker takes no job now, the sweeper will try again (%s)", about, error)
+        logger.warning("%s: the broker takes no job now, %s (%s)", about, then, error)
         _note(error)
         if time.monotonic() - started > SLOW:
             _deaf_until[broker] = time.monotonic() + PAUSE

@@ -74,6 +74,11 @@ def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check that the duties named in the settings can be imported. Imports them."""
     found: list[CheckMessage] = []
+    for name in ("REVIEW_DESK", "DEFAULT_POLICY"):
+        try:
+            import_string(getattr(settings, name))()
+        except (ImportError, TypeError) as error:
+            found.append(Error(f"{name}: {error}", hint="Correct the dotted path.", id="agents.E007"))
     for name in ("SWEEPER_DUTIES", "HOUSEKEEPING_DUTIES"):
         for path in getattr(settings, name):
             try:

@@ -1,6 +1,7 @@
 """`settings.AGENTS` as plain values, for every process: nothing here imports LangChain."""
 
 import inspect
+import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -9,6 +10,8 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from agents.policy import BasePolicy, FunctionPolicy
+
+_lock = threading.RLock()
 
 
 class Misconfigured(Exception):
@@ -33,9 +36,16 @@ def agent(alias: str) -> AgentConfig:
     entry = settings.AGENTS.get(alias)
     if entry is None:
         raise Misconfigured(f"AGENTS has no {alias!r}.")
-    needed = {name: entry[name.upper()] for name in ("graph", "model", "policy", "memory")}
+    if missing := [name for name in ("GRAPH", "POLICY", "MEMORY") if name not in entry]:
+        raise Misconfigured(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.")
     return AgentConfig(
-        alias, **needed, tools=tuple(entry.get("TOOLS", ())), system_prompt=entry.get("SYSTEM_PROMPT", "")
+        alias=alias,
+        graph=entry["GRAPH"],
+        model=entry.get("MODEL", ""),  # a graph may bring its own
+        policy=entry["POLICY"],
+        memory=entry["MEMORY"],
+        tools=tuple(entry.get("TOOLS", ())),
+        system_prompt=entry.get("SYSTEM_PROMPT", ""),
     )
 
 
@@ -52,13 +62,21 @@ def named(path: str) -> Any:
         raise Misconfigured(f"{path}: {error}") from error
 
 
-@cache
 def _policy(path: str) -> BasePolicy:
+    with _lock:  # one instance serves all threads
+        return _made(path)
+
+
+@cache
+def _made(path: str) -> BasePolicy:
     found = named(path)
     if inspect.isclass(found) and issubclass(found, BasePolicy):
-        found = found()
+        try:
+            found = found()
+        except TypeError as error:  # it is abstract, or wants arguments
+            raise Misconfigured(f"{path}: {error}") from error
     if isinstance(found, BasePolicy):
         return found
-    if callable(found) and not inspect.isclass(found):
-        return FunctionPolicy(found, _policy(settings.DEFAULT_POLICY))
+    if callable(found) and not inspect.isclass(found) and path != settings.DEFAULT_POLICY:
+        return FunctionPolicy(found, _made(settings.DEFAULT_POLICY))
     raise Misconfigured(f"{path} is neither a policy (agents.policy.BasePolicy) nor a function that judges a call.")

@@ -108,6 +108,9 @@ def _terms(data: dict[str, Any]) -> Terms:
     return Terms(**{**data, "deciders": tuple(data["deciders"]), "allowed": tuple(data["allowed"])})
 
 
+Policy = Callable[[Call], Verdict]  # a function that judges
+
+
 class BasePolicy(ABC):
     """Base class of policies, which judge tool calls and keep records of the calls that they allow and deny.
 
@@ -119,22 +122,25 @@ class BasePolicy(ABC):
     def assess(self, call: Call) -> Verdict:
         """Judge the call. Any exception stops the task; it never lets the call through."""
 
+    def __call__(self, call: Call) -> Verdict:
+        """Judge the call, as a function does."""
+        return self.assess(call)
+
     def consume(self, row: "ToolCall", rule_id: int) -> bool:
-        """Count one use of the rule that lets this call through. Returns False if the rule allows no more uses.
+        """Count one use of the rule that lets this call through. Returns False if the rule allows no more.
 
-        Called in the transaction that enters the call in the ledger, for a verdict with a `rule_id`.
+        Called in the transaction that enters the call in the ledger, for an allow with a `rule_id`. A policy that gives
+        such verdicts has to count them: one that does not can't let these calls through.
         """
-        return True
+        raise NotImplementedError(f"{type(self).__name__} gives verdicts with a rule_id, so it needs `consume`.")
 
-    def give_back(self, row: "ToolCall") -> None:  # noqa: B027 (a policy without limits has nothing to undo)
-        """Undo `consume` for a call that has not run and will be judged again.
+    def give_back(self, row: "ToolCall", rule_id: int) -> None:
+        """Undo `consume`: the call has not run, and will be judged again. Called in the transaction that removes it."""
+        raise NotImplementedError(f"{type(self).__name__} gives verdicts with a rule_id, so it needs `give_back`.")
 
-        Called in the transaction that removes the call from the ledger.
-        """
-
+    @abstractmethod
     def record_denial(self, denied: "Denied") -> bool:
-        """Record a denied call, which has no row in the ledger. Returns False if it is already recorded."""
-        return True
+        """Record that a call was denied, which has no row in the ledger. Returns False if it is recorded already."""
 
 
 @dataclass(frozen=True)
@@ -163,8 +169,8 @@ class FunctionPolicy(BasePolicy):
         return self.books.consume(row, rule_id)
 
     @override
-    def give_back(self, row: "ToolCall") -> None:
-        self.books.give_back(row)
+    def give_back(self, row: "ToolCall", rule_id: int) -> None:
+        self.books.give_back(row, rule_id)
 
     @override
     def record_denial(self, denied: Denied) -> bool:

@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from django.conf import settings
 from django.db.models import F, Q
@@ -36,7 +36,8 @@ class Strategy(Protocol):
         """
 
     # A strategy may also have `remember(task)`, which a separate job calls with the agents.Task after it has completed.
-    # An exception is logged and changes nothing; if the worker dies during the call, it is not repeated.
+    # It is called at most once: an exception is logged and changes nothing, and if the broker is away, the agent or the
+    # user is paused, or the worker dies, nothing is remembered of the task. What must not be lost a tool remembers.
 
 
 def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
@@ -67,3 +68,11 @@ class Default:
         chosen = [one.candidate.id for one in fill(ranking, settings.MEMORY_TOKENS)]
         Memory.objects.filter(pk__in=chosen).update(last_used_at=Now(), use_count=F("use_count") + 1)
         return [Recalled(pk, found[pk].text, found[pk].kind) for pk in chosen]
+
+    def remember(self, task: Any) -> None:
+        """Keep nothing: the `remember` tool and the client write what is to be kept while the task runs."""
+
+
+def remembers(strategy: Strategy) -> bool:
+    """Return whether the strategy looks at completed tasks."""
+    return getattr(type(strategy), "remember", Default.remember) is not Default.remember

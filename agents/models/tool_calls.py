@@ -39,6 +39,9 @@ class ToolCall(models.Model):
     started_at = models.DateTimeField(_("started"), db_default=Now(), editable=False)
     finished_at = models.DateTimeField(_("finished"), null=True)
 
+    # The policy's rule by which it was let in; known only to the run that has entered the call.
+    admitted_by: int | None = None
+
     class Meta:
         verbose_name = _("tool call")
         verbose_name_plural = _("tool calls")

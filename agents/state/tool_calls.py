@@ -78,6 +78,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
         )
         if entry.rule_id is not None and not config.policy(attempt.task.agent).consume(row, entry.rule_id):
             raise RuleLapsed
+        row.admitted_by = entry.rule_id
     failpoints.here("after-entry")
     return row
 
@@ -171,8 +172,8 @@ def take_back(row: ToolCall) -> None:
     if row.runs == 1:
         with transaction.atomic():
             taken_back, _ = _started(row).delete()
-            if taken_back and not row.reviewed:
-                config.policy(row.task.agent).give_back(row)
+            if taken_back and row.admitted_by is not None:
+                config.policy(row.task.agent).give_back(row, row.admitted_by)
     else:
         _started(row).update(runs=F("runs") - 1)
 

@@ -17,7 +17,7 @@ from django.db import DataError, IntegrityError, close_old_connections, connecti
 from opentelemetry.trace import SpanKind
 from structlog.contextvars import bound_contextvars
 
-from agents import broker, pause_file
+from agents import broker, pause_file, pauses
 from agents.checkpoints import tables
 from agents.models import Attempt, Status, Task
 from agents.observability import metrics, tracing
@@ -26,6 +26,7 @@ from agents.runtime.runner import Failed, Finished, Held, Outcome, Paused, advan
 from agents.state import tasks
 from agents.worker.heartbeat import heart
 from core.db.connections import is_away, limit_waits
+from memory.strategies import remembers
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,10 @@ def remember(task_pk: str) -> None:
     with bound_contextvars(task=task_pk):
         task = Task.objects.select_related("session").filter(pk=task_pk, status=Status.COMPLETED).first()
         if task is None:
+            return
+        pause_file.heed()
+        if pauses.over(task) is not None:
+            logger.info("task %s: paused, nothing is remembered of it", task_pk)
             return
         try:
             registry.agent(task.agent).memory.remember(task)  # type: ignore[attr-defined]  # one without it has no job
@@ -108,7 +113,7 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
             return False
         case Finished(result, message):
             tasks.finish(attempt, result, message)
-            if hasattr(registry.agent(attempt.task.agent).memory, "remember"):
+            if remembers(registry.agent(attempt.task.agent).memory):
                 broker.remember_later(attempt.task_id)
         case Failed(message):
             tasks.fail(attempt, message)

@@ -28,7 +28,7 @@ def login_protection(env: environ.Env) -> dict[str, Any]:
     return {
         "AUTHENTICATION_BACKENDS": [
             "axes.backends.AxesStandaloneBackend",
-            "core.auth.backends.OneQueryBackend",
+            "agentsite.core.backends.OneQueryBackend",  # its former path, which sessions hold (core.deprecation)
         ],
         "AXES_ENABLED": failures > 0,
         "AXES_FAILURE_LIMIT": failures,

@@ -1,0 +1,22 @@
+"""The audit log: its entries, and the database's refusal to change them."""
+
+from core.deprecation import names_of
+
+# Names that this module had before it was a package.
+FORMER = (
+    "SYSTEM",
+    "FORMATS",
+    "COLUMNS",
+    "ACTOR_LENGTH",
+    "CHUNK",
+    "digest",
+    "decided",
+    "claim",
+    "rule",
+    "let_through",
+    "denied",
+    "pause",
+    "exported",
+)
+
+__getattr__ = names_of("reviews.audit.log", FORMER)

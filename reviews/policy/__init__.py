@@ -1,5 +1,20 @@
-"""Policy that decides whether a tool call runs, is reviewed or is denied."""
+"""Whether a call of a tool runs, waits for a person or is denied."""
 
-from core.deprecation import moved
+from core.deprecation import names_of
 
-__getattr__ = moved("reviews.policy", "reviews.policy.engine", "assess")
+# Names that this module had before it was a package.
+FORMER = (
+    "DECLARED_FREE",
+    "DECLARED",
+    "FAILED",
+    "UNCLEAR",
+    "RISKS",
+    "Match",
+    "assess",
+    "judge",
+    "declared",
+    "matched",
+    "strict",
+)
+
+__getattr__ = names_of("reviews.policy.engine", FORMER)

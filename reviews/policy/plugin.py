@@ -20,8 +20,8 @@ class RulesPolicy(BasePolicy):
         return rules.admit(row, rule_id)
 
     @override
-    def give_back(self, row: ToolCall) -> None:
-        rules.give_back(row)
+    def give_back(self, row: ToolCall, rule_id: int) -> None:
+        rules.give_back(rule_id)
 
     @override
     def record_denial(self, denied: Denied) -> bool:

@@ -83,11 +83,9 @@ def admit(row: ToolCall, rule_id: int) -> bool:
     return True
 
 
-def give_back(row: ToolCall) -> None:
-    """Undo one use of the allow that let this call through, because the call is withdrawn and will be judged again."""
-    entry = AuditEntry.objects.filter(object_id=str(row.pk), verb=Verb.LET_THROUGH).order_by("-pk").first()
-    if entry is not None and entry.rule is not None:
-        PolicyRule.objects.filter(pk=entry.rule, uses__gt=0).update(uses=F("uses") - 1)
+def give_back(rule_id: int) -> None:
+    """Undo one use of the allow that let a call through, because the call is withdrawn and will be judged again."""
+    PolicyRule.objects.filter(pk=rule_id, uses__gt=0).update(uses=F("uses") - 1)
 
 
 def may_allow_always(review: Interrupt, principal: User) -> bool:

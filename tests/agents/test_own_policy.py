@@ -46,7 +46,8 @@ class Budgeted(BasePolicy):
         return True
 
     @override
-    def give_back(self, row: ToolCall) -> None:
+    def give_back(self, row: ToolCall, rule_id: int) -> None:
+        assert rule_id == QUOTA
         self.given_back.append(row.tool)
         self.used[row.task.session.user_id] -= 1
 
@@ -109,6 +110,48 @@ def test_a_crash_between_consuming_and_running_takes_nothing_twice(
     assert again(task).status == "interrupted", "it is in doubt, which no policy lets through"
 
 
+class Forgetful(BasePolicy):
+    """Gives numbers of rules and counts none."""
+
+    @override
+    def assess(self, call: Call) -> Verdict:
+        return Verdict("allow", "a rule", rule_id=1)
+
+    @override
+    def record_denial(self, denied: Denied) -> bool:
+        return True
+
+
+class Unfinished(BasePolicy):
+    """Judges, and records no denial."""
+
+    @override
+    def assess(self, call: Call) -> Verdict:
+        return Verdict("allow", "a rule")
+
+
+def test_a_policy_that_names_a_rule_and_does_not_count_its_uses_lets_nothing_run(
+    settings: Any, invoke: Any, work: Any
+) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "POLICY": f"{HERE}.Forgetful"}}
+    registry.agent.cache_clear()
+    task = invoke("book the Ritz for 2 nights")
+    work()
+    assert again(task).status == "error"
+    assert not ToolCall.objects.exists()
+
+
+def test_a_call_that_is_taken_back_without_a_rule_gives_nothing_back(
+    budgeted: Any, oracle: None, invoke: Any, work: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(Budgeted, "assess", lambda self, call: Verdict("allow", "free"))
+    task = invoke('call ask_and_charge with {"amount": 5}')
+    work()
+    assert again(task).status in ("interrupted", "completed")
+    assert budgeted.given_back == []
+    assert budgeted.used == {}
+
+
 def test_a_function_keeps_the_desks_books() -> None:
     with override_settings(AGENTS={"default": {**_entry(), "POLICY": f"{HERE}.allowing"}}):
         found = config.policy("default")
@@ -116,7 +159,9 @@ def test_a_function_keeps_the_desks_books() -> None:
     assert isinstance(found.books, RulesPolicy)
 
 
-@pytest.mark.parametrize("path", [f"{HERE}.QUOTA", f"{HERE}.Counter", f"{HERE}.nothing", "no.such.module"])
+@pytest.mark.parametrize(
+    "path", [f"{HERE}.QUOTA", f"{HERE}.Counter", f"{HERE}.nothing", f"{HERE}.Unfinished", "no.such.module"]
+)
 def test_what_is_no_policy_is_said_by_its_name(path: str) -> None:
     with override_settings(AGENTS={"default": {**_entry(), "POLICY": path}}), pytest.raises(Misconfigured, match=path):
         config.policy("default")

@@ -155,9 +155,9 @@ def become(request: dict[str, Any]) -> None:
     except BaseException:
         sys.excepthook(*sys.exc_info())
     finally:
-        for stream in (sys.stdout, sys.stderr):
+        for output in (sys.stdout, sys.stderr):
             with suppress(Exception):
-                stream.flush()
+                output.flush()
         os._exit(code)
 
 

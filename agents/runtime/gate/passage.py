@@ -16,7 +16,7 @@ from langgraph.types import Interrupt as GraphQuestion
 
 from agents.models import Interrupt, ToolCall
 from agents.observability import metrics
-from agents.policy import Call, Verdict
+from agents.policy import Call, Terms, Verdict
 from agents.runtime import tool_arguments
 from agents.runtime.gate import facts, in_doubt
 from agents.runtime.gate.decision import Entry, Known, Outcome, Step, after_policy, next_step
@@ -103,6 +103,9 @@ class Passage(Execution):
             except tool_calls.RuleLapsed:  # the rule lapsed after the policy was asked
                 logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
         bounds.require_unrejected(self.run.task, self.name, args.wire)
+        declared = self.declaration.review
+        if verdict.action == "allow" and verdict.terms == Terms() and declared is not None:
+            verdict = replace(verdict, terms=declared)  # a policy's own limit is used up: the tool's terms hold
         return self.ask(self.question(args, replace(verdict, action="review")))
 
     def entered_before(self, row: ToolCall) -> Result:
