@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from agents.models import Interrupt, ToolCall
 from agents.policy import Call, Terms, Verdict
 from reviews.decisions import permissions
-from reviews.models import PolicyRule
+from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import engine
 from reviews.policy.engine import Match
 
@@ -78,8 +78,13 @@ def _reviewed(principal: User, last: int) -> Iterator[Past]:
 
 
 def _ran(principal: User, last: int, known: dict[str, Terms | None]) -> Iterator[Past]:
-    for row in permissions.visible_calls(principal).order_by("-started_at")[:last]:
-        yield _past(row, known.get(row.tool), row.started_at)
+    rows = list(permissions.visible_calls(principal).order_by("-started_at")[:last])
+    entries = AuditEntry.objects.filter(verb=AuditEntry.Verb.LET_THROUGH, object_id__in=[str(row.pk) for row in rows])
+    by_rule = set(entries.values_list("object_id", flat=True))
+    for row in rows:
+        # Of a tool without a recent review: what ran without a review and without a rule was declared free.
+        guess = Terms() if row.reviewed or str(row.pk) in by_rule else None
+        yield _past(row, known.get(row.tool, guess), row.started_at)
 
 
 def _past(row: Interrupt | ToolCall, declared: Terms | None, at: datetime) -> Past:

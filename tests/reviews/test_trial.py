@@ -94,3 +94,12 @@ def test_at_most_so_many_are_looked_at(calls: None) -> None:
 def test_a_rule_of_a_session_speaks_of_no_other(calls: None) -> None:
     session = Interrupt.objects.earliest("created_at").task.session
     assert [one.match for one in tried(rule("deny", session=session))] == [Match.NO, Match.NO, Match.YES]
+
+
+def test_of_a_tool_whose_calls_a_rule_lets_through_the_review_is_what_it_spares(invoke: Any, work: Any) -> None:
+    made = rule("allow", tool="book_hotel")
+    made.save()
+    invoke("book the Ritz for 2 nights")
+    work()
+    assert not Interrupt.objects.exists(), "so nobody has noted what the tool declares"
+    assert said(tried(made)) == [("yes", "review", "allow")]
