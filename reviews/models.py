@@ -21,6 +21,8 @@ from core.text import visible
 from reviews.policy import conditions
 from reviews.policy.conditions import Condition
 
+SOONEST_FIRST = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # the queue's order of reviews
+
 
 class Review(Interrupt):
     """Proxy of Interrupt for the admin queue, with its own permissions."""

@@ -82,7 +82,7 @@ def after(found: QuerySet[Review], review: Interrupt, *, in_own_order: bool, wra
 
 
 def _behind(review: Interrupt) -> Q:
-    """Return a filter for the reviews after this one in the queue's own order (`queue.ORDER`)."""
+    """Return a filter for the reviews after this one in the queue's own order (`SOONEST_FIRST`)."""
     same = Q(created_at__gt=review.created_at) | Q(created_at=review.created_at, pk__gt=review.pk)
     if review.expires_at is None:
         return Q(expires_at=None) & same

@@ -17,17 +17,16 @@ from core.db.clock import Now
 from core.text import visible
 from reviews.console import following, page
 from reviews.decisions import permissions
-from reviews.models import Claim, Review
+from reviews.models import SOONEST_FIRST, Claim, Review
 
 PENDING = Q(status=Interrupt.Status.PENDING)
-ORDER = (F("expires_at").asc(nulls_last=True), "created_at", "pk")  # soonest expiry first
 COUNTED = ("", "high", "overdue", "doubt")  # tabs that are counted from the reviews' own columns
 TOOLS_CACHED = 30  # seconds
 
 
 def pending() -> QuerySet[Review]:
     """Return the open reviews in the queue's order, with the related rows that `permissions` needs."""
-    return Review.objects.filter(PENDING).select_related("task__session").order_by(*ORDER)
+    return Review.objects.filter(PENDING).select_related("task__session").order_by(*SOONEST_FIRST)
 
 
 def visible_to(request: HttpRequest) -> QuerySet[Review]:

@@ -25,7 +25,7 @@ from reviews.console import following, page, queue
 from reviews.console.forms import BulkForm
 from reviews.console.review_page import ReviewPage
 from reviews.decisions import bulk, permissions, services
-from reviews.models import Review
+from reviews.models import SOONEST_FIRST, Review
 
 
 @admin.register(Review)
@@ -76,7 +76,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     @override
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Return the queue's order, soonest expiry first."""
-        return list(queue.ORDER)
+        return list(SOONEST_FIRST)
 
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:

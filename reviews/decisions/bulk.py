@@ -11,9 +11,8 @@ from django.utils.translation import gettext as _
 
 from agents.models import Interrupt
 from core.errors import AgentsiteError
-from reviews.console.queue import ORDER
 from reviews.decisions import permissions, services
-from reviews.models import Review
+from reviews.models import SOONEST_FIRST, Review
 
 LIMIT = 100  # reviews at once: each is read before it is decided, and decided in its own transaction
 
@@ -60,7 +59,7 @@ def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
 
     The reviews are read again without the list's filters, which would hide those that have changed.
     """
-    found = permissions.visible(principal).filter(pk__in=_keys(pks)).order_by(*ORDER)
+    found = permissions.visible(principal).filter(pk__in=_keys(pks)).order_by(*SOONEST_FIRST)
     rows, left_out = [], Counter[str]()
     for row in found:
         if reason := why_not(principal, kind, row):
