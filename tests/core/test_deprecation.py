@@ -12,7 +12,7 @@ import pytest
 from django.utils.module_loading import import_string
 
 from agentsite.server import healthcheck
-from core.former_names import FORMER
+from core.deprecation.former_names import FORMER
 
 ROOT = Path(__file__).parent.parent.parent
 DOCUMENTED = {  # what the docs of the earlier release named
@@ -78,7 +78,7 @@ def test_a_name_that_never_was_is_an_error_as_ever() -> None:
 
 
 def test_no_process_of_ours_uses_a_former_name() -> None:
-    code = "import sys; from core.former_names import FORMER; print(sorted(FORMER.keys() & sys.modules.keys()))"
+    code = "import sys; from core.deprecation import FORMER; print(sorted(FORMER.keys() & sys.modules.keys()))"
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:agents", "manage.py", "shell", "--no-imports", "-c", code],
         cwd=ROOT,

@@ -12,7 +12,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from core.former_names import FORMER
+from core.deprecation.former_names import FORMER
 
 # Sessions of the admin hold the path of this backend: settings name it by its former path, or everybody is logged out.
 QUIET = {"agentsite.core", "agentsite.core.backends"}
