@@ -4,9 +4,6 @@ django-axes locks out clients that guess passwords. django-otp asks for a second
 """
 
 from datetime import timedelta
-from typing import Any
-
-import environ
 
 from agentsite.settings.base import env
 
@@ -21,32 +18,25 @@ TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=10_000)
 ADMIN_REQUIRE_OTP = env.bool("ADMIN_REQUIRE_OTP", default=False)
 
+# The admin's login
 
-def login_protection(env: environ.Env) -> dict[str, Any]:
-    """Return the settings AXES_*, OTP_* and AUTHENTICATION_BACKENDS."""
-    failures = env.int("AXES_FAILURE_LIMIT", default=5)
-    return {
-        "AUTHENTICATION_BACKENDS": [
-            "axes.backends.AxesStandaloneBackend",
-            "agentsite.core.backends.OneQueryBackend",  # its former path, which sessions hold (core.deprecation)
-        ],
-        "AXES_ENABLED": failures > 0,
-        "AXES_FAILURE_LIMIT": failures,
-        "AXES_COOLOFF_TIME": timedelta(minutes=env.int("AXES_COOLOFF_MINUTES", default=15)),
-        # In combination, so that a stranger can't lock out a reviewer, nor one forgetful user a whole office.
-        "AXES_LOCKOUT_PARAMETERS": [["username", "ip_address"]],
-        "AXES_RESET_ON_SUCCESS": True,
-        "AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT": False,  # or a script that keeps trying stays locked out
-        "AXES_CLIENT_IP_CALLABLE": "core.api.addresses.client_address",
-        "AXES_LOCKOUT_CALLABLE": "agentsite.console.site.locked_out",
-        "AXES_ENABLE_ADMIN": False,
-        "AXES_DISABLE_ACCESS_LOG": True,  # it keeps one row per login forever; Django stores `last_login`
-        "AXES_VERBOSE": False,
-        # People type their password into the username field. The IP address stays, because the operator needs it.
-        "AXES_SENSITIVE_PARAMETERS": ["username", "otp_token", "csrfmiddlewaretoken"],
-        "OTP_TOTP_ISSUER": "Agentsite",
-        "OTP_ADMIN_HIDE_SENSITIVE_DATA": True,  # a key or backup code lets anyone who sees it log in as that user
-    }
-
-
-vars().update(login_protection(env))
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "agentsite.core.backends.OneQueryBackend",  # its former path, which sessions hold (core.deprecation)
+]
+AXES_FAILURE_LIMIT = env.int("AXES_FAILURE_LIMIT", default=5)
+AXES_ENABLED = AXES_FAILURE_LIMIT > 0
+AXES_COOLOFF_TIME = timedelta(minutes=env.int("AXES_COOLOFF_MINUTES", default=15))
+# In combination, so that a stranger can't lock out a reviewer, nor one forgetful user a whole office.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or a script that keeps trying stays locked out
+AXES_CLIENT_IP_CALLABLE = "core.api.addresses.client_address"
+AXES_LOCKOUT_CALLABLE = "agentsite.console.site.locked_out"
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True  # it keeps one row per login forever; Django stores `last_login`
+AXES_VERBOSE = False
+# People type their password into the username field. The IP address stays, because the operator needs it.
+AXES_SENSITIVE_PARAMETERS = ["username", "otp_token", "csrfmiddlewaretoken"]
+OTP_TOTP_ISSUER = "Agentsite"
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True  # a key or backup code lets anyone who sees it log in as that user

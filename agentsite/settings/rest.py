@@ -2,34 +2,26 @@
 
 from typing import Any
 
-import environ
-
 from agentsite.settings.base import env
 from agentsite.settings.limits import BEHIND_PROXY
 
-
-def rest_framework(env: environ.Env, *, behind_proxy: bool) -> dict[str, Any]:
-    """Return the setting REST_FRAMEWORK. Behind a proxy, `PROXY_COUNT` is the number of proxies."""
-    return {
-        "DEFAULT_AUTHENTICATION_CLASSES": [
-            "core.auth.authentication.ApiKeyAuthentication",
-            "core.auth.authentication.AdminSessionAuthentication",
-        ],
-        "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
-        "DEFAULT_THROTTLE_CLASSES": ["core.auth.throttling.PrincipalRate"],
-        "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if behind_proxy else 0,
-        "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-        "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
-        "EXCEPTION_HANDLER": "agentsite.api.errors.exception_handler",
-        "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
-        "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-        "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.negotiation.StrictContentNegotiation",
-        "URL_FORMAT_OVERRIDE": None,
-        "TEST_REQUEST_DEFAULT_FORMAT": "json",
-    }
-
-
-REST_FRAMEWORK = rest_framework(env, behind_proxy=BEHIND_PROXY)
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "core.auth.authentication.ApiKeyAuthentication",
+        "core.auth.authentication.AdminSessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_THROTTLE_CLASSES": ["core.auth.throttling.PrincipalRate"],
+    "NUM_PROXIES": env.int("PROXY_COUNT", default=1) if BEHIND_PROXY else 0,  # how many proxies stand in front
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
+    "EXCEPTION_HANDLER": "agentsite.api.errors.exception_handler",
+    "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.negotiation.StrictContentNegotiation",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
 # Other origins whose pages may call the API from a browser. CORS_URLS_REGEX excludes the admin.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_URLS_REGEX = r"^/(agent|reviews|pauses|system|health|schema)"

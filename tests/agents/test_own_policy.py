@@ -141,15 +141,24 @@ def test_a_policy_that_names_a_rule_and_does_not_count_its_uses_lets_nothing_run
     assert not ToolCall.objects.exists()
 
 
-def test_a_call_that_is_taken_back_without_a_rule_gives_nothing_back(
-    budgeted: Any, oracle: None, invoke: Any, work: Any, monkeypatch: Any
+ASK_TWICE = 'call ask_twice with {"where": "Spain"}'  # asks before it does anything, so its entry is taken back
+
+
+def test_a_call_that_asks_by_itself_gives_its_use_back(budgeted: Any, odd_tools: None, invoke: Any, work: Any) -> None:
+    task = invoke(ASK_TWICE)
+    work()
+    assert (again(task).status, open_review(task).kind) == ("interrupted", "question")
+    assert (budgeted.given_back, budgeted.used["ann"]) == (["ask_twice"], 0)
+
+
+def test_where_no_rule_let_it_in_there_is_nothing_to_give_back(
+    budgeted: Any, odd_tools: None, invoke: Any, work: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(Budgeted, "assess", lambda self, call: Verdict("allow", "free"))
-    task = invoke('call ask_and_charge with {"amount": 5}')
+    task = invoke(ASK_TWICE)
     work()
-    assert again(task).status in ("interrupted", "completed")
-    assert budgeted.given_back == []
-    assert budgeted.used == {}
+    assert (again(task).status, open_review(task).kind) == ("interrupted", "question")
+    assert (budgeted.given_back, dict(budgeted.used)) == ([], {})
 
 
 def test_a_function_keeps_the_desks_books() -> None:
