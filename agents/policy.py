@@ -5,7 +5,7 @@ import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from typing_extensions import override
 
@@ -80,16 +80,24 @@ class Call:
     session: str = ""  # internal id of the session
 
 
+Action = Literal["allow", "deny", "review"]
+
+
 @dataclass(frozen=True)
 class Verdict:
     """A policy's verdict on a call. Frozen on the interrupt, so that a later change of the policy releases nothing."""
 
-    action: Literal["allow", "deny", "review"]
+    action: Action
     rule: str  # that gave the verdict, for the reviewer and the log
     terms: Terms = field(default_factory=Terms)
     declared: Terms | None = None
     reason: str = ""  # of a denial; passed to the model
     rule_id: int | None = None  # of the PolicyRule that gave it; an allow by it is counted when the call is entered
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for another action: what is neither denied nor reviewed would run."""
+        if self.action not in get_args(Action):
+            raise ValueError(f"A policy says allow, deny or review, not {self.action!r}.")
 
     def to_text(self) -> str:
         """Return canonical JSON, the form in which the verdict is stored and hashed."""

@@ -15,7 +15,7 @@ GRACEFUL_SECONDS = 10  # for requests under way when the web server stops; less 
 def needs_rule_model() -> bool:
     """Return whether no model is configured: neither a key nor an endpoint, and no model of another provider."""
     configured = settings.OPENAI_API_KEY or settings.OPENAI_BASE_URL or os.environ.get("OPENAI_API_BASE")
-    return not configured and (os.environ.get("AGENT_MODEL") or "openai:").startswith("openai:")
+    return not configured and settings.AGENT_MODEL.startswith("openai:")
 
 
 def parts(host: str, port: int, model_port: int | None) -> list[Part]:

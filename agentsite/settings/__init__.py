@@ -17,3 +17,6 @@ from agentsite.settings.observability import *
 from agentsite.settings.openapi import *
 from agentsite.settings.rest import *
 from agentsite.settings.security import *
+
+# For a settings module of one's own that begins with `from agentsite.settings import *`.
+__all__ = ["env", *(name for name in globals() if name.isupper())]  # noqa: F405

@@ -6,7 +6,7 @@ from agentsite.settings.base import env
 
 OPENAI_API_KEY = env.str("OPENAI_API_KEY", default="")
 OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
-AGENT_MODEL = env.str("AGENT_MODEL", default="openai:gpt-4.1-mini")
+AGENT_MODEL = env.str("AGENT_MODEL", default="") or "openai:gpt-4.1-mini"
 MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one whole request to the model
 MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
 PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: no preview

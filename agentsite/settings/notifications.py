@@ -2,10 +2,10 @@
 
 import environ
 
-from agentsite.settings.base import DATA_DIR, env
+from agentsite.settings.base import DATA_DIR, PORT, env
 
 # Public base URL of this site, used for links in notifications.
-PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{env.int('PORT', default=8000)}").rstrip("/")
+PUBLIC_URL = env.str("PUBLIC_URL", default=f"http://127.0.0.1:{PORT}").rstrip("/")
 # Internal networks (CIDR) that may receive webhooks. All other receivers must be public and use https.
 WEBHOOK_ALLOW_NETWORKS: list[str] = env.list("WEBHOOK_ALLOW_NETWORKS", default=[])
 NOTICE_TRIES = env.int("NOTICE_TRIES", default=8)  # of one delivery: about a day, including the delays between them

@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from core.version import VERSION
+from core import version
 
 SPECTACULAR_SETTINGS: dict[str, Any] = {
     "OAS_VERSION": "3.1.0",
     "TITLE": "Agentsite",
-    "VERSION": VERSION,
+    "VERSION": version.VERSION,
     "DESCRIPTION": "Tasks for agents, their sessions and memories, and the reviews of what they want to do.",
     "LICENSE": {"name": "MIT"},
     "TAGS": [

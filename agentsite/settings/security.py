@@ -1,6 +1,6 @@
 """Passwords, cookies and security headers."""
 
-from csp.constants import NONE, SELF
+from csp import constants
 
 from agentsite.settings.base import DEBUG, env
 from agentsite.settings.limits import BEHIND_PROXY
@@ -16,11 +16,11 @@ X_FRAME_OPTIONS = "DENY"
 SECURE_REFERRER_POLICY = "same-origin"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
-        "default-src": [SELF],
-        "frame-ancestors": [NONE],
-        "base-uri": [NONE],
-        "object-src": [NONE],
-        "form-action": [SELF],
+        "default-src": [constants.SELF],
+        "frame-ancestors": [constants.NONE],
+        "base-uri": [constants.NONE],
+        "object-src": [constants.NONE],
+        "form-action": [constants.SELF],
     },
 }
 if not DEBUG:

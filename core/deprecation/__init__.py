@@ -20,20 +20,40 @@ QUIET = {"agentsite.core", "agentsite.core.backends"}
 logger = logging.getLogger(__name__)
 
 
-def names_of(present: str, only: Collection[str] = ()) -> Callable[[str], Any]:
-    """Return a module's `__getattr__` that takes names, or only these, from another module."""
+def names_of(former: str, present: str) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a module that stands for another one."""
 
     def find(name: str) -> Any:
-        if only and name not in only:
-            raise AttributeError(f"there is no {name!r} here, nor was there")
         module = import_module(present)
         if name == "__all__":
             return [public for public in vars(module) if not public.startswith("_")]
         if name.startswith("__"):
-            raise AttributeError(name)
+            raise AttributeError(f"module {former!r} has no attribute {name!r}")
         return getattr(module, name)
 
     return find
+
+
+def some_names_of(former: str, present: str, names: Collection[str]) -> Callable[[str], Any]:
+    """Return the `__getattr__` of a package that was a module, for names that are in one of its modules now."""
+    told = False
+
+    def find(name: str) -> Any:
+        nonlocal told
+        if name not in names:
+            raise AttributeError(f"module {former!r} has no attribute {name!r}")
+        if not told:
+            told = True
+            tell(f"{former}.{name} is called {present}.{name} now; the former name goes with version 1.0.")
+        return getattr(import_module(present), name)
+
+    return find
+
+
+def tell(text: str) -> None:
+    """Say it to operators, by the log, and to developers, by a warning."""
+    logger.warning(text)
+    warnings.warn(text, DeprecationWarning, stacklevel=3)
 
 
 class FormerNames(MetaPathFinder, Loader):
@@ -52,11 +72,9 @@ class FormerNames(MetaPathFinder, Loader):
     @override
     def exec_module(self, module: ModuleType) -> None:
         former, present = module.__name__, FORMER[module.__name__]
-        module.__getattr__ = names_of(present)  # type: ignore[method-assign]
+        module.__getattr__ = names_of(former, present)  # type: ignore[method-assign]
         if former not in QUIET:
-            text = f"The module {former} is called {present} now; the former name goes with version 1.0."
-            logger.warning(text)
-            warnings.warn(text, DeprecationWarning, stacklevel=2)
+            tell(f"The module {former} is called {present} now; the former name goes with version 1.0.")
 
 
 def install() -> None:

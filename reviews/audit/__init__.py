@@ -1,6 +1,6 @@
 """The audit log: its entries, and the database's refusal to change them."""
 
-from core.deprecation import names_of
+from core.deprecation import some_names_of
 
 # Names that this module had before it was a package.
 FORMER = (
@@ -19,4 +19,4 @@ FORMER = (
     "exported",
 )
 
-__getattr__ = names_of("reviews.audit.log", FORMER)
+__getattr__ = some_names_of("reviews.audit", "reviews.audit.log", FORMER)

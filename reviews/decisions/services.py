@@ -16,6 +16,7 @@ from agents.models import Interrupt, Task
 from agents.observability import failpoints
 from agents.policy import RESPONSE_TYPES, Call, ResponseType, Terms, Verdict
 from agents.state import interrupts
+from core.db.connections import is_away
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.text import canonical, storable
 from reviews import signals
@@ -266,11 +267,20 @@ def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
     Raises:
         Invalid: the policy denies it.
         NotAllowed: it needs another decider.
+        Conflict: the policy can't judge it.
     """
     declared = Verdict.from_text(review.verdict_text).declared
     task = review.task
     call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
-    verdict = config.policy(task.agent).assess(call)
+    try:
+        verdict = config.policy(task.agent).assess(call)
+    except Exception as error:  # the agent is gone from the settings, or a policy of one's own fails
+        if is_away(error):
+            raise
+        logger.exception("task %s: the policy can't judge an edit of %s", task.pk, review.tool)
+        raise Conflict(
+            _("The policy can't judge changed arguments now: approve them as they are, or reject the call.")
+        ) from error
     if verdict.action == "deny":
         raise Invalid(_("The policy denies these arguments."), errors={"args": [verdict.reason or verdict.rule]})
     if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):

@@ -1,6 +1,6 @@
-"""Whether a call of a tool runs, waits for a person or is denied."""
+"""Policy rules: evaluation, conditions, dry run, and the services that change them."""
 
-from core.deprecation import names_of
+from core.deprecation import some_names_of
 
 # Names that this module had before it was a package.
 FORMER = (
@@ -17,4 +17,4 @@ FORMER = (
     "strict",
 )
 
-__getattr__ = names_of("reviews.policy.engine", FORMER)
+__getattr__ = some_names_of("reviews.policy", "reviews.policy.engine", FORMER)

@@ -6,12 +6,14 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 
+from agents import config
 from agents.models import Interrupt, ToolCall
 from agents.policy import Call, Terms, Verdict
 from reviews.decisions import permissions
 from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import engine
 from reviews.policy.engine import Match
+from reviews.policy.plugin import RulesPolicy
 
 LAST = 100  # calls to try
 
@@ -82,9 +84,18 @@ def _ran(principal: User, last: int, known: dict[str, Terms | None]) -> Iterator
     entries = AuditEntry.objects.filter(verb=AuditEntry.Verb.LET_THROUGH, object_id__in=[str(row.pk) for row in rows])
     by_rule = set(entries.values_list("object_id", flat=True))
     for row in rows:
-        # Of a tool without a recent review: what ran without a review and without a rule was declared free.
-        guess = Terms() if row.reviewed or str(row.pk) in by_rule else None
+        # Of a tool without a recent review. Under the rules, a call that ran without a review and without a rule was
+        # declared free; what a policy of one's own let through may be anything.
+        is_free = not row.reviewed and str(row.pk) not in by_rule and _judged_by_rules(row.task.agent)
+        guess = None if is_free else Terms()
         yield _past(row, known.get(row.tool, guess), row.started_at)
+
+
+def _judged_by_rules(agent: str) -> bool:
+    try:
+        return isinstance(config.policy(agent), RulesPolicy)
+    except config.Misconfigured:  # the agent is gone from the settings
+        return False
 
 
 def _past(row: Interrupt | ToolCall, declared: Terms | None, at: datetime) -> Past:

@@ -415,7 +415,7 @@ def test_after_an_outage_leases_are_renewed_before_anybody_sweeps(settings: Any,
             time.sleep(seconds)
             seen.clear()
             away.clear()
-            time.sleep(1)
+            until(lambda: "sweep" in seen, 30)
             assert seen.index("beat") < seen.index("sweep")
     finally:
         one.stop()

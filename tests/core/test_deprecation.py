@@ -64,6 +64,18 @@ def test_it_says_the_new_name_where_operators_look(caplog: pytest.LogCaptureFixt
     assert "agents.terms is called agents.policy now" in caplog.text
 
 
+@pytest.mark.parametrize(
+    "former", ["reviews.policy.assess", "reviews.audit.exported", "agents.checkpoints.create_tables"]
+)
+def test_so_does_a_package_that_was_a_module(former: str, caplog: pytest.LogCaptureFixture) -> None:
+    package = importlib.reload(importlib.import_module(former.rpartition(".")[0]))
+    with pytest.warns(DeprecationWarning, match=f"{former} is called {DOCUMENTED[former]} now"):
+        import_string(former)
+    assert caplog.text.count(f"{former} is called") == 1
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'nothing'"):
+        package.nothing
+
+
 def test_a_star_import_takes_what_is_public() -> None:
     taken: dict[str, Any] = {}
     exec("from agents.terms import *", taken)

@@ -119,8 +119,8 @@ class TestParts:
         settings.OPENAI_BASE_URL = "http://127.0.0.1:11434/v1"
         assert not needs_rule_model()
 
-    def test_the_rule_model_does_not_run_for_another_providers_model(self, monkeypatch):
-        monkeypatch.setenv("AGENT_MODEL", "anthropic:claude-sonnet")
+    def test_the_rule_model_does_not_run_for_another_providers_model(self, settings):
+        settings.AGENT_MODEL = "anthropic:claude-sonnet"
         assert not needs_rule_model()
 
     def test_each_worker_process_has_a_name_of_its_own(self, settings):

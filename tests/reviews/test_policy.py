@@ -11,6 +11,7 @@ from django.utils import timezone
 from agents.models import Interrupt, ToolCall
 from agents.policy import DAY, REQUESTER, REVIEWERS, Call, Terms, Verdict
 from agents.state import tool_calls
+from core.errors import Conflict
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, PolicyRule
 from reviews.policy import conditions, engine, rules
@@ -355,3 +356,25 @@ def test_a_policy_that_changes_releases_and_drops_no_pending_call(invoke: Any, w
     work()
     assert [again(task).status for task in tasks] == ["completed", "completed", "interrupted"]
     assert [call.task_id for call in ToolCall.objects.all()] == [tasks[0].pk]
+
+
+def failing(call: Call) -> Verdict:
+    raise RuntimeError("no answer")
+
+
+def misspelled(call: Call) -> Verdict:
+    return Verdict("Deny", "a slip of the pen")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("path", [f"{__name__}.failing", f"{__name__}.misspelled", "gone"])
+def test_an_edit_that_the_policy_can_not_judge_is_a_conflict_and_decides_nothing(
+    booking: Interrupt, reviewer: User, settings: Any, path: str
+) -> None:
+    own = settings.AGENTS["default"]
+    settings.AGENTS = {"other": own} if path == "gone" else {"default": {**own, "POLICY": path}}
+    with pytest.raises(Conflict, match="can't judge changed arguments"):
+        decide(booking.pk, reviewer, Choice("edit", args={"hotel_name": "Savoy", "nights": 1}))
+    booking.refresh_from_db()
+    assert (booking.status, booking.version) == ("pending", 1)
+    settings.AGENTS = {"default": own}
+    assert decide(booking.pk, reviewer, Choice("accept")).status == "approved"

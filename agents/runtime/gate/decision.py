@@ -8,7 +8,8 @@ checks.
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Literal
+
+from agents.policy import Action
 
 
 class Entry(StrEnum):
@@ -57,9 +58,6 @@ class Step(StrEnum):
     DENY = "tell the model that it is denied"
     CLOSE_DENIED = "close it as failed: it is denied by now"
     GIVE_UP = "fail the task: it was asked too often"
-
-
-Action = Literal["allow", "deny", "review"]
 
 
 @dataclass(frozen=True)
