@@ -3,7 +3,8 @@ from django.core.checks import register
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agentsite.observability import foreign, tracing
+from agentsite.console import foreign
+from agentsite.observability import tracing
 
 
 class AgentsiteConfig(AppConfig):

@@ -17,13 +17,13 @@ from django.utils import timezone
 from agents.models import Interrupt, Session, Task, ToolCall
 from agents.runtime import registry
 from agentsite import privacy
-from core.accounts import find_permission, make_service, reviewers
+from agentsite.accounts import find_permission, make_service, reviewers
 from demo import SUFFIX, times
 from demo.play import Play
 from memory import services as memories
 from memory.models import Memory
 from reviews.console import queue
-from reviews.decisions import locks
+from reviews.decisions import claims
 from reviews.models import Decision, PolicyRule
 from reviews.policy import rules
 
@@ -100,7 +100,7 @@ def _fill(chance: random.Random, now: datetime) -> None:
         for entry in (*_read("english"), *_read("chinese")):
             _act(entry, cast, chance, now)
     for review in _pending()[1 : 1 + LOOKED_AT]:
-        locks.claim(review.pk, cast["rita"])
+        claims.claim(review.pk, cast["rita"])
 
 
 def remove() -> Made:

@@ -9,7 +9,7 @@ from pathlib import Path
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from core.accounts import create_key, make_service, reviewers
+from agentsite.accounts import create_key, make_service, reviewers
 
 FILE_NAME = "first-run.json"
 KEY_NAME = "first run"

@@ -20,7 +20,7 @@ from django.http import HttpRequest
 from django.utils.translation import override, to_locale
 from django.utils.translation.template import templatize
 
-from agentsite.observability.foreign import SHOWN, unmarked
+from agentsite.console.foreign import SHOWN, unmarked
 
 ROOT = Path(__file__).resolve().parent.parent
 ROOMS = ("core", "memory", "agents", "reviews", "notifications", "agentsite", "demo", "devserver")
@@ -67,7 +67,7 @@ def _collect_ours(found: Found) -> None:
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("templates/**/*.html")):
             _note(found, str(path.relative_to(ROOT)), of_template(path.read_text()))
-    _note(found, "agentsite/observability/foreign.py", foreign())
+    _note(found, "agentsite/console/foreign.py", foreign())
 
 
 def of_python(source: str) -> Iterator[Message]:

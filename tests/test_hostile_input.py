@@ -14,7 +14,7 @@ from django.db import connection
 
 from agents.models import Interrupt, Session, Task
 from agents.policy import Verdict
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from memory import services as memories
 from memory.models import Memory
 from tests.hostile import addresses, bodies, headers

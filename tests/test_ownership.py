@@ -24,7 +24,7 @@ from rest_framework.test import APIClient
 
 from agents.api.views import SessionViewSet
 from agents.models import Interrupt, Session, Task
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from core.models import ApiKey
 from memory import services as memories
 from memory.models import Memory

@@ -17,7 +17,7 @@ from core.auth.principals import principal_of, require_to_read
 from core.errors import Invalid, NotFound
 from reviews.api import openapi
 from reviews.api.serializers import ClaimSerializer, DecideSerializer, ResumeSerializer, choice_from
-from reviews.decisions import locks, permissions, services
+from reviews.decisions import claims, permissions, services
 from reviews.decisions.resume import Addressed, resume
 from reviews.models import Claim, Review
 
@@ -65,7 +65,7 @@ class ReviewViewSet(ViewSet):
                 raise Invalid(errors={"status": [f"One of {', '.join(Interrupt.Status.values)}."]})
             reviews = reviews.filter(status=status)
         rows, cursor = pagination.page(request, reviews, newest_first=False)
-        held = locks.held(rows)
+        held = claims.held(rows)
         return Response({"results": [shown(row, request.user, held.get(row.pk)) for row in rows], "next": cursor})
 
     @openapi.READ
@@ -91,16 +91,16 @@ class ReviewViewSet(ViewSet):
         serializer = ClaimSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         take_over = serializer.validated_data["take_over"]
-        return _answer(locks.claim(key, principal_of(request), take_over=take_over), request)
+        return _answer(claims.claim(key, principal_of(request), take_over=take_over), request)
 
     @openapi.RELEASE
     def release(self, request: Request, pk: str) -> Response:
         """Give the claim back."""
-        return _answer(locks.release(_uuid(pk), principal_of(request)), request)
+        return _answer(claims.release(_uuid(pk), principal_of(request)), request)
 
 
 def _answer(review: Review, request: Request) -> Response:
-    return Response(shown(review, request.user, locks.held([review]).get(review.pk)))
+    return Response(shown(review, request.user, claims.held([review]).get(review.pk)))
 
 
 def shown(review: Review, principal: Any, claim: Claim | None = None) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def shown(review: Review, principal: Any, claim: Claim | None = None) -> dict[st
         "description": review.description,
         "risk": review.risk,
         "allowed": services.allowed_for(principal, review),
-        "claimed_by": locks.shown(claim),
+        "claimed_by": claims.shown(claim),
         "requested_at": review.created_at,
         "expires_at": review.expires_at,
         "decision": services.decision_of(review),

@@ -16,8 +16,9 @@ from agents.models import Interrupt, ToolCall
 from agents.policy import Verdict
 from core import marks
 from core.text import readable
-from reviews.decisions import diff, outcome, permissions
-from reviews.decisions.locks import held
+from reviews.console import diff, outcome
+from reviews.decisions import permissions
+from reviews.decisions.claims import held
 from reviews.models import Decision, Review
 from reviews.policy import rules
 

@@ -17,10 +17,9 @@ from django.utils.translation import gettext_lazy as _
 from agents.models import Interrupt
 from core.errors import AgentsiteError, Invalid
 from core.text import visible
-from reviews import previews
-from reviews.console import following, page
+from reviews.console import diff, following, page, previews
 from reviews.console.forms import PREVIEW, AlwaysForm, DecisionForm
-from reviews.decisions import diff, locks, permissions, services
+from reviews.decisions import claims, permissions, services
 from reviews.models import Review
 from reviews.policy import rules
 
@@ -72,10 +71,10 @@ class ReviewPage:
         within = following.within_of(request)
         try:
             if request.POST.get("claim") == "release":
-                locks.release(review.pk, request.user)  # type: ignore[arg-type]
+                claims.release(review.pk, request.user)  # type: ignore[arg-type]
                 messages.success(request, _("Others see again that nobody looks at it."))
                 return _to(None, within)
-            locks.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
+            claims.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
         except AgentsiteError as error:
             messages.error(request, error.detail)
         return _to(review, within)

@@ -21,7 +21,7 @@ from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.text import canonical, storable
 from reviews import signals
 from reviews.audit import log
-from reviews.decisions import edits, locks, permissions
+from reviews.decisions import claims, edits, permissions
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
             by_name=answer.by,
         )
         log.decided(review, answer, principal, reason)
-        locks.end(review)
+        claims.end(review)
         agents.answer(review, answer)
         signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
         decided = Review.objects.select_related("task__session").get(pk=review.pk)  # it may be deleted later
@@ -171,7 +171,7 @@ def _expire(found: tuple[Any, Any]) -> bool:
             review=review, response_type="reject", message=answer.message, version=review.version, by_name=SYSTEM
         )
         log.decided(review, answer, None)
-        locks.end(review)
+        claims.end(review)
         agents.answer(review, answer)
         signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
     logger.info("task %s: review %s of %s expired", task_pk, review_pk, review.tool)

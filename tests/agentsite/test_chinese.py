@@ -15,14 +15,14 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 
 from agents.models import Interrupt, Pause, Task, ToolCall, WorkerProcess
 from agents.policy import Terms, Verdict
+from agentsite.accounts import create_key, create_second_factor
 from agentsite.console import dashboard
-from core.accounts import create_key, create_second_factor
 from core.models import ApiKey
 from memory import services as memories
 from memory.models import Memory
 from notifications.models import Delivery, Endpoint, Subscription
 from notifications.transports.webhook import GONE_NOTE
-from reviews.decisions import locks, services
+from reviews.decisions import claims, services
 from reviews.models import PolicyRule
 from reviews.policy.conditions import OPERATORS
 from tests.support.chinese import english
@@ -176,7 +176,7 @@ def test_15_a_request_of_ones_own_and_one_that_is_looked_at(
     own = Verdict("review", "declared by the tool", Terms(distinct=True)).to_text()
     Interrupt.objects.filter(pk=story["open"].pk).update(verdict_text=own)
     Task.objects.filter(pk=story["open"].task_id).update(submitted_by=User.objects.get(username="root"))
-    locks.claim(story["mail"].pk, reviewer)
+    claims.claim(story["mail"].pk, reviewer)
     assert walked(desk, [page_of(story["open"]), page_of(story["mail"]), QUEUE]) == {}
     assert "您是超级用户" in desk.get(page_of(story["open"])).content.decode()
     assert "接管" in desk.get(page_of(story["mail"])).content.decode()

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from devserver.preflight import free_port
 from tests.support import raw
 

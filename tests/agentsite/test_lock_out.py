@@ -11,7 +11,7 @@ from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from tests.support.accounts import client_of
 
 pytestmark = pytest.mark.django_db

@@ -17,8 +17,8 @@ from agents.checkpoints import tables
 from agents.models import IdempotencyKey, Interrupt, Session, Task, ToolCall
 from agents.runtime.runner import advance
 from agents.state import tasks
+from agentsite.accounts import create_key
 from agentsite.privacy import _cascades
-from core.accounts import create_key
 from core.models import ApiKey
 from memory import services as memories
 from memory.models import Memory

@@ -12,7 +12,7 @@ from django_otp.plugins.otp_static.models import StaticDevice, StaticToken
 from django_otp.plugins.otp_totp.models import TOTPDevice
 from rest_framework.test import APIClient
 
-from core.accounts import BACKUP_CODES, create_key, create_second_factor
+from agentsite.accounts import BACKUP_CODES, create_key, create_second_factor
 from core.errors import Conflict
 
 pytestmark = pytest.mark.django_db

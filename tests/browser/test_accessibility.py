@@ -10,11 +10,11 @@ from django.urls import reverse
 from django_celery_results.models import TaskResult
 
 from agents.models import Interrupt, Pause, WorkerProcess
-from core.accounts import create_key, create_second_factor
+from agentsite.accounts import create_key, create_second_factor
 from memory import services as memories
 from memory.models import Memory
 from notifications.models import Delivery, Endpoint, Subscription
-from reviews.decisions.locks import claim
+from reviews.decisions.claims import claim
 from reviews.decisions.services import Choice, decide
 from reviews.models import PolicyRule
 from tests.browser import axe

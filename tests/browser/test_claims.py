@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from reviews.decisions import locks
+from reviews.decisions import claims
 from reviews.models import Claim
 from tests.support.accounts import grant
 from tests.support.processes import until
@@ -23,7 +23,7 @@ def test_opening_the_page_claims_the_review(desk: Any, booking: Interrupt) -> No
 
 def test_what_somebody_else_looks_at_says_so_and_is_left_to_them(desk: Any, booking: Interrupt) -> None:
     other = grant(User.objects.create_user("omar", is_staff=True), "reviews.decide_review")
-    locks.claim(booking.pk, other)
+    claims.claim(booking.pk, other)
     desk.open(booking)
     assert "omar looks at it" in desk.page.text_content(".review")
     assert Claim.objects.get().by == other

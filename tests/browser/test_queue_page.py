@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session as Login
 
 from agents.models import Interrupt
-from reviews.decisions import locks
+from reviews.decisions import claims
 from reviews.models import Decision
 from tests.support.accounts import grant
 
@@ -168,11 +168,11 @@ def test_22_start_and_next_keep_the_filter_and_leave_out_what_others_have_claime
     invoke("email bob@example.com saying hello", session="mail")
     work()
     Interrupt.objects.filter(tool="send_email").update(expires_at="2026-01-01T00:00:00Z")
-    locks.claim(waiting[0].pk, other)
+    claims.claim(waiting[0].pk, other)
     desk.queue("?tool=book_hotel")
     desk.press("n")
     desk.page.wait_for_url(f"**/{waiting[1].pk}/change/?*")
-    locks.claim(waiting[2].pk, other)
+    claims.claim(waiting[2].pk, other)
     desk.rest()
     desk.press("a")
     desk.page.wait_for_url(f"**/{waiting[3].pk}/change/?*")

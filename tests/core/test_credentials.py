@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from django.utils import timezone
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from core.models import ApiKey
 
 pytestmark = pytest.mark.django_db

@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from rest_framework.test import APIClient
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from core.auth.throttling import Rate
 from tests.support.accounts import client_of
 

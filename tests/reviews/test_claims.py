@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from reviews.decisions import locks
+from reviews.decisions import claims
 from reviews.decisions.services import Choice, decide, expire
 from reviews.models import AuditEntry, Claim
 from tests.support.accounts import client_of, grant
@@ -47,7 +47,7 @@ def test_a_claim_is_shown_to_others_with_its_end(booking: Interrupt, reviewer: U
 
 
 def test_it_lasts_five_minutes_by_the_databases_clock(booking: Interrupt, reviewer: User) -> None:
-    locks.claim(booking.pk, reviewer)
+    claims.claim(booking.pk, reviewer)
     made = AuditEntry.objects.get().at
     assert 299 < (Claim.objects.get().until - made).total_seconds() < 301
 
@@ -74,9 +74,9 @@ def test_what_has_run_out_is_free(booking: Interrupt, reviewer: User, roy: User)
 
 
 def test_claiming_again_moves_the_end_and_makes_no_entry(booking: Interrupt, reviewer: User) -> None:
-    locks.claim(booking.pk, reviewer)
+    claims.claim(booking.pk, reviewer)
     before = Claim.objects.get().until
-    locks.claim(booking.pk, reviewer)
+    claims.claim(booking.pk, reviewer)
     assert Claim.objects.get().until > before
     assert verbs() == ["claimed"]
 
@@ -115,9 +115,9 @@ def test_what_is_cancelled_is_claimed_by_nobody(booking: Interrupt, reviewer: Us
 
 def test_of_many_that_claim_at_once_one_has_it(booking: Interrupt, reviewer: User, roy: User) -> None:
     people = [reviewer, roy] * 3
-    results = in_threads(6, lambda number: locks.claim(booking.pk, people[number]))
+    results = in_threads(6, lambda number: claims.claim(booking.pk, people[number]))
     winner = Claim.objects.get().by
-    assert [isinstance(one, locks.Claimed) for one in results] == [one != winner for one in people]
+    assert [isinstance(one, claims.Claimed) for one in results] == [one != winner for one in people]
     assert verbs() == ["claimed"]
 
 
@@ -156,6 +156,6 @@ def test_a_claim_says_take_over_or_nothing(booking: Interrupt, reviewer: User) -
 
 def test_a_list_asks_for_all_claims_at_once(booking: Interrupt, reviewer: User, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(1):
-        locks.held([booking] * 50)
+        claims.held([booking] * 50)
     with django_assert_num_queries(0):
-        locks.held([])
+        claims.held([])

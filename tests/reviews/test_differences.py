@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from reviews.decisions.diff import between
+from reviews.console.diff import between
 
 
 def lines(before: Any, after: Any) -> list[Any]:

@@ -7,7 +7,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from agents.models import Interrupt
-from reviews.decisions import locks
+from reviews.decisions import claims
 from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry, Claim, Decision, PolicyRule
 from reviews.policy import rules
@@ -54,7 +54,7 @@ def claim(desk: Client, review: Interrupt, what: str) -> Any:
 
 
 def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: User, root: User) -> None:
-    locks.claim(booking.pk, root)
+    claims.claim(booking.pk, root)
     desk = pages_of(reviewer)
     assert "root looks at it" in desk.get(page_of(booking)).content.decode()
     assert "Leave it to others" in claim(desk, booking, "take").content.decode()
@@ -74,7 +74,7 @@ def test_a_claim_on_what_is_decided_is_told_of(booking: Interrupt, reviewer: Use
 
 
 def test_what_i_have_claimed_is_mine(booking: Interrupt, reviewer: User, root: User) -> None:
-    locks.claim(booking.pk, root)
+    claims.claim(booking.pk, root)
     for user, mine in ((root, 1), (reviewer, 0)):
         changelist = pages_of(user).get(f"{QUEUE}?status=mine").context["cl"]
         assert (changelist.result_count, changelist.counts["mine"]) == (mine, mine)

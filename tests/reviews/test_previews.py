@@ -11,7 +11,7 @@ from langchain_core.tools import tool
 
 from agents.models import Interrupt
 from agents.policy import Declaration, declare
-from reviews import previews
+from reviews.console import previews
 from reviews.decisions.services import Choice, decide
 from tests.support.accounts import grant
 from tests.support.helpers import open_review

@@ -10,8 +10,8 @@ from django.contrib.auth.models import User
 from drf_spectacular.generators import SchemaGenerator
 from jsonschema import Draft202012Validator
 
+from agentsite.accounts import create_key
 from agentsite.api import reference
-from core.accounts import create_key
 from tests.schema import server
 from tests.support.accounts import grant
 

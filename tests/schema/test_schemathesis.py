@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from agents.models import Interrupt
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from memory import services as memories
 from memory.models import Memory
 from tests.schema import server

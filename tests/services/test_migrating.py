@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from tests.support.processes import ROOT, Workers
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]

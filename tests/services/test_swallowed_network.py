@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import connection
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 from core.db.connections import limit_waits, patience
 from core.db.postgresql.answers import Connection
 from devserver.preflight import free_port

@@ -4,7 +4,7 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 from rest_framework.test import APIClient
 
-from core.accounts import create_key
+from agentsite.accounts import create_key
 
 
 def grant(user: User, *names: str) -> User:

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 from typing_extensions import override
 
-from core.accounts import create_key, make_service
+from agentsite.accounts import create_key, make_service
 from core.durations import duration
 from core.errors import AgentsiteError
 from core.identifiers import identifier

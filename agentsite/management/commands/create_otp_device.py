@@ -9,7 +9,7 @@ from qrcode.constants import ERROR_CORRECT_L
 from qrcode.main import QRCode
 from typing_extensions import override
 
-from core.accounts import create_second_factor
+from agentsite.accounts import create_second_factor
 from core.errors import Conflict
 
 
