@@ -16,9 +16,9 @@ from django_otp.plugins.otp_totp.models import TOTPDevice
 from core.auth.principals import ACT_FOR_ANY_USER
 from core.errors import Conflict, NotFound
 from core.models import ApiKey
+from reviews.decisions import permissions
 
 REVIEWERS = "Reviewers"
-DECIDE_REVIEW = "reviews.decide_review"
 BACKUP_CODES = 10  # per user; each works once
 REVIEWED_APPS = ("agents", "memory", "reviews")  # apps whose models a reviewer may view
 
@@ -44,7 +44,7 @@ def view_permissions(app_labels: Iterable[str]) -> list[str]:
 def reviewers() -> Group:
     """Return the group whose members may decide reviews and view their context. Create it if it is missing."""
     group, _ = Group.objects.get_or_create(name=REVIEWERS)
-    group.permissions.add(*map(find_permission, [DECIDE_REVIEW, *view_permissions(REVIEWED_APPS)]))
+    group.permissions.add(*map(find_permission, [permissions.DECIDE, *view_permissions(REVIEWED_APPS)]))
     return group
 
 
