@@ -13,6 +13,8 @@ from celery import current_app
 
 logger = logging.getLogger(__name__)
 
+# Names on the wire, the same in every release; the jobs are in agents.worker.jobs. By name, because the web process
+# must not import them.
 RUN = "agents.jobs.run"
 REMEMBER = "agents.jobs.remember"
 
@@ -55,9 +57,9 @@ def publish(task_pk: uuid.UUID) -> bool:
     return _send(RUN, str(task_pk), about=f"task {task_pk}", then=SWEPT)
 
 
-def remember_later(task_pk: uuid.UUID) -> bool:
+def remember_later(task_pk: uuid.UUID) -> None:
     """Publish the job that derives memories from this completed task. Like `publish`, never raises."""
-    return _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}", then="nothing is remembered of it")
+    _send(REMEMBER, str(task_pk), about=f"memory of task {task_pk}", then="nothing is remembered of it")
 
 
 def waiting() -> int | None:

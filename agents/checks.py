@@ -7,6 +7,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning
 from django.utils.module_loading import import_string
 
+from agents import config
+from agents.desk import desk
 from agents.policy import ASK_AGAIN, STAND
 
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
@@ -72,12 +74,12 @@ def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 
 
 def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
-    """Check that the duties named in the settings can be imported. Imports them."""
+    """Check what the settings plug into the workers: the desk, the default policy, duties. Imports it."""
     found: list[CheckMessage] = []
-    for name in ("REVIEW_DESK", "DEFAULT_POLICY"):
+    for name, made in (("REVIEW_DESK", desk), ("DEFAULT_POLICY", config.default_policy)):
         try:
-            import_string(getattr(settings, name))()
-        except (ImportError, TypeError) as error:
+            made()
+        except config.Misconfigured as error:
             found.append(Error(f"{name}: {error}", hint="Correct the dotted path.", id="agents.E007"))
     for name in ("SWEEPER_DUTIES", "HOUSEKEEPING_DUTIES"):
         for path in getattr(settings, name):
@@ -91,8 +93,8 @@ def duties(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
 def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the entries of AGENTS. Imports what they name, including LangChain, so it runs only with `--deploy`."""
     found: list[CheckMessage] = []
-    for alias, config in settings.AGENTS.items():
-        if missing := [key for key in NEEDED if key not in config]:
+    for alias, entry in settings.AGENTS.items():
+        if missing := [key for key in NEEDED if key not in entry]:
             found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
             continue
         try:

@@ -1,4 +1,4 @@
-"""`settings.AGENTS` as plain values, for every process: nothing here imports LangChain."""
+"""The entries of `settings.AGENTS` and their policies, for every process: nothing here imports LangChain."""
 
 import inspect
 import threading
@@ -27,8 +27,8 @@ class AgentConfig:
     model: str  # "provider:name", or the path of a function that creates one
     policy: str
     memory: str
-    tools: tuple[str, ...] = ()
-    system_prompt: str = ""
+    tools: tuple[str, ...]
+    system_prompt: str
 
 
 def agent(alias: str) -> AgentConfig:
@@ -41,7 +41,7 @@ def agent(alias: str) -> AgentConfig:
     return AgentConfig(
         alias=alias,
         graph=entry["GRAPH"],
-        model=entry.get("MODEL", ""),  # a graph may bring its own
+        model=entry.get("MODEL", ""),  # needed only when a graph asks for it
         policy=entry["POLICY"],
         memory=entry["MEMORY"],
         tools=tuple(entry.get("TOOLS", ())),
@@ -52,6 +52,11 @@ def agent(alias: str) -> AgentConfig:
 def policy(alias: str) -> BasePolicy:
     """Return the policy of this agent. Raises Misconfigured."""
     return _policy(agent(alias).policy)
+
+
+def default_policy() -> BasePolicy:
+    """Return the policy that also keeps the records of a policy that is a function. Raises Misconfigured."""
+    return _policy(settings.DEFAULT_POLICY)
 
 
 def named(path: str) -> Any:
@@ -79,4 +84,6 @@ def _made(path: str) -> BasePolicy:
         return found
     if callable(found) and not inspect.isclass(found) and path != settings.DEFAULT_POLICY:
         return FunctionPolicy(found, _made(settings.DEFAULT_POLICY))
+    if path == settings.DEFAULT_POLICY:
+        raise Misconfigured(f"{path} is no policy (agents.policy.BasePolicy), which DEFAULT_POLICY has to be.")
     raise Misconfigured(f"{path} is neither a policy (agents.policy.BasePolicy) nor a function that judges a call.")

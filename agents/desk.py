@@ -9,7 +9,9 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.utils.module_loading import import_string
+
+from agents.config import Misconfigured, named
+from agents.policy import Denied
 
 if TYPE_CHECKING:
     from agents.pause_file import Found
@@ -27,6 +29,10 @@ class Desk(ABC):
         """Expire the open interrupts whose time is up, as their terms say. Returns how many."""
 
     @abstractmethod
+    def record_refused(self, denied: Denied) -> bool:
+        """Record a call that tried to get past its guard. Returns False if it is recorded already."""
+
+    @abstractmethod
     def mirror_pauses(self, found: "Found") -> None:
         """Update the rows of pauses to match the pause file."""
 
@@ -38,5 +44,7 @@ def desk() -> Desk:
 
 @cache
 def _made(path: str) -> Desk:
-    made: Desk = import_string(path)()
+    made = named(path)()
+    if not isinstance(made, Desk):
+        raise Misconfigured(f"{path} is no agents.desk.Desk.")
     return made

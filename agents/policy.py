@@ -1,4 +1,4 @@
-"""Verdicts of policies on tool calls, and declarations of tools. Plain data, without LangChain or Django."""
+"""Policies on tool calls and their verdicts, and declarations of tools: without LangChain or Django."""
 
 import json
 import uuid
@@ -165,8 +165,8 @@ class Denied:
 class FunctionPolicy(BasePolicy):
     """Policy that judges with a function and leaves the records to another policy."""
 
-    def __init__(self, function: Callable[[Call], Verdict], books: BasePolicy) -> None:
-        self.function, self.books = function, books
+    def __init__(self, function: Policy, records: BasePolicy) -> None:
+        self.function, self.records = function, records
 
     @override
     def assess(self, call: Call) -> Verdict:
@@ -174,12 +174,12 @@ class FunctionPolicy(BasePolicy):
 
     @override
     def consume(self, row: "ToolCall", rule_id: int) -> bool:
-        return self.books.consume(row, rule_id)
+        return self.records.consume(row, rule_id)
 
     @override
     def give_back(self, row: "ToolCall", rule_id: int) -> None:
-        self.books.give_back(row, rule_id)
+        self.records.give_back(row, rule_id)
 
     @override
     def record_denial(self, denied: Denied) -> bool:
-        return self.books.record_denial(denied)
+        return self.records.record_denial(denied)

@@ -8,5 +8,5 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "agentsite.settings")
 
 app = Celery("agentsite")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(related_name="jobs")  # of every installed app
+app.autodiscover_tasks(related_name="jobs")  # of every installed app: so `agents.jobs` can be no former name
 app.autodiscover_tasks(["agents.worker"], related_name="jobs")

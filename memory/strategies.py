@@ -36,8 +36,9 @@ class Strategy(Protocol):
         """
 
     # A strategy may also have `remember(task)`, which a separate job calls with the agents.Task after it has completed.
-    # It is called at most once: an exception is logged and changes nothing, and if the broker is away, the agent or the
-    # user is paused, or the worker dies, nothing is remembered of the task. What must not be lost a tool remembers.
+    # It has to be idempotent: the broker may deliver a job twice. An exception is logged and changes nothing. If the
+    # broker is away, the agent or the user is paused, or the worker dies, nothing is remembered of the task: use a tool
+    # to save what must not be lost.
 
 
 def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
@@ -75,4 +76,5 @@ class Default:
 
 def remembers(strategy: Strategy) -> bool:
     """Return whether the strategy looks at completed tasks."""
-    return getattr(type(strategy), "remember", Default.remember) is not Default.remember
+    remember = getattr(strategy, "remember", None)
+    return callable(remember) and getattr(remember, "__func__", remember) is not Default.remember

@@ -25,6 +25,7 @@ from reviews.signals import review_decided
 
 logger = logging.getLogger(__name__)
 
+# The name on the wire since the first release, which messages under way carry.
 JOB = "agentsite.notices.jobs.deliver"  # by name, because the web process sends nothing itself
 # Written out, because looking them up would load all pages into the worker during the event's transaction.
 REVIEW_PAGE = "/admin/reviews/review/{}/change/"

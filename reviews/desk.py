@@ -6,7 +6,9 @@ from typing_extensions import override
 
 from agents import desk
 from agents.pause_file import Found
+from agents.policy import Denied
 from reviews import pauses
+from reviews.audit import log
 from reviews.decisions import permissions, services
 
 
@@ -20,6 +22,10 @@ class Desk(desk.Desk):
     @override
     def expire_overdue(self) -> int:
         return services.expire()
+
+    @override
+    def record_refused(self, denied: Denied) -> bool:
+        return log.denied(denied)
 
     @override
     def mirror_pauses(self, found: Found) -> None:

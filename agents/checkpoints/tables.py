@@ -70,10 +70,3 @@ def _pages(table: str) -> Iterator[set[uuid.UUID]]:
             return
         yield {uuid.UUID(name) for name in names}
         last = names[-1]
-
-
-def count() -> int:
-    """Return the total number of rows in the checkpoint tables."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT " + " + ".join(f"(SELECT count(*) FROM {t})" for t in TABLES[connection.vendor]))
-        return int(cursor.fetchone()[0])

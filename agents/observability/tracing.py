@@ -59,7 +59,7 @@ def tool_call(tool: str, *, asks: type[Exception]) -> Iterator[None]:
 
 
 def origin() -> dict[str, str]:
-    """Return the fields that a task stores of the current request; "" where there is none."""
+    """Return the fields that a task stores of the current request; "" if there is none."""
     carrier: dict[str, str] = {}
     W3C.inject(carrier)
     return {

@@ -17,7 +17,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool, StructuredTool
 
 from agents import config, json_schema
-from agents.config import Misconfigured as Misconfigured
+from agents.config import Misconfigured
 from agents.policy import BasePolicy
 from agents.runtime import tool_schemas
 from agents.runtime.endpoints import http_clients
@@ -57,7 +57,7 @@ def agent(alias: str) -> Agent:
         logger.error("agent %s: tool %s is left out, its schema can't be read: %s", alias, name, reason)
     return Agent(
         alias=alias,
-        model=cache(lambda: _prepared(_compatible(_model(entry.model)))),
+        model=cache(lambda: _prepared(_compatible(_model(alias, entry.model)))),
         tools=tools,
         policy=config.policy(alias),
         memory=made_for(alias, config.named(entry.memory)),
@@ -80,7 +80,9 @@ def graph(alias: str) -> Any:
     return built if hasattr(built, "stream") else built.compile()
 
 
-def _model(spec: str) -> BaseChatModel:
+def _model(alias: str, spec: str) -> BaseChatModel:
+    if not spec:
+        raise Misconfigured(f"AGENTS[{alias!r}] has no MODEL.")
     provider, _, name = spec.partition(":")
     if not name:
         made = config.named(spec)()

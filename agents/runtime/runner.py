@@ -14,6 +14,7 @@ from langgraph.types import Command, StateSnapshot
 
 from agents import pauses
 from agents.checkpoints import fenced_saver
+from agents.config import Misconfigured
 from agents.models import Attempt, Interrupt, Task
 from agents.runtime import registry, system_prompt
 from agents.runtime.endpoints import errors
@@ -42,7 +43,7 @@ class Finished:
     """The graph gave its final answer."""
 
     result: dict[str, Any]
-    message: str = ""  # for the client, where the answer is not whole
+    message: str = ""  # for the client, if the answer is incomplete
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         raise StaleAttempt from error
     except pauses.OnHold as hold:  # in a graph that lets the exception through
         return Held(hold.tool)
-    except (RunFailure, registry.Misconfigured) as error:
+    except (RunFailure, Misconfigured) as error:
         if stop.is_set():
             return Stopped()
         return Failed(str(error))

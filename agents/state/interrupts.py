@@ -14,6 +14,7 @@ from django.db.models import F
 from agents.desk import desk
 from agents.models import Interrupt, Task, ToolCall
 from agents.policy import REQUESTER, REVIEWERS, STAND, ResponseType, Terms, Verdict
+from agents.state.transitions import INTERRUPT, targets
 from core.db.clock import Now, seconds_from_now
 from core.text import canonical, digest, storable
 
@@ -22,6 +23,7 @@ logger = logging.getLogger(__name__)
 MARK = "agentsite_question"  # key of the gate's own payloads; a graph's own interrupt has any other shape
 OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("response",))  # others cannot answer it
 OWN = "the graph asks"  # in place of a rule, for a question that is not about a tool call
+SYSTEM = "system"  # who answers if no person does
 CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
 
 
@@ -148,7 +150,12 @@ class Answer:
 
 
 def resolve(interrupt: Interrupt, given: Answer) -> bool:
-    """Store the answer to an open interrupt. Returns False if it is no longer open."""
+    """Store the answer to an open interrupt. Returns False if it is no longer open.
+
+    Raises ValueError for a status that no answer leads to.
+    """
+    if given.status not in targets(INTERRUPT, Interrupt.Status.PENDING):
+        raise ValueError(f"An answer makes no interrupt {given.status!r}.")
     rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
     return bool(
         rows.update(
@@ -200,13 +207,18 @@ def _is_in_doubt(question: Interrupt) -> bool:
     return calls.filter(message_id=question.message_id, tool_call_id=question.tool_call_id).exists()
 
 
+def is_closed_by_itself(asked: Interrupt) -> bool:
+    """Return whether the call in doubt has ended after all: not so by the answer of a person called "system"."""
+    return asked.answered_by == SYSTEM and asked.answer_message == CLOSED_BY_ITSELF
+
+
 def _closed_by_itself() -> dict[str, Any]:
     """Return field values that resolve an in-doubt interrupt whose tool call has finished after all."""
     return {
         "status": Interrupt.Status.RESPONDED,
         "answer_type": "response",
         "answer_message": CLOSED_BY_ITSELF,
-        "answered_by": "system",
+        "answered_by": SYSTEM,
         "answered_at": Now(),
     }
 

@@ -69,7 +69,7 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     return attempt
 
 
-def pause(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") -> str:
+def interrupt(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = "") -> str:
     """Interrupt the task (running -> interrupted) and store its open questions; -> pending if one is already answered.
 
     `held_tool` is another call of the same step that is paused: once it is resumed, the task does not wait for the

@@ -5,12 +5,14 @@ Only this module writes the status of a tool call; `transitions.TOOL_CALL` is th
 
 import logging
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from django.db import transaction
 from django.db.models import F, QuerySet
 
 from agents import config, pauses
+from agents.desk import desk
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.observability import failpoints, metrics
 from agents.policy import Denied
@@ -83,13 +85,24 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     return row
 
 
+def deny(attempt: Attempt, entry: Entry) -> None:
+    """Have the policy record that it denied this call. Raises StaleAttempt."""
+    _record(attempt, entry, config.policy(attempt.task.agent).record_denial)
+
+
 def refuse(attempt: Attempt, entry: Entry) -> None:
-    """Record that the policy denied this call, which is never entered. Raises StaleAttempt."""
+    """Have the desk record that this call tried to get past its guard. Raises StaleAttempt.
+
+    No policy was asked about it, so no policy can leave it out of the audit log.
+    """
+    _record(attempt, entry, desk().record_refused)
+
+
+def _record(attempt: Attempt, entry: Entry, record: Callable[[Denied], bool]) -> None:
     with transaction.atomic():
         tasks.require_open(attempt)
         key = key_of(attempt.task_id, entry.message_id, entry.tool_call_id)
-        denied = Denied(attempt.task_id, key, entry.tool, entry.args_text, entry.rule_id)
-        is_new = config.policy(attempt.task.agent).record_denial(denied)
+        is_new = record(Denied(attempt.task_id, key, entry.tool, entry.args_text, entry.rule_id))
     metrics.count(metrics.TOOL_CALLS, entry.tool, "denied", by=is_new)
 
 

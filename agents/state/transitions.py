@@ -61,10 +61,3 @@ TOOL_CALL = (
 def targets(table: tuple[Transition, ...], source: str) -> frozenset[str]:
     """Return the statuses that a row with this status can change to."""
     return frozenset(one.target for one in table if one.source == source)
-
-
-def mermaid(table: tuple[Transition, ...]) -> str:
-    """Draw the table as a state diagram for Mermaid."""
-    rows = [f"    {one.source or '[*]'} --> {one.target or '[*]'}: {one.cause}" for one in table]
-    final = dict.fromkeys(one.target for one in table if one.target and not targets(table, one.target))
-    return "\n".join(["stateDiagram-v2", *rows, *(f"    {status} --> [*]" for status in final)])

@@ -106,7 +106,7 @@ def _recorded(attempt: Attempt, outcome: Outcome) -> bool:
     """Record the outcome and return whether the task has ended."""
     match outcome:
         case Paused(asking, held_tool):
-            tasks.pause(attempt, asking, held_tool)
+            tasks.interrupt(attempt, asking, held_tool)
             return False
         case Held(tool):
             tasks.release(attempt, tool)

@@ -1,7 +1,8 @@
 """Leases: a column that says until when somebody has a row, by the database's clock.
 
-Attempts, chores, deliveries and claims on reviews have one each. A holder that stops renewing loses the row when the
-moment comes. Of several that take it at once one gets it, because taking is a conditional update.
+Attempts, chores, deliveries and claims on reviews have one each. A holder that stops renewing loses the row when its
+lease is over. `take` is for rows that wait to be taken (chores, deliveries): a conditional update, so one of several
+gets it. Callers of `renew` narrow the rows to those that they still hold.
 """
 
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 def take(rows: "QuerySet[Row]", field: str, seconds: float, **values: Any) -> bool:
-    """Take the row for so many seconds, where nobody has it now. Returns whether this caller got it.
+    """Take the lease on the row for this many seconds, if it is free. Returns whether this caller got it.
 
     Args:
         rows: narrowed to the one row, and to what else must still hold.
@@ -25,7 +26,7 @@ def take(rows: "QuerySet[Row]", field: str, seconds: float, **values: Any) -> bo
 
 
 def renew(rows: "QuerySet[Row]", field: str, seconds: float) -> int:
-    """Hold the rows for so many seconds from now. Returns how many there are."""
+    """Extend the leases to this many seconds from now. Returns how many there are."""
     return rows.update(**{field: seconds_from_now(seconds)})
 
 
@@ -35,10 +36,10 @@ def expire(rows: "QuerySet[Row]", field: str) -> int:
 
 
 def over(rows: "QuerySet[Row]", field: str) -> "QuerySet[Row]":
-    """Return the rows that nobody has."""
+    """Return the rows whose lease is over."""
     return rows.filter(**{f"{field}__lte": Now()})
 
 
 def held(rows: "QuerySet[Row]", field: str) -> "QuerySet[Row]":
-    """Return the rows that somebody has."""
+    """Return the rows whose lease is not over."""
     return rows.filter(**{f"{field}__gt": Now()})

@@ -1,4 +1,4 @@
-"""Former names of modules, each with its present one: where the packages were laid out anew (`core.deprecation`)."""
+"""Former module names and their current ones (`core.deprecation`)."""
 
 FORMER = {
     "agents.arguments": "agents.runtime.tool_arguments",

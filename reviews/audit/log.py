@@ -12,6 +12,7 @@ from django.utils.crypto import salted_hmac
 from agents.models import Interrupt, Pause, ToolCall
 from agents.policy import Denied, Verdict
 from agents.services import Answer
+from agents.state.interrupts import SYSTEM as SYSTEM
 from core.text import canonical, shortened
 from reviews.models import AuditEntry, PolicyRule
 
@@ -19,7 +20,6 @@ Verb = AuditEntry.Verb
 Kind = AuditEntry.Kind
 Fields = dict[str, Any]
 
-SYSTEM = "system"
 FORMATS = ("csv", "jsonl")
 COLUMNS = tuple(field.name for field in AuditEntry._meta.concrete_fields)
 ACTOR_LENGTH = 150  # characters

@@ -11,7 +11,6 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from agents import services
-from agents.checkpoints import tables
 from agents.maintenance import retention
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
 from agents.state import sessions, tasks
@@ -19,7 +18,7 @@ from memory.models import Memory
 from reviews.models import Decision
 from tests.support.accounts import client_of
 from tests.support.concurrency import in_threads
-from tests.support.helpers import resume
+from tests.support.helpers import checkpoint_rows, resume
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 
@@ -56,13 +55,13 @@ def test_an_old_session_goes_with_everything(api: Any, invoke: Any, work: Any) -
     work()
     resume(api, task)
     work()
-    assert tables.count() > 0
+    assert checkpoint_rows() > 0
     Memory.objects.create(user_id="ann", text="x", text_key="x", scope="session", scope_ref="s1")
     Task.objects.update(status=Status.CANCELLED)
     age()
     assert cleanup() == "1 session(s) deleted."
     assert not any(m.objects.exists() for m in (Session, Task, Attempt, Interrupt, ToolCall, Decision, Memory))
-    assert Task.objects.count() == tables.count() == 0
+    assert Task.objects.count() == checkpoint_rows() == 0
 
 
 def test_one_that_was_changed_lately_stays(invoke: Any, work: Any) -> None:

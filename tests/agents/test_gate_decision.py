@@ -7,28 +7,37 @@ from typing import Any, get_args
 
 import pytest
 
-from agents.runtime.gate.decision import Action, Entry, Known, Outcome, Review, Step, after_policy, next_step
+from agents.runtime.gate.decision import (
+    Action,
+    Known,
+    LedgerState,
+    OutcomeState,
+    ReviewState,
+    Step,
+    after_policy,
+    next_step,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 JUDGED = (Step.JUDGE_NEW, Step.JUDGE_AGREED, Step.JUDGE_AGAIN)
 RUNS = (Step.RUN, Step.RUN_AGAIN)
 ACTIONS: tuple[Action, ...] = get_args(Action)
-STATES = [Known(*values) for values in product(Entry, (False, True), Outcome, Review)]
+STATES = [Known(*values) for values in product(LedgerState, (False, True), OutcomeState, ReviewState)]
 JUDGEMENTS = list(product(JUDGED, ACTIONS, (False, True), (False, True)))
 
 BEFORE = [  # what is known, what is done
     (Known(), Step.JUDGE_NEW),
-    (Known(review=Review.OPEN), Step.WAIT),
-    (Known(review=Review.AGREED), Step.JUDGE_AGREED),
-    (Known(review=Review.REFUSED), Step.REPLY),
-    (Known(Entry.CLOSED), Step.REPLAY),
-    (Known(Entry.STARTED, repeatable=True), Step.JUDGE_AGAIN),
-    (Known(Entry.STARTED), Step.ASK_OUTCOME),
-    (Known(Entry.STARTED, outcome=Outcome.OPEN), Step.ASK_OUTCOME),
-    (Known(Entry.STARTED, outcome=Outcome.OUTDATED), Step.ASK_OUTCOME),
-    (Known(Entry.STARTED, outcome=Outcome.AGAIN), Step.JUDGE_AGAIN),
-    (Known(Entry.STARTED, outcome=Outcome.SAID), Step.CLOSE),
-    (Known(Entry.STARTED, outcome=Outcome.ENDED), Step.REPLAY),
+    (Known(review=ReviewState.OPEN), Step.WAIT),
+    (Known(review=ReviewState.AGREED), Step.JUDGE_AGREED),
+    (Known(review=ReviewState.REFUSED), Step.REPLY),
+    (Known(LedgerState.CLOSED), Step.REPLAY),
+    (Known(LedgerState.STARTED, repeatable=True), Step.JUDGE_AGAIN),
+    (Known(LedgerState.STARTED), Step.ASK_OUTCOME),
+    (Known(LedgerState.STARTED, outcome=OutcomeState.OPEN), Step.WAIT),
+    (Known(LedgerState.STARTED, outcome=OutcomeState.OUTDATED), Step.ASK_OUTCOME),
+    (Known(LedgerState.STARTED, outcome=OutcomeState.AGAIN), Step.JUDGE_AGAIN),
+    (Known(LedgerState.STARTED, outcome=OutcomeState.SAID), Step.CLOSE),
+    (Known(LedgerState.STARTED, outcome=OutcomeState.ENDED), Step.REPLAY),
 ]
 AFTER: list[tuple[Step, Action, bool, bool, Step]] = [  # asked about, answer, it holds, may be asked, what is done
     (Step.JUDGE_NEW, "allow", True, True, Step.RUN),
@@ -38,6 +47,7 @@ AFTER: list[tuple[Step, Action, bool, bool, Step]] = [  # asked about, answer, i
     (Step.JUDGE_AGREED, "review", True, True, Step.RUN),
     (Step.JUDGE_AGREED, "allow", False, True, Step.ASK_ANEW),
     (Step.JUDGE_AGREED, "review", False, True, Step.ASK_ANEW),
+    (Step.JUDGE_AGREED, "allow", False, False, Step.GIVE_UP),
     (Step.JUDGE_AGREED, "review", False, False, Step.GIVE_UP),
     (Step.JUDGE_AGREED, "deny", True, True, Step.DENY),
     (Step.JUDGE_AGAIN, "allow", True, True, Step.RUN_AGAIN),
@@ -61,21 +71,21 @@ def test_nothing_runs_before_the_policy_was_asked(known: Known) -> None:
     assert next_step(known) not in RUNS
 
 
-@pytest.mark.parametrize("known", [known for known in STATES if known.entry is Entry.CLOSED], ids=str)
+@pytest.mark.parametrize("known", [known for known in STATES if known.entry is LedgerState.CLOSED], ids=str)
 def test_a_closed_call_is_answered_by_its_result_whatever_else_is_known(known: Known) -> None:
     assert next_step(known) is Step.REPLAY
 
 
-@pytest.mark.parametrize("known", [known for known in STATES if known.entry is Entry.STARTED], ids=str)
+@pytest.mark.parametrize("known", [known for known in STATES if known.entry is LedgerState.STARTED], ids=str)
 def test_a_started_call_never_counts_as_new(known: Known) -> None:
-    assert next_step(known) in {Step.REPLAY, Step.ASK_OUTCOME, Step.CLOSE, Step.JUDGE_AGAIN}
+    assert next_step(known) in {Step.REPLAY, Step.WAIT, Step.ASK_OUTCOME, Step.CLOSE, Step.JUDGE_AGAIN}
     if next_step(known) is Step.JUDGE_AGAIN:
-        assert known.outcome is Outcome.AGAIN or (known.outcome is Outcome.UNASKED and known.repeatable)
+        assert known.outcome is OutcomeState.AGAIN or (known.outcome is OutcomeState.UNASKED and known.repeatable)
 
 
-@pytest.mark.parametrize("known", [known for known in STATES if known.entry is Entry.NONE], ids=str)
+@pytest.mark.parametrize("known", [known for known in STATES if known.entry is LedgerState.NONE], ids=str)
 def test_a_call_that_somebody_was_asked_about_is_not_judged_as_a_new_one(known: Known) -> None:
-    assert (next_step(known) is Step.JUDGE_NEW) == (known.review is Review.UNASKED)
+    assert (next_step(known) is Step.JUDGE_NEW) == (known.review is ReviewState.UNASKED)
 
 
 @pytest.mark.parametrize(("asked", "action", "holds", "may_ask"), JUDGEMENTS)
@@ -107,9 +117,9 @@ def test_only_a_step_that_asks_the_policy_takes_its_answer(step: Step) -> None:
 def table_before() -> Iterator[str]:
     """The first table of the docs."""
     for known, step in BEFORE:
-        if known.entry is Entry.NONE:
+        if known.entry is LedgerState.NONE:
             seen, said = "no", f"whether it may run: {known.review}"
-        elif known.entry is Entry.CLOSED:
+        elif known.entry is LedgerState.CLOSED:
             seen, said = "closed", "–"
         else:
             repeatable = ", and the tool is idempotent" if known.repeatable else ""
@@ -123,7 +133,7 @@ def table_after() -> Iterator[str]:
         kind = {Step.JUDGE_NEW: "new", Step.JUDGE_AGREED: "agreed", Step.JUDGE_AGAIN: "to run again"}[asked]
         if asked is Step.JUDGE_AGREED and action != "deny":
             kind += ", and the approval holds" if holds else ", and the approval does not hold"
-            kind += "" if may_ask else ", for the fifth time"
+            kind += "" if may_ask else ", for the sixth time"
         yield f"| {kind} | {action} | {step} |"
 
 

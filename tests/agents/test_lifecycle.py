@@ -8,7 +8,7 @@ import pytest
 
 from agents.models import FINAL, Interrupt, Status, ToolCall
 from agents.state import transitions
-from agents.state.transitions import INTERRUPT, TASK, TOOL_CALL, Transition, mermaid, targets
+from agents.state.transitions import INTERRUPT, TASK, TOOL_CALL, Transition, targets
 
 ROOT = Path(__file__).parent.parent.parent
 TABLES = {"task": TASK, "interrupt": INTERRUPT, "tool call": TOOL_CALL}
@@ -20,6 +20,13 @@ OTHERS = {  # whose rows have a status of their own
     "notifications/outbox.py",
 }
 PACKAGES = ("core", "memory", "agents", "reviews", "notifications", "agentsite", "devserver", "demo")
+
+
+def mermaid(table: tuple[Transition, ...]) -> str:
+    """Draw the table as a state diagram for Mermaid."""
+    rows = [f"    {one.source or '[*]'} --> {one.target or '[*]'}: {one.cause}" for one in table]
+    final = dict.fromkeys(one.target for one in table if one.target and not targets(table, one.target))
+    return "\n".join(["stateDiagram-v2", *rows, *(f"    {status} --> [*]" for status in final)])
 
 
 @pytest.mark.parametrize("noun", TABLES)

@@ -165,7 +165,7 @@ def test_a_function_keeps_the_desks_books() -> None:
     with override_settings(AGENTS={"default": {**_entry(), "POLICY": f"{HERE}.allowing"}}):
         found = config.policy("default")
     assert isinstance(found, FunctionPolicy)
-    assert isinstance(found.books, RulesPolicy)
+    assert isinstance(found.records, RulesPolicy)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from langchain_core.tools import tool
 
+from agents.config import Misconfigured
 from agents.models import Interrupt, ToolCall
 from agents.policy import REVIEWERS, UNDECLARED, Declaration, Terms, Verdict, declaration_of, declare
 from agents.runtime import registry
@@ -100,7 +101,7 @@ def test_two_tools_of_one_name_are_refused(settings: Any) -> None:
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": ["tests.support.oracle", "tests.support.twice"]}}
     registry.agent.cache_clear()
-    with pytest.raises(registry.Misconfigured, match="Two tools are called 'charge'"):
+    with pytest.raises(Misconfigured, match="Two tools are called 'charge'"):
         registry.agent("default")
 
 
@@ -112,7 +113,7 @@ def test_a_path_that_names_no_tool(settings: Any, path: str) -> None:
     if path == "agents.models":
         assert registry.agent("default").tools == ()
     else:
-        with pytest.raises(registry.Misconfigured):
+        with pytest.raises(Misconfigured):
             registry.agent("default")
 
 

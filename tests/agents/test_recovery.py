@@ -356,14 +356,14 @@ def test_a_call_that_ends_before_its_doubt_is_stored_leaves_no_question(
     decide(open_review(task).pk, reviewer, Choice("accept"))
     with pytest.raises(Crash):
         work()
-    row, pause = ToolCall.objects.get(), tasks.pause
+    row, pause = ToolCall.objects.get(), tasks.interrupt
     lapse_all()
 
     def late(attempt: Attempt, *asking: Any) -> str:
         tool_calls.close(row, ToolCall.Status.SUCCEEDED, json.dumps({"content": "charged 3", "status": "success"}))
         return pause(attempt, *asking)
 
-    monkeypatch.setattr(tasks, "pause", late)
+    monkeypatch.setattr(tasks, "interrupt", late)
     work()
     assert "charged 3" in answer_of(task)
     assert not Interrupt.objects.filter(status="pending").exists()

@@ -103,7 +103,7 @@ def waiting(service: User, reviewer: User) -> Callable[[], Requests]:
         assert response.status_code == 202, response.content
         attempt = tasks.claim(Task.objects.get(session__session_id=session).pk, "w")
         assert attempt is not None
-        tasks.pause(attempt, [asked_about(attempt.task)])
+        tasks.interrupt(attempt, [asked_about(attempt.task)])
         return Requests(again(attempt.task), service, reviewer)
 
     return make

@@ -50,14 +50,14 @@ class Machine(RuleBasedStateMachine):
     def pause(self, attempt: Attempt, count: int) -> None:
         open_ = self.is_open(attempt)
         asking = [self.question(attempt.task, self.new_id()) for _ in range(count)]
-        assert self.went_through(lambda: tasks.pause(attempt, asking)) == open_
+        assert self.went_through(lambda: tasks.interrupt(attempt, asking)) == open_
 
     @rule(attempt=attempts)
     def pause_with_what_is_still_open(self, attempt: Attempt) -> None:
         open_ = self.is_open(attempt)
         rows = list(Interrupt.objects.filter(task=attempt.task_id, status="pending"))
         if rows:
-            assert self.went_through(lambda: tasks.pause(attempt, rows)) == open_
+            assert self.went_through(lambda: tasks.interrupt(attempt, rows)) == open_
 
     @rule(attempt=attempts, end=st.sampled_from(["finish", "fail", "release"]))
     def conclude(self, attempt: Attempt, end: str) -> None:

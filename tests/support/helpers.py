@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from django.db import connection
 from rest_framework.test import APIClient
 
+from agents.checkpoints import tables
 from agents.models import Interrupt, Task
 
 
@@ -61,3 +63,10 @@ def messages_of(task: Task) -> list[dict[str, Any]]:
 def again(task: Task) -> Task:
     """The task as the database has it now."""
     return Task.objects.select_related("session").get(pk=task.pk)
+
+
+def checkpoint_rows() -> int:
+    """The number of rows in LangGraph's checkpoint tables."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + " + ".join(f"(SELECT count(*) FROM {t})" for t in tables.TABLES[connection.vendor]))
+        return int(cursor.fetchone()[0])

@@ -131,7 +131,7 @@ def _attribute(chain: list[BaseException], name: str) -> Any:
 
 
 def _status(chain: list[BaseException], response: Any, body: Any) -> int | None:
-    """Return the HTTP status of the failure, or None where there is none.
+    """Return the HTTP status of the failure, or None if there is none.
 
     A code in the body replaces a missing status (the response's own may be 200) and a 400, 403 or 429. A code for a
     transient failure replaces any status.

@@ -12,7 +12,7 @@ from enum import StrEnum
 from agents.policy import Action
 
 
-class Entry(StrEnum):
+class LedgerState(StrEnum):
     """State of the call's row in the ledger."""
 
     NONE = "none"
@@ -20,7 +20,7 @@ class Entry(StrEnum):
     CLOSED = "closed"  # its result is stored
 
 
-class Outcome(StrEnum):
+class OutcomeState(StrEnum):
     """State of the question about a call whose end was not recorded."""
 
     UNASKED = "nobody was asked"
@@ -31,7 +31,7 @@ class Outcome(StrEnum):
     ENDED = "the call ended after all"
 
 
-class Review(StrEnum):
+class ReviewState(StrEnum):
     """State of the question whether a call may run."""
 
     UNASKED = "nobody was asked"
@@ -64,10 +64,10 @@ class Step(StrEnum):
 class Known:
     """Facts about a call, read from the database."""
 
-    entry: Entry = Entry.NONE
+    entry: LedgerState = LedgerState.NONE
     repeatable: bool = False  # the tool is idempotent, and the call's row is not marked doubtful
-    outcome: Outcome = Outcome.UNASKED
-    review: Review = Review.UNASKED
+    outcome: OutcomeState = OutcomeState.UNASKED
+    review: ReviewState = ReviewState.UNASKED
 
 
 def next_step(known: Known) -> Step:
@@ -76,25 +76,27 @@ def next_step(known: Known) -> Step:
     A call that is in the ledger never counts as new: only its outcome matters.
     """
     match known:
-        case Known(entry=Entry.CLOSED):
+        case Known(entry=LedgerState.CLOSED):
             return Step.REPLAY
-        case Known(entry=Entry.STARTED, outcome=Outcome.UNASKED, repeatable=True):
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.UNASKED, repeatable=True):
             return Step.JUDGE_AGAIN
-        case Known(entry=Entry.STARTED, outcome=Outcome.UNASKED | Outcome.OUTDATED | Outcome.OPEN):
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.UNASKED | OutcomeState.OUTDATED):
             return Step.ASK_OUTCOME
-        case Known(entry=Entry.STARTED, outcome=Outcome.AGAIN):
-            return Step.JUDGE_AGAIN
-        case Known(entry=Entry.STARTED, outcome=Outcome.ENDED):
-            return Step.REPLAY
-        case Known(entry=Entry.STARTED, outcome=Outcome.SAID):
-            return Step.CLOSE
-        case Known(entry=Entry.NONE, review=Review.UNASKED):
-            return Step.JUDGE_NEW
-        case Known(entry=Entry.NONE, review=Review.OPEN):
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.OPEN):
             return Step.WAIT
-        case Known(entry=Entry.NONE, review=Review.AGREED):
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.AGAIN):
+            return Step.JUDGE_AGAIN
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.ENDED):
+            return Step.REPLAY
+        case Known(entry=LedgerState.STARTED, outcome=OutcomeState.SAID):
+            return Step.CLOSE
+        case Known(entry=LedgerState.NONE, review=ReviewState.UNASKED):
+            return Step.JUDGE_NEW
+        case Known(entry=LedgerState.NONE, review=ReviewState.OPEN):
+            return Step.WAIT
+        case Known(entry=LedgerState.NONE, review=ReviewState.AGREED):
             return Step.JUDGE_AGREED
-        case Known(entry=Entry.NONE, review=Review.REFUSED):
+        case Known(entry=LedgerState.NONE, review=ReviewState.REFUSED):
             return Step.REPLY
     raise ValueError(known)  # an unexpected state runs nothing
 

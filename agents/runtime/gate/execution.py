@@ -21,7 +21,7 @@ from agents.runtime.gate.tool_results import Result, dumped, is_error, loaded
 from agents.runtime.run_context import Run, RunEnded, RunFailure
 from agents.runtime.tool_arguments import Arguments
 from agents.runtime.tool_connection import tool_connection
-from agents.state import interrupts, tool_calls
+from agents.state import interrupts, tasks, tool_calls
 from agents.tool_context import CallContext, current_call, running
 from core.db.connections import is_away
 from core.text import storable
@@ -40,7 +40,7 @@ class CallRequest:
     tool: BaseTool | None  # None: there is no such tool
     name: str
     call_id: str
-    message_id: str  # of the model's message, or LangGraph's id of the node's run where there is none
+    message_id: str  # of the model's message, or LangGraph's id of the node's run if there is none
     args: Any  # as the model or the node wrote them
     perform: Callable[[Arguments], Any]  # runs the tool itself
     said: str = ""  # the model's text beside the call
@@ -141,7 +141,7 @@ class Execution:
 
     def lost(self) -> NoReturn:
         """Raise StaleAttempt: the row was settled or removed elsewhere, so this attempt is over."""
-        raise tool_calls.tasks.StaleAttempt
+        raise tasks.StaleAttempt
 
     def asked_before(self, kind: str) -> Interrupt | None:
         """Return the newest round of this call's question of that kind, or None if it was not asked."""

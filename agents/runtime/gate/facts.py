@@ -1,29 +1,45 @@
 """Facts for a decision, derived from the rows of a call."""
 
 from agents.models import Interrupt, ToolCall
+from agents.policy import Declaration
 from agents.runtime.gate import in_doubt
-from agents.runtime.gate.decision import Outcome, Review
+from agents.runtime.gate.decision import LedgerState, OutcomeState, ReviewState
+from agents.state.interrupts import is_closed_by_itself
 
 
-def review_of(asked: Interrupt | None) -> Review:
+def entry_of(row: ToolCall) -> LedgerState:
+    """Return how far the call is in the ledger."""
+    return LedgerState.STARTED if row.status == ToolCall.Status.STARTED else LedgerState.CLOSED
+
+
+def is_repeatable(row: ToolCall, declaration: Declaration) -> bool:
+    """Return whether the call may run again without a person's word."""
+    return declaration.idempotent and not row.doubtful
+
+
+def review_of(asked: Interrupt | None) -> ReviewState:
     """Return the state of the question whether the call may run."""
     if asked is None:
-        return Review.UNASKED
+        return ReviewState.UNASKED
     if asked.answered_at is None:
-        return Review.OPEN
-    return Review.AGREED if asked.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED) else Review.REFUSED
+        return ReviewState.OPEN
+    return (
+        ReviewState.AGREED
+        if asked.status in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED)
+        else ReviewState.REFUSED
+    )
 
 
-def outcome_of(asked: Interrupt | None, row: ToolCall) -> Outcome:
+def outcome_of(asked: Interrupt | None, row: ToolCall) -> OutcomeState:
     """Return the state of the newest question about this call's outcome."""
     if asked is None:
-        return Outcome.UNASKED
+        return OutcomeState.UNASKED
     if in_doubt.is_over(asked, row):
-        return Outcome.OUTDATED
+        return OutcomeState.OUTDATED
     if asked.answered_at is None:
-        return Outcome.OPEN
+        return OutcomeState.OPEN
     if asked.status == Interrupt.Status.APPROVED:
-        return Outcome.AGAIN
-    if asked.status == Interrupt.Status.RESPONDED and asked.answered_by == "system":
-        return Outcome.ENDED
-    return Outcome.SAID
+        return OutcomeState.AGAIN
+    if asked.status == Interrupt.Status.RESPONDED and is_closed_by_itself(asked):
+        return OutcomeState.ENDED
+    return OutcomeState.SAID

@@ -19,7 +19,7 @@ from agents.observability import metrics
 from agents.policy import Call, Terms, Verdict
 from agents.runtime import tool_arguments
 from agents.runtime.gate import facts, in_doubt
-from agents.runtime.gate.decision import Entry, Known, Outcome, Step, after_policy, next_step
+from agents.runtime.gate.decision import Known, Step, after_policy, next_step
 from agents.runtime.gate.execution import CallRequest, Execution, InDoubt, outer_call
 from agents.runtime.gate.tool_results import Result, dumped
 from agents.runtime.middleware import bounds
@@ -79,6 +79,13 @@ class Passage(Execution):
                 return self.refused(asked)
             case Step.WAIT, Interrupt():
                 self.ask(asked)
+            case Step.JUDGE_NEW, None:
+                return self.new()
+            case unknown:
+                raise ValueError(unknown)
+
+    def new(self) -> Result:
+        """Return the result of a call that no person was asked about."""
         if self.request.malformed:
             return self.tell(self.request.malformed, status="error")
         try:
@@ -91,42 +98,47 @@ class Passage(Execution):
 
         Raises ArgumentError if the call needs a review and its arguments can't be shown as they would run.
         """
-        for _ in range(MAX_ROUNDS):
-            verdict = self.assessed(args)
-            step = after_policy(Step.JUDGE_NEW, verdict.action)
-            if step is Step.DENY:
-                return self.denied(args, verdict)
-            if step is Step.ASK:
-                break
+        lapsed: set[int | None] = set()
+        verdict = self.assessed(args)
+        while (step := after_policy(Step.JUDGE_NEW, verdict.action)) is Step.RUN and verdict.rule_id not in lapsed:
             try:
                 return self.enter(args, verdict.to_text(), rule_id=verdict.rule_id)
-            except tool_calls.RuleLapsed:  # the rule lapsed after the policy was asked
+            except tool_calls.RuleLapsed:  # after the policy was asked; another rule may let it in
                 logger.info("task %s: %s of %s has lapsed meanwhile", self.run.task.pk, verdict.rule, self.name)
+                lapsed.add(verdict.rule_id)
+            verdict = self.assessed(args)
+        if step is Step.DENY:
+            return self.denied(args, verdict)
         bounds.require_unrejected(self.run.task, self.name, args.wire)
-        declared = self.declaration.review
-        if verdict.action == "allow" and verdict.terms == Terms() and declared is not None:
-            verdict = replace(verdict, terms=declared)  # a policy's own limit is used up: the tool's terms hold
-        return self.ask(self.question(args, replace(verdict, action="review")))
+        return self.ask(self.question(args, replace(verdict, action="review", terms=self.terms_of(verdict))))
+
+    def terms_of(self, verdict: Verdict) -> Terms:
+        """Return the terms of the review, or those that the tool declares if a policy of one's own gives none."""
+        gives_none = verdict.declared is None and verdict.terms == Terms()
+        return self.declaration.review or Terms() if gives_none else verdict.terms
 
     def entered_before(self, row: ToolCall) -> Result:
         """Return the stored result of a call in the ledger, or apply or ask for the decision about its outcome."""
-        if row.status != ToolCall.Status.STARTED:
-            return self.stored(row)
-        asked = self.asked_before(Kind.IN_DOUBT)
-        outcome = facts.outcome_of(asked, row)
-        repeatable = self.declaration.idempotent and not row.doubtful
-        match next_step(Known(Entry.STARTED, repeatable, outcome)), asked:
-            case Step.JUDGE_AGAIN, _:
-                return self.run_again(row, asked)
+        is_open = row.status == ToolCall.Status.STARTED
+        asked = self.asked_before(Kind.IN_DOUBT) if is_open else None  # of a closed call nothing has to be known
+        known = Known(facts.entry_of(row), facts.is_repeatable(row, self.declaration), facts.outcome_of(asked, row))
+        match next_step(known), asked:
+            case Step.REPLAY, None:
+                return self.stored(row)
             case Step.REPLAY, Interrupt():  # the call ended after all and closed its row
                 interrupts.use(asked)
                 return self.stored(self.reread(row))
+            case Step.JUDGE_AGAIN, _:
+                return self.run_again(row, asked)
             case Step.CLOSE, Interrupt():
                 return self.closed_by(asked, row)
-        if outcome is Outcome.OPEN and asked is not None:
-            return self.doubted(row, asked)
-        metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
-        return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
+            case Step.WAIT, Interrupt():
+                return self.doubted(row, asked)
+            case Step.ASK_OUTCOME, _:
+                metrics.count(metrics.TOOL_CALLS, self.name, "in_doubt")
+                return self.doubted(row, in_doubt.question(self.run, row, self.request.tool, said=self.request.said))
+            case unknown:
+                raise ValueError(unknown)
 
     def closed_by(self, asked: Interrupt, row: ToolCall) -> Result:
         """Close a call in doubt as a person decided, once each call inside it is decided as well."""
@@ -297,5 +309,5 @@ class Passage(Execution):
 
     def denied(self, args: Arguments, verdict: Verdict) -> ToolMessage:
         """Record the denial in the audit log and return the message for the model."""
-        tool_calls.refuse(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
+        tool_calls.deny(self.run.attempt, self.entry(args, verdict.to_text(), rule_id=verdict.rule_id))
         return self.tell(f"This call is denied by policy: {verdict.reason or verdict.rule}", status="error")
