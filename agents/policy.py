@@ -4,7 +4,7 @@ import json
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, get_args
 
 from typing_extensions import override
@@ -133,6 +133,16 @@ class BasePolicy(ABC):
     def __call__(self, call: Call) -> Verdict:
         """Judge the call, as a function does."""
         return self.assess(call)
+
+    def judge(self, call: Call) -> Verdict:
+        """Return the verdict of `assess`, with what the tool declares.
+
+        The terms are the declared ones if the policy says nothing of either.
+        """
+        verdict = self.assess(call)
+        gives_none = verdict.declared is None and verdict.terms == Terms()
+        terms = call.declared or Terms() if gives_none else verdict.terms
+        return replace(verdict, declared=call.declared, terms=terms)
 
     def consume(self, row: "ToolCall", rule_id: int) -> bool:
         """Count one use of the rule that lets this call through. Returns False if the rule allows no more.

@@ -173,6 +173,7 @@ FORMER = {
     "reviews.pause_views": "reviews.api.pause_views",
     "reviews.pauses_admin": "reviews.console.pauses",
     "reviews.policy_admin": "reviews.console.policy",
+    "reviews.previews": "reviews.console.previews",
     "reviews.queue": "reviews.console.queue",
     "reviews.related_admin": "reviews.console.related",
     "reviews.resume": "reviews.decisions.resume",

@@ -273,7 +273,7 @@ def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
     task = review.task
     call = Call(review.tool, choice.args, task.session.user_id, task.agent, declared, str(task.session_id))
     try:
-        verdict = config.policy(task.agent).assess(call)
+        verdict = config.policy(task.agent).judge(call)
     except Exception as error:  # the agent is gone from the settings, or a policy of one's own fails
         if is_away(error):
             raise

@@ -13,6 +13,7 @@ from agents.config import Misconfigured
 from agents.models import Interrupt, ToolCall
 from agents.policy import BasePolicy, Call, Denied, FunctionPolicy, Verdict
 from agents.runtime import registry
+from reviews.decisions.services import Choice, decide
 from reviews.models import AuditEntry
 from reviews.policy.plugin import RulesPolicy
 from tests.support.helpers import again, answer_of, open_review
@@ -108,6 +109,30 @@ def test_a_crash_between_consuming_and_running_takes_nothing_twice(
     work()
     assert budgeted.used["ann"] == 1
     assert again(task).status == "interrupted", "it is in doubt, which no policy lets through"
+
+
+def asking(call: Call) -> Verdict:
+    CALLS.append(call)
+    return Verdict("review", "a person decides each call")
+
+
+CALLS: list[Call] = []
+
+
+def test_an_edit_is_judged_on_the_declared_terms_though_the_policy_does_not_pass_them_on(
+    settings: Any, invoke: Any, work: Any, reviewer: Any
+) -> None:
+    settings.AGENTS = {"default": {**settings.AGENTS["default"], "POLICY": f"{HERE}.asking"}}
+    registry.agent.cache_clear()
+    CALLS.clear()
+    task = invoke("email bob@example.com saying hello")
+    work()
+    asked = open_review(task)
+    declared = Verdict.from_text(asked.verdict_text).terms
+    assert declared.distinct
+    decide(asked.pk, reviewer, Choice("edit", {"to": "eve@example.com", "subject": "hello", "body": "hello"}))
+    assert [call.declared for call in CALLS] == [declared] * 2
+    assert Verdict.from_text(Interrupt.objects.get().answer_verdict_text).terms == declared
 
 
 class Forgetful(BasePolicy):

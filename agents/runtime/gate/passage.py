@@ -16,7 +16,7 @@ from langgraph.types import Interrupt as GraphQuestion
 
 from agents.models import Interrupt, ToolCall
 from agents.observability import metrics
-from agents.policy import Call, Terms, Verdict
+from agents.policy import Call, Verdict
 from agents.runtime import tool_arguments
 from agents.runtime.gate import facts, in_doubt
 from agents.runtime.gate.decision import Known, Step, after_policy, next_step
@@ -110,12 +110,7 @@ class Passage(Execution):
         if step is Step.DENY:
             return self.denied(args, verdict)
         bounds.require_unrejected(self.run.task, self.name, args.wire)
-        return self.ask(self.question(args, replace(verdict, action="review", terms=self.terms_of(verdict))))
-
-    def terms_of(self, verdict: Verdict) -> Terms:
-        """Return the terms of the review, or those that the tool declares if a policy of one's own gives none."""
-        gives_none = verdict.declared is None and verdict.terms == Terms()
-        return self.declaration.review or Terms() if gives_none else verdict.terms
+        return self.ask(self.question(args, replace(verdict, action="review")))
 
     def entered_before(self, row: ToolCall) -> Result:
         """Return the stored result of a call in the ledger, or apply or ask for the decision about its outcome."""
@@ -303,7 +298,7 @@ class Passage(Execution):
         """Return the policy's verdict on the call with these arguments."""
         task, agent = self.run.task, self.run.agent
         declared = self.declaration.review
-        return agent.policy.assess(
+        return agent.policy.judge(
             Call(self.name, args.wire, task.session.user_id, agent.alias, declared, str(task.session_id))
         )
 
