@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents import pause_file, pauses
 from agents.models import Measure, Pause
@@ -39,8 +40,9 @@ Verb = AuditEntry.Verb
 
 
 class HeldByFile(Conflict):
-    """This pause stands in a file on a worker's host. Delete the file there, and it is lifted."""
+    """Error for an attempt to lift a pause that a file still requests."""
 
+    default_detail = gettext_noop("This pause is set by a file on a worker's host. To lift it, delete that file.")
     code = "held_by_file"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents import config
 from agents import services as agents
@@ -46,14 +47,16 @@ MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
 
 
 class AlreadyDecided(Conflict):
-    """This review has been decided."""
+    """Error for a decision on a review that has a different one, or is closed."""
 
+    default_detail = gettext_noop("This review has already been decided.")
     code = "already_decided"
 
 
 class Stale(Conflict):
-    """The review has changed since you read it. Read it again before you decide."""
+    """Error for a decision on an outdated version of a review."""
 
+    default_detail = gettext_noop("The review has changed since you opened it. Read it again before you decide.")
     code = "stale"
 
 

@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents.models import Interrupt, ToolCall
 from agents.policy import Verdict
@@ -33,14 +34,16 @@ NAME_LENGTH = 100
 
 
 class AlreadyAllowed(Conflict):
-    """This call is always allowed already, by a rule that was made from this review."""
+    """Error for a second *always allow* from the same review."""
 
+    default_detail = gettext_noop("A rule created from this review already allows this call.")
     code = "already_allowed"
 
 
 class NotApproved(Conflict):
-    """Only a tool call that was approved can be allowed always."""
+    """Error for an *always allow* from a review that is not approved."""
 
+    default_detail = gettext_noop("You can create a rule only from an approved tool call.")
     code = "not_approved"
 
 

@@ -156,7 +156,7 @@ def test_the_loser_of_a_race_sees_who_decided_what_and_keeps_the_text(
 @pytest.mark.parametrize("more", [{"version": 7}, {"digest": "other"}])
 def test_what_changed_since_it_was_shown_is_not_decided(desk: Client, booking: Interrupt, more: Any) -> None:
     response = post(desk, booking, "accept", **more)
-    assert "changed since you read it" in response.content.decode()
+    assert "changed since you opened it" in response.content.decode()
     assert status_of(booking) == "pending"
 
 

@@ -70,7 +70,7 @@ def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: 
 
 def test_a_claim_on_what_is_decided_is_told_of(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("reject", message="no"))
-    assert "not open any more" in claim(pages_of(reviewer), booking, "take").content.decode()
+    assert "no longer open" in claim(pages_of(reviewer), booking, "take").content.decode()
 
 
 def test_what_i_have_claimed_is_mine(booking: Interrupt, reviewer: User, root: User) -> None:

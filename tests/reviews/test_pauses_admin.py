@@ -90,7 +90,7 @@ def test_a_pause_that_a_file_holds_says_what_to_do(operator: Client) -> None:
     row = Pause.objects.create(scope="everything", reason="x", by_name="system:host", source="x")
     Pause.objects.update(seen_at=row.created_at)
     page = operator.post(reverse("admin:agents_pause_resume", args=[row.pk]), follow=True).content.decode()
-    assert "Delete the file there" in page
+    assert "To lift it, delete that file" in page
     assert Pause.objects.get().lifted_at is None
 
 
