@@ -92,7 +92,7 @@ def _store(review: Review, principal: User) -> None:
 def _open(review_pk: Any, principal: User) -> Review:
     review = _locked(review_pk, principal)
     if not permissions.may_decide(principal, review):
-        raise NotAllowed(_("The terms of this review don't let you decide it, so there is nothing to claim."))
+        raise NotAllowed(_("You can't claim this review, because its terms don't allow you to decide it."))
     if review.status != Interrupt.Status.PENDING:
         raise Closed(status=review.status)
     return review
