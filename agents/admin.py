@@ -214,12 +214,12 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
         """Return the memories of the user that the task received."""
         return visible("; ".join(fact["text"] for fact in row.recalled or [])) or "-"
 
-    @admin.display(description=_("seconds run"))
+    @admin.display(description=_("run time (seconds)"))
     def ran_for(self, row: Task) -> float:
         """Return the seconds spent in ended attempts. Waiting for people does not count."""
         return round(row.run_seconds, 1)
 
-    @admin.display(description=_("lapses in a row"))
+    @admin.display(description=_("consecutive lapses"))
     def lapsed(self, row: Task) -> int:
         """Return how many leases expired in a row since the last new checkpoint."""
         return row.lapses
@@ -234,7 +234,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
         for task in queryset.select_related("session"):
             with suppress(NotFound):  # deleted since the query
                 services.cancel(task)
-        messages.success(request, _("Cancelled, where they had not ended before."))
+        messages.success(request, _("The selected tasks that had not ended were cancelled."))
 
 
 @admin.register(ToolCall)

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 from agents import pauses
 from agents.models import UNFINISHED, Interrupt, Session, Status, Task
@@ -31,38 +31,44 @@ RETRY_AFTER = 30  # seconds; a guess, because a queue gets shorter when a person
 
 
 class SessionBusy(Conflict):
-    """The session has an unfinished task."""
+    """Error for a task with the strategy `reject` in a busy session."""
 
+    default_detail = gettext_noop("The session has an unfinished task.")
     code = "session_busy"
 
 
 class DifferentTask(Conflict):
-    """A task with this task_id was submitted before with another body."""
+    """Error for a `task_id` that a different task has."""
 
+    default_detail = gettext_noop("A task with this task_id and a different body already exists.")
     code = "task_exists"
 
 
 class QueueFull(TooMany):
-    """Too many tasks are waiting in this session."""
+    """Error for a task beyond TASK_MAX_QUEUED."""
 
+    default_detail = gettext_noop("Too many tasks are waiting in this session.")
     code = "queue_full"
 
 
 class DifferentSession(Conflict):
-    """This session exists with another title or agent."""
+    """Error for a `session_id` that a different session has."""
 
+    default_detail = gettext_noop("This session already exists with a different title or agent.")
     code = "session_exists"
 
 
 class KeyReused(Conflict):
-    """This Idempotency-Key was used for another body."""
+    """Error for an Idempotency-Key that was sent with a different body."""
 
+    default_detail = gettext_noop("This Idempotency-Key was already used with a different body.")
     code = "idempotency_key_reused"
 
 
 class TooManyTasks(TooMany):
-    """Too many tasks are unfinished."""
+    """Error for a task beyond the limit of a user or a principal."""
 
+    default_detail = gettext_noop("Too many tasks are unfinished.")
     code = "too_many_tasks"
 
 
@@ -178,7 +184,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
     """
     failpoints.here("before-answer")
     if not interrupts.resolve(interrupt, given):
-        raise Conflict(gettext("This review is not open any more."), code="not_open")
+        raise Conflict(gettext("This review is no longer open."), code="not_open")
     tasks.wake(interrupt.task)
     failpoints.here("after-answer")
 

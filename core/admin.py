@@ -29,5 +29,5 @@ class ApiKeyAdmin(admin.ModelAdmin):
         """Show a new key once, in a message. Only its hash is stored."""
         if not change:
             key = ApiKey.objects.assign_key(obj)
-            messages.warning(request, _("The key, shown only this once: %(key)s") % {"key": key})
+            messages.warning(request, _("Copy the API key now, because it is not shown again: %(key)s") % {"key": key})
         super().save_model(request, obj, form, change)

@@ -1,28 +1,30 @@
-"""Errors by kind. `agentsite/api/errors.py` maps a kind to HTTP; a class's docstring is its default message.
+"""Errors by kind. `agentsite/api/errors.py` maps a kind to HTTP.
 
 A message is translated when the error is created: English in the API, the reader's language in the admin.
 """
 
 from typing import Any
 
-from django.utils.translation import gettext
+from django.utils.translation import gettext, gettext_noop
 
 
 class AgentsiteError(Exception):
-    """The request could not be carried out."""
+    """Base class of errors that the API and the admin report to the caller."""
 
+    default_detail = gettext_noop("The request could not be completed.")
     code = "error"
 
     def __init__(self, detail: str = "", *, code: str = "", **extra: Any) -> None:
-        self.detail = detail or gettext((type(self).__doc__ or "").strip())
+        self.detail = detail or gettext(self.default_detail)
         self.code = code or self.code
         self.extra = extra  # further keys of the JSON body
         super().__init__(self.detail)
 
 
 class Invalid(AgentsiteError):
-    """The input is not valid."""
+    """Error for invalid input."""
 
+    default_detail = gettext_noop("The input is not valid.")
     code = "invalid"
 
     def __init__(self, detail: str = "", *, errors: dict[str, list[str]] | None = None, code: str = "") -> None:
@@ -30,26 +32,30 @@ class Invalid(AgentsiteError):
 
 
 class NotFound(AgentsiteError):
-    """Not found."""
+    """Error for an object that does not exist or that the caller may not see."""
 
+    default_detail = gettext_noop("Not found.")
     code = "not_found"
 
 
 class NotAllowed(AgentsiteError):
-    """You are not allowed to do this."""
+    """Error for a missing permission."""
 
+    default_detail = gettext_noop("You are not allowed to do this.")
     code = "not_allowed"
 
 
 class Conflict(AgentsiteError):
-    """The thing is in a state that does not allow this."""
+    """Error for a state of the object that does not allow the operation."""
 
+    default_detail = gettext_noop("The current state of the object does not allow this.")
     code = "conflict"
 
 
 class TooMany(AgentsiteError):
-    """Too many requests."""
+    """Error for an exceeded limit."""
 
+    default_detail = gettext_noop("Too many requests.")
     code = "too_many"
 
     def __init__(self, detail: str = "", *, retry_after: int, code: str = "") -> None:
@@ -58,6 +64,9 @@ class TooMany(AgentsiteError):
 
 
 class RateLimited(TooMany):
-    """Too many requests in a short time. Retry-After says when there is room again."""
+    """Error for an exceeded rate."""
 
+    default_detail = gettext_noop(
+        "Too many requests in a short time. Wait for the number of seconds in Retry-After, then try again."
+    )
     code = "rate_limited"

@@ -20,9 +20,9 @@ def identifier(value: str) -> str:
     """
     value = unicodedata.normalize("NFC", value)
     if not 1 <= len(value) <= MAX_LENGTH:
-        raise ValueError(_("Ids have 1 to %(limit)s characters.") % {"limit": MAX_LENGTH})
+        raise ValueError(_("IDs must have 1 to %(limit)s characters.") % {"limit": MAX_LENGTH})
     if value in {".", ".."} or not _ALLOWED.fullmatch(value):
-        raise ValueError(_("Ids consist of letters, digits and . _ - @ : + | and are not . or .."))
+        raise ValueError(_("IDs can contain letters, digits and . _ - @ : + | but can't be . or .."))
     return value
 
 

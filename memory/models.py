@@ -64,7 +64,7 @@ class Memory(models.Model):
     text_key = models.CharField(max_length=64, editable=False)  # `services.text_key`: what counts as the same text
     kind = models.CharField(_("kind"), max_length=16, choices=Kind, default=Kind.FACT)
     scope = models.CharField(_("scope"), max_length=16, choices=Scope, default=Scope.USER)
-    scope_ref = models.CharField(_("scope of"), max_length=identifiers.MAX_LENGTH, blank=True)  # "" for a user
+    scope_ref = models.CharField(_("scope name"), max_length=identifiers.MAX_LENGTH, blank=True)  # "" for a user
     key = models.CharField(max_length=KEY_LIMIT, blank=True, editable=False)  # in a LangGraph store; "" is the id
 
     source = models.CharField(_("source"), max_length=16, choices=Source)
@@ -101,7 +101,9 @@ class Memory(models.Model):
             models.CheckConstraint(
                 condition=Q(scope="user", scope_ref="") | (~Q(scope="user") & ~Q(scope_ref="")),
                 name="memory_scope_is_named",
-                violation_error_message=_("A session or agent scope needs its name; a user scope has none."),
+                violation_error_message=_(
+                    "Enter a name for a session or agent scope. Leave it empty for a user scope."
+                ),
             ),
         )
         indexes = (

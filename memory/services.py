@@ -174,9 +174,9 @@ def _move(memory: Memory, to: Status, *, only_from: tuple[Status, ...] | None = 
 
 def _history(memory: Memory) -> Conflict:
     texts = {
-        Status.ACTIVE.value: _("This memory is active."),
-        Status.SUPERSEDED.value: _("This memory is superseded."),
-        Status.FORGOTTEN.value: _("This memory is forgotten."),
+        Status.ACTIVE.value: _("This memory is already active."),
+        Status.SUPERSEDED.value: _("This memory has been superseded."),
+        Status.FORGOTTEN.value: _("This memory has been forgotten."),
     }
     return Conflict(texts.get(memory.status, ""), code=memory.status)
 
@@ -192,6 +192,10 @@ def _checked(text: str) -> str:
     text = str(storable(text))
     if not text.strip() or len(text) > TEXT_LIMIT:
         raise Invalid(
-            errors={"text": [_("A memory has 1 to %(limit)s characters, and not only blanks.") % {"limit": TEXT_LIMIT}]}
+            errors={
+                "text": [
+                    _("A memory must have 1 to %(limit)s characters, and not only whitespace.") % {"limit": TEXT_LIMIT}
+                ]
+            }
         )
     return text

@@ -41,7 +41,7 @@ class EndpointForm(forms.ModelForm):
         max_length=500,
         assume_scheme="https",
         widget=AdminURLFieldWidget,
-        help_text=_("https:// and a name that leads to the public Internet; other networks: WEBHOOK_ALLOW_NETWORKS."),
+        help_text=_("An https:// address on the public internet. To allow other networks, set WEBHOOK_ALLOW_NETWORKS."),
     )
     events = EventsField()
 
@@ -49,7 +49,9 @@ class EndpointForm(forms.ModelForm):
         model = Endpoint
         fields = ("name", "url", "events", "user", "active")
         help_texts = {
-            "user": _("A pattern for the user_id of the task's owner: * is any text, ? any character."),
+            "user": _(
+                "Pattern for the user_id of the task's owner. * matches any text, ? matches any single character."
+            ),
         }
 
 
@@ -82,15 +84,17 @@ class EndpointAdmin(admin.ModelAdmin):
         """Send a test to each selected endpoint. The outcome is shown with the deliveries."""
         for endpoint in queryset:
             outbox.send_test(endpoint)
-        messages.success(request, _("The tests are on their way; their outcome stands with the deliveries."))
+        messages.success(request, _("The tests are being sent. The deliveries show the results."))
 
-    @admin.action(description=_("Make a new secret for the selected endpoints"), permissions=["change"])
+    @admin.action(description=_("Generate new secrets for the selected endpoints"), permissions=["change"])
     def make_new_secret(self, request: HttpRequest, queryset: QuerySet[Endpoint]) -> None:
         """Replace the secrets. From then on the new one signs every try, including retries."""
         for endpoint in queryset:
             Endpoint.objects.filter(pk=endpoint.pk).update(secret=new_secret())
             self.log_change(request, endpoint, [{"changed": {"fields": [gettext("secret")]}}])
-        messages.success(request, _("Give the new secrets to the receivers: they stand on the endpoints' pages."))
+        messages.success(
+            request, _("New secrets were generated. Copy them from the pages of the endpoints to the receivers.")
+        )
 
     @admin.display(description=_("note"))
     def note_(self, row: Endpoint) -> str:
@@ -109,7 +113,7 @@ class SubscriptionForm(forms.ModelForm):
     class Meta:
         model = Subscription
         fields = ("user", "events", "high_risk_only", "language")
-        help_texts = {"high_risk_only": _("Of the two events that ask for a decision.")}
+        help_texts = {"high_risk_only": _("Applies to the events “New review” and “Review nearly expired”.")}
 
 
 @admin.register(Subscription)
@@ -165,7 +169,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
             obj.user_id = request.user.pk
         super().save_model(request, obj, form, change)
         if not obj.user.email:
-            messages.warning(request, _("This account has no e-mail address yet: an administrator can enter one."))
+            messages.warning(request, _("This account has no email address. Ask an administrator to add one."))
 
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -187,7 +191,7 @@ class SubscriptionAdmin(admin.ModelAdmin):
     def has_delete_permission(self, request: HttpRequest, obj: Subscription | None = None) -> bool:
         return _is_own(request, obj) or super().has_delete_permission(request, obj)
 
-    @admin.display(description=_("e-mail address"), ordering="user__email")
+    @admin.display(description=_("email address"), ordering="user__email")
     def address(self, row: Subscription) -> str:
         """Return the address of the account, which receives the emails."""
         return visible(row.user.email) if row.user_id and row.user.email else "-"
@@ -210,7 +214,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     list_filter = ("status", "event", "endpoint", "created_at")
     list_select_related = ("endpoint", "user")
     search_fields = ("id",)
-    search_help_text = _("The id of a delivery (webhook-id), a review or a task.")
+    search_help_text = _("ID of a delivery (webhook-id), a review or a task.")
     ordering = ("-created_at",)
     show_full_result_count = False
     actions = ("send_again",)
@@ -251,7 +255,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     def send_again(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> None:
         """Send the deliveries again under the same ids."""
         count = outbox.again(queryset)
-        messages.success(request, _("%(count)d on their way again.") % {"count": count})
+        messages.success(request, _("Deliveries to send again: %(count)d") % {"count": count})
 
     @admin.display(description=_("about"), ordering="object_id")
     def object_(self, row: Delivery) -> str:
@@ -276,7 +280,7 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("content"))
     def content(self, row: Any) -> Any:
         """Return the body, which names user, session and tool, only if the reader may see its review or task."""
-        return visible(row.body) if row.is_open else _("You may not see what this is about.")
+        return visible(row.body) if row.is_open else _("You don't have permission to view the content.")
 
 
 def _is_open_to(reader: Any) -> Case:

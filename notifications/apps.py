@@ -10,7 +10,7 @@ from notifications import checks
 class NoticesConfig(AppConfig):
     name = "notifications"
     label = "notices"
-    verbose_name = _("Notices")
+    verbose_name = _("Notifications")
 
     @override
     def ready(self) -> None:

@@ -70,12 +70,12 @@ class Subscription(models.Model):
         settings.AUTH_USER_MODEL, models.CASCADE, related_name="notices", verbose_name=_("user")
     )
     events = models.JSONField(_("events"), default=asking_events)
-    high_risk_only = models.BooleanField(_("of open reviews only those of high risk"), default=True)
+    high_risk_only = models.BooleanField(_("for open reviews, only those with high risk"), default=True)
     language = models.CharField(_("language"), max_length=16, choices=settings.LANGUAGES, default="en")
 
     class Meta:
-        verbose_name = _("e-mail subscription")
-        verbose_name_plural = _("e-mail subscriptions")
+        verbose_name = _("email subscription")
+        verbose_name_plural = _("email subscriptions")
 
     @override
     def __str__(self) -> str:
@@ -120,7 +120,7 @@ class Delivery(models.Model):
     due_at = models.DateTimeField(_("next try"), db_default=Now())  # during a try: the end of its lease
     attempts = models.PositiveIntegerField(_("attempts"), default=0)  # in total; the worker with the newest one records
     tries = models.PositiveIntegerField(_("tries"), default=0, editable=False)  # since it was last asked for
-    last_code = models.PositiveSmallIntegerField(_("last answer"), null=True)  # HTTP or SMTP status
+    last_code = models.PositiveSmallIntegerField(_("last status code"), null=True)  # HTTP or SMTP status
     last_error = models.CharField(_("last error"), max_length=200, blank=True)
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
     sent_at = models.DateTimeField(_("sent"), null=True)

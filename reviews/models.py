@@ -46,7 +46,7 @@ class Decision(models.Model):
     response_type = models.CharField(_("decision"), max_length=16)  # accept, edit, response, reject
     args_text = models.TextField(_("arguments"), blank=True)
     message = models.TextField(_("message"), blank=True)
-    override_reason = models.TextField(_("reason of the override"), blank=True)  # of separation of duties
+    override_reason = models.TextField(_("reason for the override"), blank=True)  # of separation of duties
     version = models.PositiveIntegerField(_("version"))  # of the review that was decided
     by = models.ForeignKey(settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+", verbose_name=_("by"))
     by_name = models.CharField(_("by"), max_length=150)  # kept when the account is deleted; "system" for an expiry
@@ -129,14 +129,14 @@ class PolicyRule(models.Model):
 
     risk = models.CharField(_("risk"), max_length=8, choices=Risk, default=Risk.MEDIUM)
     deciders = models.JSONField(_("deciders"), default=only_reviewers)  # as in agents.policy.Terms
-    distinct = models.BooleanField(_("requester and decider have to differ"), default=False)
+    distinct = models.BooleanField(_("requester and decider must differ"), default=False)
     seconds = models.FloatField(
-        _("seconds to decide"), default=7 * DAY, validators=[MinValueValidator(60), MaxValueValidator(365 * DAY)]
+        _("time to decide (seconds)"), default=7 * DAY, validators=[MinValueValidator(60), MaxValueValidator(365 * DAY)]
     )
     on_expiry = models.CharField(_("on expiry"), max_length=8, choices=OnExpiry, default=OnExpiry.REJECT)
     allowed = models.JSONField(_("allowed decisions"), default=every_response)
 
-    made_from = models.UUIDField(_("made from review"), null=True, editable=False)  # of an "always allow"
+    made_from = models.UUIDField(_("created from review"), null=True, editable=False)  # of an "always allow"
     created_at = models.DateTimeField(_("created"), db_default=Now(), editable=False)
 
     objects: ClassVar[Any] = PolicyRuleSet.as_manager()
@@ -173,13 +173,13 @@ class PolicyRule(models.Model):
         except ValueError as error:
             wrong["conditions"] = str(error)
         if self.use_limit is not None and self.effect != self.Effect.ALLOW:
-            wrong["use_limit"] = _("Only an allow is used up.")
+            wrong["use_limit"] = _("Only an allow rule can have a use limit.")
         if self.starts_at and self.ends_at and self.starts_at >= self.ends_at:
-            wrong["ends_at"] = _("It ends before it begins.")
+            wrong["ends_at"] = _("The end must be later than the start.")
         if not self.deciders or not all(map(_is_decider, self.deciders)):
-            wrong["deciders"] = _("requester, reviewers, or group: with the name of a group that exists.")
+            wrong["deciders"] = _("Enter requester, reviewers, or group: followed by the name of an existing group.")
         if not self.allowed or not set(self.allowed) <= set(RESPONSE_TYPES):
-            wrong["allowed"] = _("At least one of accept, edit, response and reject.")
+            wrong["allowed"] = _("Select at least one of accept, edit, response and reject.")
         if wrong:
             raise ValidationError(wrong)
 
@@ -220,8 +220,8 @@ class AuditEntry(models.Model):
         TOOL_CALL = "tool_call", _("Tool call")
         PAUSE = "pause", _("Pause")
 
-    at = models.DateTimeField(_("at"), db_default=Now(), editable=False)
-    verb = models.CharField(_("what"), max_length=16, choices=Verb)
+    at = models.DateTimeField(_("time"), db_default=Now(), editable=False)
+    verb = models.CharField(_("action"), max_length=16, choices=Verb)
     outcome = models.CharField(_("outcome"), max_length=16, blank=True)  # of a decision: the review's new status
     actor = models.CharField(_("who"), max_length=150)  # username, "system", or a host: "system:…", "manage.py:…"
     actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system, or a person at a host
@@ -231,8 +231,8 @@ class AuditEntry(models.Model):
     task = models.UUIDField(_("task"), null=True)
     rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict or was changed
     tool = models.CharField(_("tool"), max_length=200, blank=True)
-    args_digest = models.CharField(_("digest of the arguments"), max_length=64, blank=True)  # or of a rule or pause
-    text_digest = models.CharField(_("digest of the text"), max_length=64, blank=True)  # of a reason or an answer
+    args_digest = models.CharField(_("arguments digest"), max_length=64, blank=True)  # or of a rule or pause
+    text_digest = models.CharField(_("text digest"), max_length=64, blank=True)  # of a reason or an answer
 
     class Meta:
         verbose_name = _("audit entry")

@@ -14,6 +14,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents import pause_file, pauses
 from agents.models import Measure, Pause
@@ -39,8 +40,9 @@ Verb = AuditEntry.Verb
 
 
 class HeldByFile(Conflict):
-    """This pause stands in a file on a worker's host. Delete the file there, and it is lifted."""
+    """Error for an attempt to lift a pause that a file still requests."""
 
+    default_detail = gettext_noop("This pause is set by a file on a worker's host. To lift it, delete that file.")
     code = "held_by_file"
 
 
@@ -65,7 +67,7 @@ def may_see(principal: Any) -> bool:
 def require_to_pause(principal: Any) -> None:
     """Raise NotAllowed unless the principal may pause and resume work."""
     if not principal.has_perm(PAUSE_WORK):
-        raise NotAllowed(_("You may not pause or resume work."))
+        raise NotAllowed(_("You don't have permission to pause or resume work."))
 
 
 def checked(scope: str, value: str, reason: str) -> tuple[str, str, str]:
@@ -78,15 +80,15 @@ def checked(scope: str, value: str, reason: str) -> tuple[str, str, str]:
     wrong: dict[str, list[str]] = {}
     value, reason = value.strip(), reason.strip()
     if scope not in Scope.values:
-        wrong["scope"] = [_("One of %(names)s.") % {"names": ", ".join(Scope.values)}]
+        wrong["scope"] = [_("Must be one of %(names)s.") % {"names": ", ".join(Scope.values)}]
     elif (error := _wrong_value(scope, value)) is not None:
         wrong["value"] = [error]
     if not reason:
-        wrong["reason"] = [_("Say why: whoever meets the pause wants to know.")]
+        wrong["reason"] = [_("Enter a reason.")]
     elif len(reason) > REASON_LENGTH:
         wrong["reason"] = [_("At most %(limit)s characters.") % {"limit": REASON_LENGTH}]
     elif not is_storable(reason):
-        wrong["reason"] = [_("It has a character that can't be stored.")]
+        wrong["reason"] = [_("The text contains a character that can't be stored.")]
     if wrong:
         raise Invalid(errors=wrong)
     return scope, identifier(value) if scope == Scope.USER else value, reason
@@ -94,9 +96,9 @@ def checked(scope: str, value: str, reason: str) -> tuple[str, str, str]:
 
 def _wrong_value(scope: str, value: str) -> str | None:
     if scope == Scope.EVERYTHING:
-        return _("Everything has no name: leave it out.") if value else None
+        return _("Leave the name empty to pause everything.") if value else None
     if not value:
-        return _("Say which.")
+        return _("Enter a name.")
     if scope == Scope.USER:
         try:
             identifier(value)
@@ -104,10 +106,10 @@ def _wrong_value(scope: str, value: str) -> str | None:
             return str(error)
     if scope == Scope.AGENT and value not in settings.AGENTS:
         names = ", ".join(sorted(settings.AGENTS))
-        return _("There is no such agent. There are: %(names)s.") % {"names": names}
+        return _("There is no such agent. Available agents: %(names)s.") % {"names": names}
     if len(value) > VALUE_LENGTH:
         return _("At most %(limit)s characters.") % {"limit": VALUE_LENGTH}
-    return None if is_storable(value) else _("It has a character that can't be stored.")
+    return None if is_storable(value) else _("The text contains a character that can't be stored.")
 
 
 def pause(scope: str, value: str, reason: str, actor: Actor) -> tuple[Pause, bool]:

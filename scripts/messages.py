@@ -33,7 +33,6 @@ CALL = re.compile(r"(?<![\w.])(_|n?p?gettext)\(")
 _TEXT = r"""('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")"""
 SCRIPT_CALL = re.compile(rf"\bn?gettext\(\s*{_TEXT}(?:,\s*{_TEXT})?")
 SCRIPTS = "djangojs"  # the catalogue of the admin's scripts
-ERRORS = "AgentsiteError"  # base class of errors, whose docstrings are their messages
 # Modules with visible texts, of packages that have no catalogues.
 FOREIGN = (
     "django_otp.forms",
@@ -62,8 +61,6 @@ def _collect_ours(found: Found) -> None:
     sources |= {name: Path(str(_spec(name).origin)).read_text() for name in FOREIGN}
     for name, source in sources.items():
         _note(found, name, of_python(source))
-    for name, text in error_messages({name: ast.parse(source) for name, source in sources.items()}):
-        _note(found, name, [("", text, "")])
     for room in ROOMS:
         for path in sorted((ROOT / room).rglob("templates/**/*.html")):
             _note(found, str(path.relative_to(ROOT)), of_template(path.read_text()))
@@ -92,20 +89,6 @@ def of_script(source: str) -> Iterator[Message]:
 
 
 READERS = {"django": {".py": of_python, ".html": of_template}, "djangojs": {".js": of_script}}
-
-
-def error_messages(trees: dict[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """Yield the docstrings of our errors, which are their messages, as (file, text)."""
-    classes = [
-        (name, node) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
-    ]
-    known, before = {ERRORS}, 0
-    while len(known) > before:
-        before = len(known)
-        known |= {node.name for _, node in classes if known & {getattr(base, "id", "") for base in node.bases}}
-    for name, node in classes:
-        if node.name in known and (text := ast.get_docstring(node, clean=False)):
-            yield name, text.strip()
 
 
 def foreign() -> Iterator[Message]:

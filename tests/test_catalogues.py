@@ -1,6 +1,5 @@
 """The translations: complete, compiled, true to what they translate. `make messages` mends most of what fails here."""
 
-import ast
 import gettext
 from pathlib import Path
 from typing import Any
@@ -105,11 +104,9 @@ def test_what_a_script_says_is_found() -> None:
     assert list(messages.of_script(source)) == [("", "It's %s", ""), ("", "%s day", "%s days")]
 
 
-def test_what_an_error_says_by_its_docstring_is_found() -> None:
-    source = (
-        'class Conflict(AgentsiteError):\n    """No."""\nclass Stale(Conflict):\n    """Old."""\nclass X:\n    """x"""'
-    )
-    assert [text for _, text in messages.error_messages({"x": ast.parse(source)})] == ["No.", "Old."]
+def test_what_an_error_says_by_default_is_found() -> None:
+    source = 'class Conflict(AgentsiteError):\n    default_detail = gettext_noop("No.")'
+    assert python(source) == [("", "No.", "")]
 
 
 def test_merging_adds_what_is_new_and_sets_aside_what_is_said_no_more() -> None:

@@ -158,7 +158,7 @@ def test_too_long_a_search_finds_nothing_and_says_so(root: Client) -> None:
 def test_the_refusal_is_a_page(root: Client, settings: Any, debug: bool) -> None:
     settings.DEBUG = debug
     answer = root.get("/admin/auth/group/", {"q": "\x00"})
-    assert (answer.status_code, "This request is not valid" in answer.content.decode()) == (400, True)
+    assert (answer.status_code, "The request is not valid" in answer.content.decode()) == (400, True)
 
 
 def test_control_without_the_guards_an_address_breaks(root: Client, monkeypatch: Any) -> None:

@@ -13,7 +13,7 @@ from core.text import readable
 CUT = {
     "length": _("[cut off: the output limit was reached]"),
     "content_filter": _("[cut off: stopped by the endpoint's content filter]"),
-    "broken_off": _("[cut off: broken off by the endpoint]"),
+    "broken_off": _("[cut off: stopped by the endpoint]"),
 }
 LARGEST = 2**31 - 1  # largest position of a task
 

@@ -15,23 +15,24 @@ IDEMPOTENCY_KEY = OpenApiParameter(
     KEY_HEADER,
     {"type": "string", "minLength": 1, "maxLength": KEY_LIMIT, "pattern": "^[!-~]([ -~]*[!-~])?$"},
     OpenApiParameter.HEADER,
-    description="For a day, the same key with the same body is the same task. For clients that send no `task_id`.",
+    description="Identifies the request for 24 hours: the same key with the same body returns the same task. "
+    "For clients that don't send a `task_id`.",
 )
 MESSAGE_CURSOR = openapi.cursor("message-cursor")
 
 
 @extend_schema_field({"type": ["string", "array"], "items": {}})
 class ContentField(serializers.JSONField):
-    """A message's content: a text, or blocks of a model that answers in several."""
+    """The content of a message: a string, or an array of content blocks."""
 
 
 @extend_schema_field({"type": "object", "additionalProperties": {}})
 class ObjectField(serializers.JSONField):
-    """A JSON object of any kind."""
+    """Any JSON object."""
 
 
 class NamedTaskSerializer(serializers.Serializer):
-    """The three ids that name a task."""
+    """The three IDs that identify a task."""
 
     user_id = serializers.CharField()
     session_id = serializers.CharField()
@@ -39,13 +40,13 @@ class NamedTaskSerializer(serializers.Serializer):
 
 
 class CancelledSerializer(NamedTaskSerializer):
-    """A task after it was cancelled, or as it had ended."""
+    """The status of the task after the request to cancel it."""
 
     status = serializers.ChoiceField(WIRE_STATUSES)
 
 
 class CallSerializer(serializers.Serializer):
-    """A tool call in a model's message."""
+    """A tool call in a message of the model."""
 
     name = serializers.CharField()
     args = ObjectField()
@@ -64,18 +65,18 @@ class MessageSerializer(serializers.Serializer):
     cut_off = serializers.ChoiceField(
         ["length", "content_filter", "broken_off"],
         required=False,
-        help_text="Why the model's answer ended early: its output limit, a content filter, or its endpoint.",
+        help_text="Why the model's answer is incomplete: its output limit, a content filter, or the endpoint.",
     )
 
 
 class SessionMessageSerializer(MessageSerializer):
-    """A message with the task that it belongs to."""
+    """A message and the ID of its task."""
 
     task_id = serializers.CharField()
 
 
 class SessionSerializer(serializers.Serializer):
-    """A session; `status` is `idle` or that of its active task."""
+    """A session. `status` is the status of its active task, or `idle` without one."""
 
     user_id = serializers.CharField()
     session_id = serializers.CharField()
@@ -83,13 +84,13 @@ class SessionSerializer(serializers.Serializer):
     agent = serializers.CharField()
     status = serializers.ChoiceField(["idle", *(status.value for status in ACTIVE)])
     tasks_count = serializers.IntegerField()
-    tasks = serializers.DictField(child=serializers.IntegerField(), help_text="How many, by status.")
+    tasks = serializers.DictField(child=serializers.IntegerField(), help_text="Number of tasks by status.")
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
 
 class ConversationSerializer(SessionSerializer):
-    """A session with a page of its messages, oldest first."""
+    """A session and a page of its messages, oldest first."""
 
     messages = SessionMessageSerializer(many=True)
     next = serializers.CharField(allow_null=True)
@@ -104,7 +105,7 @@ class SessionIdsSerializer(serializers.Serializer):
 
 
 class ActiveSessionSerializer(serializers.Serializer):
-    """The session whose tasks changed last, or "" where there is none."""
+    """The session with the most recently changed task, or an empty string if there is none."""
 
     active_session_id = serializers.CharField(allow_blank=True)
 
@@ -129,14 +130,14 @@ class TaskListSerializer(serializers.Serializer):
 
 
 class ActionRequestSerializer(serializers.Serializer):
-    """The call that is asked about; a question of the graph's own has no `action`."""
+    """The tool call to decide on. For a question from the graph itself, `action` is empty."""
 
     action = serializers.CharField(allow_blank=True)
     args = serializers.JSONField()
 
 
 class ConfigSerializer(serializers.Serializer):
-    """What this caller may answer."""
+    """The decisions that the caller may make."""
 
     allow_accept = serializers.BooleanField()
     allow_edit = serializers.BooleanField()
@@ -157,18 +158,18 @@ class InterruptSerializer(serializers.Serializer):
 
 
 class ResultSerializer(serializers.Serializer):
-    """What a completed task has come to."""
+    """The result of a completed task."""
 
     messages = MessageSerializer(many=True)
 
 
 class LastResponseSerializer(serializers.Serializer):
-    """What the task last had to say."""
+    """The latest response of a task: its result, an error, or its open questions."""
 
     session_id = serializers.CharField()
     task_id = serializers.CharField()
     status = serializers.ChoiceField(WIRE_STATUSES)
-    timestamp = serializers.FloatField(help_text="Seconds since 1970.")
+    timestamp = serializers.FloatField(help_text="Unix time in seconds.")
     message = serializers.CharField(allow_null=True)
     result = ResultSerializer(allow_null=True)
     interrupt_data = InterruptSerializer(allow_null=True)
@@ -176,7 +177,7 @@ class LastResponseSerializer(serializers.Serializer):
 
 
 class PausedSerializer(serializers.Serializer):
-    """What is paused, and since when; `value` names the agent, the tool or the user."""
+    """A pause in force. `value` is the name of the agent or the tool, or the user ID."""
 
     scope = serializers.ChoiceField(Pause.Scope.values)
     value = serializers.CharField(allow_null=True)
@@ -184,19 +185,21 @@ class PausedSerializer(serializers.Serializer):
 
 
 class TaskSerializer(NamedTaskSerializer):
-    """A task; `last_response` is null while nothing has been answered."""
+    """A task. `last_response` is null until the task has its first response."""
 
     status = serializers.ChoiceField(WIRE_STATUSES)
     message = serializers.CharField(allow_null=True)
     last_query = serializers.CharField()
-    last_updated = serializers.FloatField(help_text="Seconds since 1970.")
+    last_updated = serializers.FloatField(help_text="Unix time in seconds.")
     last_response = LastResponseSerializer(allow_null=True)
-    blocked_by = serializers.CharField(allow_null=True, required=False, help_text="The task that it waits for.")
-    paused = PausedSerializer(required=False, help_text="The pause that holds a pending task up.")
+    blocked_by = serializers.CharField(
+        allow_null=True, required=False, help_text="The ID of the task that must finish first."
+    )
+    paused = PausedSerializer(required=False, help_text="The pause that keeps a pending task from starting.")
 
 
 class MissingTaskSerializer(NamedTaskSerializer):
-    """A task that does not exist, in the shape of one."""
+    """The response for a task that doesn't exist, with the fields of a task."""
 
     status = serializers.ChoiceField(["not_found"])
     message = serializers.CharField(allow_null=True)
@@ -207,7 +210,7 @@ class MissingTaskSerializer(NamedTaskSerializer):
     code = serializers.CharField()
 
 
-DONE = {200: (DoneSerializer, "It is deleted.")}
+DONE = {200: (DoneSerializer, "Deleted.")}
 
 INVOKE = operation(
     "invoke",
@@ -215,10 +218,14 @@ INVOKE = operation(
     tag=TASKS,
     request=InvokeSerializer,
     parameters=[IDEMPOTENCY_KEY],
-    answers={202: (NamedTaskSerializer, "The task is stored; a worker does it.")},
+    answers={202: (NamedTaskSerializer, "The task is stored. A worker runs it.")},
     fails=(403,),
     bodies={
-        409: (ErrorSerializer, "`task_exists`, `idempotency_key_reused`: with another body. `session_busy`: as asked.")
+        409: (
+            ErrorSerializer,
+            "`task_exists`, `idempotency_key_reused`: the body differs from the first request. "
+            "`session_busy`: the session has an unfinished task, and the strategy is `reject`.",
+        )
     },
 )
 CANCEL = operation(
@@ -227,8 +234,8 @@ CANCEL = operation(
     tag=TASKS,
     request=TaskIdsSerializer,
     answers={
-        200: (CancelledSerializer, "It had ended already; its status."),
-        202: (CancelledSerializer, "It is cancelled."),
+        200: (CancelledSerializer, "The task had already ended. `status` is its final status."),
+        202: (CancelledSerializer, "The task is cancelled."),
     },
     fails=(404,),
 )
@@ -245,7 +252,7 @@ LIST_TASKS = operation(
     "List the tasks of a session",
     tag=TASKS,
     parameters=[USER_ID, SESSION_ID, *openapi.PAGE],
-    answers={200: (TaskListSerializer, "A page of tasks; a session that does not exist has none.")},
+    answers={200: (TaskListSerializer, "A page of tasks. Empty if the session doesn't exist.")},
     fails=(400, 404),
 )
 OPEN_SESSION = operation(
@@ -253,16 +260,19 @@ OPEN_SESSION = operation(
     "Open a session",
     tag=SESSIONS,
     request=OpenSessionSerializer,
-    answers={200: (SessionSerializer, "It was there."), 201: (SessionSerializer, "It is new.")},
+    answers={
+        200: (SessionSerializer, "The session already existed."),
+        201: (SessionSerializer, "The session was created."),
+    },
     fails=(403,),
-    bodies={409: (ErrorSerializer, "`session_exists`: it is there with another title or agent.")},
+    bodies={409: (ErrorSerializer, "`session_exists`: the session exists with a different title or agent.")},
 )
 READ_SESSION = operation(
     "read_session",
     "Read a session",
     tag=SESSIONS,
     parameters=[USER_ID, SESSION_ID, openapi.LIMIT, MESSAGE_CURSOR],
-    answers={200: (ConversationSerializer, "The session with a page of its conversation.")},
+    answers={200: (ConversationSerializer, "The session and a page of its messages.")},
     fails=(400, 404),
 )
 DELETE_SESSION = operation(
@@ -278,14 +288,14 @@ LIST_SESSIONS = operation(
     "List the sessions of a user",
     tag=SESSIONS,
     parameters=[USER_ID, *openapi.PAGE],
-    answers={200: (SessionIdsSerializer, "A page of their ids.")},
+    answers={200: (SessionIdsSerializer, "A page of session IDs.")},
     fails=(400, 404),
 )
 ACTIVE_SESSION = operation(
     "active_session",
-    "Find the session that was active last",
+    "Find the most recently active session",
     tag=SESSIONS,
     parameters=[USER_ID],
-    answers={200: (ActiveSessionSerializer, "Its id.")},
+    answers={200: (ActiveSessionSerializer, "The ID of the session.")},
     fails=(400, 404),
 )

@@ -20,12 +20,12 @@ def idempotency_key(request: Request) -> str:
     if (key := request.headers.get(KEY_HEADER)) is None:
         return ""
     if not 1 <= len(key) <= KEY_LIMIT or not (key.isascii() and key.isprintable()):
-        raise serializers.ValidationError({KEY_HEADER: [f"1 to {KEY_LIMIT} printable ASCII characters."]})
+        raise serializers.ValidationError({KEY_HEADER: [f"Send 1 to {KEY_LIMIT} printable ASCII characters."]})
     return key
 
 
 class TaskIdsSerializer(serializers.Serializer):
-    """The three ids that name a task."""
+    """The three IDs that identify a task."""
 
     user_id = IdentifierField(required=False)
     session_id = IdentifierField()
@@ -56,5 +56,5 @@ class InvokeSerializer(serializers.Serializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Require a session_id with a task_id. Without the session, a retry would not be recognised as one."""
         if "task_id" in attrs and "session_id" not in attrs:
-            raise serializers.ValidationError({"session_id": ["A task_id needs the session_id that it belongs to."]})
+            raise serializers.ValidationError({"session_id": ["Send the session_id along with the task_id."]})
         return attrs

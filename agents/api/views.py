@@ -28,7 +28,7 @@ class TaskViewSet(ClientIdsViewSet):
 
     @openapi.INVOKE
     def invoke(self, request: Request) -> Response:
-        """Store a task and answer its ids; a worker does it."""
+        """Store a task and return its IDs. A worker runs the task."""
         serializer = InvokeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         body: dict[str, Any] = {name: value for name, value in serializer.validated_data.items() if value is not None}
@@ -40,7 +40,7 @@ class TaskViewSet(ClientIdsViewSet):
 
     @openapi.CANCEL
     def cancel(self, request: Request) -> Response:
-        """Cancel a task; 200 where it had ended already."""
+        """Cancel a task. A task that has already ended is left unchanged."""
         serializer = TaskIdsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         ids = {"user_id": request.user.get_username(), **serializer.validated_data}
@@ -52,10 +52,10 @@ class TaskViewSet(ClientIdsViewSet):
 
     @openapi.DELETE_TASK
     def destroy(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
-        """Delete a task; one that runs is stopped first."""
+        """Delete a task and everything that belongs to it. A running task is stopped first."""
         require_to_read(request.user, user_id)
         services.delete_task(user_id, session_id, task_id)
-        return Response({"status": "success", "message": "The task and all that belongs to it are deleted."})
+        return Response({"status": "success", "message": "The task and everything that belongs to it were deleted."})
 
     @openapi.LIST_TASKS
     def list(self, request: Request, user_id: str, session_id: str) -> Response:
@@ -82,7 +82,7 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.OPEN_SESSION
     def create(self, request: Request) -> Response:
-        """Open a session before its first task; 200 where it is there already."""
+        """Open a session before its first task, or return the existing one."""
         serializer = OpenSessionSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
@@ -94,7 +94,7 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.READ_SESSION
     def retrieve(self, request: Request, user_id: str, session_id: str) -> Response:
-        """Return a session with a page of its conversation."""
+        """Return a session and a page of its messages, oldest first."""
         require_to_read(request.user, user_id)
         session = services.find_session(user_id, session_id)
         messages, cursor = history.page(request, session)
@@ -102,21 +102,21 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.DELETE_SESSION
     def destroy(self, request: Request, user_id: str, session_id: str) -> Response:
-        """Delete a session; a task that runs is stopped first."""
+        """Delete a session and everything that belongs to it. A running task is stopped first."""
         require_to_read(request.user, user_id)
         services.delete_session(user_id, session_id)
-        return Response({"status": "success", "message": "The session and all that belongs to it are deleted."})
+        return Response({"status": "success", "message": "The session and everything that belongs to it were deleted."})
 
     @openapi.LIST_SESSIONS
     def list(self, request: Request, user_id: str) -> Response:
-        """List the ids of a user's sessions, newest first."""
+        """List the IDs of a user's sessions, newest first."""
         require_to_read(request.user, user_id)
         rows, cursor = pagination.page(request, Session.objects.filter(user_id=user_id))
         return Response({"session_ids": [row.session_id for row in rows], "next": cursor})
 
     @openapi.ACTIVE_SESSION
     def active(self, request: Request, user_id: str) -> Response:
-        """Return the session whose tasks changed last, or "" where there is none."""
+        """Return the session with the most recently changed task, or an empty string if there is none."""
         require_to_read(request.user, user_id)
         tasks = Task.objects.filter(session__user_id=user_id).order_by("-updated_at", "-pk")
         return Response({"active_session_id": tasks.values_list("session__session_id", flat=True).first() or ""})

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
+from django.utils.translation import gettext_noop
 
 from agents import broker, pauses, signals
 from agents.checkpoints import tables
@@ -41,7 +42,9 @@ REMOVED_AT_ONCE = 1_000  # tasks, which limits the parameters of a statement
 
 
 class TransitionLost(Conflict):
-    """Somebody else changed the task first."""
+    """Error for a transition of a task whose status has changed in the meantime."""
+
+    default_detail = gettext_noop("The task was changed by another request. Read it again, then retry.")
 
 
 class StaleAttempt(Exception):

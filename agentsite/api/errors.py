@@ -29,22 +29,22 @@ STATUS: dict[type[AgentsiteError], int] = {Invalid: 400, NotAllowed: 403, NotFou
 NON_FIELD = api_settings.NON_FIELD_ERRORS_KEY
 CSRF = "csrf"
 PAGES: dict[str, tuple[Any, Any]] = {
-    Invalid.code: (_("This request is not valid"), _("Nothing was changed. Go back and try it once more.")),
-    "too_large": (_("This is too large"), _("Nothing was changed. Go back and send less at once.")),
+    Invalid.code: (_("The request is not valid"), _("Nothing was changed. Go back and try again.")),
+    "too_large": (_("The request is too large"), _("Nothing was changed. Go back and send less data at once.")),
     NotAllowed.code: (
         _("You are not allowed to do this"),
-        _("Nothing was changed. An administrator can give you the right."),
+        _("Nothing was changed. Ask an administrator for the permission."),
     ),
     CSRF: (
-        _("This page was too old"),
-        _("Nothing was changed. You have logged in anew since it was loaded. Go back, load it again, then send it."),
+        _("This page is out of date"),
+        _("Nothing was changed. You have logged in again since it was loaded. Go back, reload the page and submit it."),
     ),
-    NotFound.code: (_("Page not found"), _("What it was about may have been deleted, or the address is wrong.")),
+    NotFound.code: (_("Page not found"), _("The address may be wrong, or the object may have been deleted.")),
     "unavailable": (
         _("The service is not available right now"),
-        _("Its database can't be reached. Try again in a moment; what you have just sent may have been carried out."),
+        _("The database is unreachable. Try again in a moment. Your last request may have been carried out."),
     ),
-    "server_error": (_("An error on our side"), _("It has been logged. Try it again in a moment.")),
+    "server_error": (_("Server error"), _("The error was logged. Try again in a moment.")),
 }
 UNAVAILABLE = {
     "detail": "The database is not reachable. Try again: the same request has no second effect.",

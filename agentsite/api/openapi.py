@@ -9,7 +9,7 @@ TAG = "system"
 
 
 class IndexSerializer(serializers.Serializer):
-    """What this is, and where to go on."""
+    """The name and version of the service, with links."""
 
     name = serializers.CharField()
     version = serializers.CharField()
@@ -20,39 +20,43 @@ class IndexSerializer(serializers.Serializer):
 
 
 class HealthSerializer(serializers.Serializer):
-    """That the process answers."""
+    """The response of a live process."""
 
     status = serializers.ChoiceField(["healthy"])
     message = serializers.CharField()
 
 
 class ReadySerializer(serializers.Serializer):
-    """That requests can be served; what follows the message is for those who may see the system."""
+    """The service is ready. The optional fields are for callers with the permission `view_system`."""
 
     status = serializers.ChoiceField(["ready"])
     message = serializers.CharField()
     broker = serializers.ChoiceField(["reachable", "unreachable"], required=False)
-    last_heartbeat = serializers.DateTimeField(allow_null=True, required=False, help_text="Of any worker.")
+    last_heartbeat = serializers.DateTimeField(
+        allow_null=True, required=False, help_text="The latest heartbeat of any worker."
+    )
     oldest_pending_seconds = serializers.FloatField(allow_null=True, required=False)
-    paused = PausedSerializer(many=True, required=False, help_text="The pauses that are in force.")
-    workers_alive = serializers.IntegerField(required=False, help_text="Worker processes heard of in the last minute.")
+    paused = PausedSerializer(many=True, required=False, help_text="Pauses in force.")
+    workers_alive = serializers.IntegerField(
+        required=False, help_text="Worker processes with a heartbeat in the last minute."
+    )
     workers_listening = serializers.IntegerField(
-        required=False, help_text="Of those alive, the ones that take jobs from the broker."
+        required=False, help_text="Live worker processes that take jobs from the broker."
     )
     unreadable_messages = serializers.IntegerField(
-        required=False, help_text="Message files that were set aside; 0 with Redis."
+        required=False, help_text="Unreadable message files that were moved away. 0 with Redis."
     )
 
 
 class NotReadySerializer(ErrorSerializer):
-    """That the database is away or migrations are missing."""
+    """The service is not ready: the database is unreachable, or migrations are missing."""
 
     status = serializers.ChoiceField(["unavailable"], required=False)
     message = serializers.CharField(required=False)
 
 
 class UserFiguresSerializer(serializers.Serializer):
-    """Counts of one user."""
+    """Figures of one user."""
 
     sessions = serializers.IntegerField()
     tasks = serializers.IntegerField()
@@ -61,52 +65,61 @@ class UserFiguresSerializer(serializers.Serializer):
 
 
 class ReviewFiguresSerializer(serializers.Serializer):
-    """How long the queue is."""
+    """Figures of the review queue."""
 
     pending = serializers.IntegerField()
     oldest_seconds = serializers.FloatField(allow_null=True)
 
 
 class SystemInfoSerializer(serializers.Serializer):
-    """Counts of the caller's own, or of everything for those who may see the system or act for any user."""
+    """Figures of the caller's own sessions, or of all with the permission `view_system` or `act_for_any_user`."""
 
     sessions_count = serializers.IntegerField()
     active_users = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()), help_text="The ids of their sessions, by user."
+        child=serializers.ListField(child=serializers.CharField()), help_text="Session IDs by user."
     )
-    tasks = serializers.DictField(child=serializers.IntegerField(), help_text=f"By status: {', '.join(WIRE_STATUSES)}.")
-    users = serializers.DictField(child=UserFiguresSerializer(), help_text="The most recently active ones.")
+    tasks = serializers.DictField(
+        child=serializers.IntegerField(), help_text=f"Number of tasks by status: {', '.join(WIRE_STATUSES)}."
+    )
+    users = serializers.DictField(child=UserFiguresSerializer(), help_text="Figures of the most recently active users.")
     reviews = ReviewFiguresSerializer()
-    paused = PausedSerializer(many=True, help_text="The pauses in force; of users only the caller's own.")
-    workers = serializers.IntegerField(help_text="Worker processes that live.")
+    paused = PausedSerializer(
+        many=True, help_text="Pauses in force. Without the permission, pauses of other users are left out."
+    )
+    workers = serializers.IntegerField(help_text="Live worker processes.")
     as_of = serializers.DateTimeField()
 
 
 INDEX = operation(
-    "index", "Say what this is", tag=TAG, answers={200: (IndexSerializer, "Name and links.")}, fails=(406,), public=True
+    "index",
+    "Show name and version",
+    tag=TAG,
+    answers={200: (IndexSerializer, "Name, version and links.")},
+    fails=(406,),
+    public=True,
 )
 HEALTH = operation(
     "health",
-    "Say that the process answers",
+    "Check that the process is alive",
     tag=TAG,
-    answers={200: (HealthSerializer, "It does.")},
+    answers={200: (HealthSerializer, "The process is alive.")},
     fails=(406,),
     public=True,
 )
 READY = operation(
     "ready",
-    "Say whether requests can be served",
+    "Check that the service is ready",
     tag=TAG,
-    answers={200: (ReadySerializer, "They can.")},
+    answers={200: (ReadySerializer, "The service is ready.")},
     fails=(401, 406),
-    bodies={503: (NotReadySerializer, "The database is away or migrations are missing.")},
+    bodies={503: (NotReadySerializer, "The database is unreachable, or migrations are missing.")},
     public=True,
 )
 INFO = operation(
     "system_info",
-    "Read the figures of the system",
+    "Read system figures",
     tag=TAG,
     parameters=[LIMIT],
-    answers={200: (SystemInfoSerializer, "The figures, up to 10 s old.")},
+    answers={200: (SystemInfoSerializer, "The figures. They can be up to 10 seconds old.")},
     fails=(400,),
 )

@@ -17,7 +17,7 @@ from core.db.clock import seconds_from_now
 BROKER_TIMEOUT = 2.0  # seconds
 ALIVE = 60.0  # seconds since a worker's last heartbeat
 SILENT = 30.0  # seconds without listening to the broker after which a worker counts as taking no jobs
-DEAF = "The service accepts work, but {deaf} of {alive} living worker processes take no jobs from the broker."
+DEAF = "The service accepts work, but {deaf} of {alive} live worker processes take no jobs from the broker."
 _migrated = False  # never reset: a newer release runs in a new process
 
 

@@ -31,14 +31,14 @@ class OpenViewSet(ViewSet):
 
     @openapi.INDEX
     def index(self, request: Request) -> Response:
-        """Name, version and links."""
+        """Return the name and version of the service, with links."""
         links = {"docs": reverse("docs"), "schema": reverse("schema"), "admin": reverse("admin:index")}
         return Response({"name": "Agentsite", "version": VERSION, **links, "health": reverse("health")})
 
     @openapi.HEALTH
     def health(self, request: Request) -> Response:
-        """Answer that the process is alive; nothing else is checked."""
-        return Response({"status": "healthy", "message": "The service answers."})
+        """Return 200 while the process is alive. Nothing else is checked."""
+        return Response({"status": "healthy", "message": "The service is alive."})
 
 
 class ReadinessViewSet(ViewSet):
@@ -48,7 +48,7 @@ class ReadinessViewSet(ViewSet):
 
     @openapi.READY
     def retrieve(self, request: Request) -> Response:
-        """200, or 503 where the database is away or migrations are missing; with `view_system` also the rest."""
+        """Return 200 if the service can accept work. Callers with the permission `view_system` see more details."""
         missing = readiness.missing_migrations()
         body: dict[str, Any] = {"status": "ready", "message": "The service accepts work."}
         if missing:
@@ -64,7 +64,7 @@ class SystemInfoViewSet(ViewSet):
 
     @openapi.INFO
     def retrieve(self, request: Request) -> Response:
-        """Return the figures, up to 10 s old."""
+        """Return figures about sessions, tasks, users, reviews and workers."""
         sees_all = request.user.has_perm(VIEW_SYSTEM) or request.user.has_perm(ACT_FOR_ANY_USER)
         owner = None if sees_all else request.user.get_username()
         limit = limit_of(request)

@@ -87,11 +87,11 @@ def _decisions(principal: Any) -> Panel:
     )
     days = [first + timedelta(days=number) for number in range(DAYS)]
     values = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT"), counted.get(day, 0)) for day in days]
-    note = _("%(today)s today, %(total)s in 14 days") % {
+    note = _("%(today)s today, %(total)s in the last 14 days") % {
         "today": counted.get(today, 0),
         "total": sum(value for *_names, value in values),
     }
-    return Panel(_("Decisions a day"), columns(_("Decisions a day, for 14 days"), values), note)
+    return Panel(_("Decisions per day"), columns(_("Decisions per day in the last 14 days"), values), note)
 
 
 def _tools(principal: Any) -> Panel:
@@ -104,8 +104,13 @@ def _tools(principal: Any) -> Panel:
         approved, edited = (round(100 * part / row["total"]) for part in (row["accept"] + row["edit"], row["edit"]))
         drawn.append(Bar(row["review__tool"], [(kind, row[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
     legend = (("accept", _("approved")), ("edit", _("edited")), ("response", _("answered")), ("reject", _("rejected")))
-    title, note = _("Approval and edit rate by tool"), _("30 days; approved in all / of these with changes")
-    return Panel(title, bars(title, drawn), note if drawn else _("No decisions in 30 days"), legend if drawn else ())
+    title, note = (
+        _("Approval and edit rate by tool"),
+        _("Last 30 days: approved with or without changes / approved with changes"),
+    )
+    return Panel(
+        title, bars(title, drawn), note if drawn else _("No decisions in the last 30 days"), legend if drawn else ()
+    )
 
 
 def _tasks() -> Panel:

@@ -13,7 +13,7 @@ from core.models import Preferences
 
 
 def _zones() -> list[tuple[str, Any]]:
-    return [("", _("That of the service")), *((name, name) for name in timezones.names())]
+    return [("", _("Same as the service")), *((name, name) for name in timezones.names())]
 
 
 class PreferencesForm(forms.ModelForm):
@@ -23,7 +23,7 @@ class PreferencesForm(forms.ModelForm):
         choices=_zones,
         required=False,
         label=_("Time zone"),
-        help_text=_("All times of the admin are shown in it, and read in it where you write one."),
+        help_text=_("Times in the admin are shown and entered in this time zone."),
     )
 
     class Meta:
@@ -38,7 +38,7 @@ def page(request: HttpRequest) -> HttpResponse:
     form = PreferencesForm(request.POST if request.method == "POST" else None, instance=kept)
     if form.is_valid():
         form.save()
-        messages.success(request, _("Your preferences are kept."))
+        messages.success(request, _("Your preferences were saved."))
         return HttpResponseRedirect(request.path)
     context = {**admin.site.each_context(request), "title": _("My preferences"), "form": form}
     return TemplateResponse(request, "agentsite/preferences.html", context)

@@ -45,8 +45,8 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
     asks_code = False
     otp_error_messages = {
         **OTPAuthenticationFormMixin.otp_error_messages,
-        "token_required": _("Enter the code that your device shows, or a backup code."),
-        "invalid_token": _("That code is not right, or it has been used already."),
+        "token_required": _("Enter the code from your device, or a backup code."),
+        "invalid_token": _("The code is wrong, or it has already been used."),
     }
 
     @override
@@ -59,7 +59,7 @@ class LoginForm(OTPAuthenticationFormMixin, AdminAuthenticationForm):
             self.fields["username"].widget.attrs.pop("autofocus", None)
             self.clean_otp(user)
         elif user is not None and settings.ADMIN_REQUIRE_OTP:
-            message = _("A second factor is required here and you have none. An administrator can make you one.")
+            message = _("A second factor is required, and you don't have one. Ask an administrator to set one up.")
             raise ValidationError(message, code="no_device")
         return cleaned
 

@@ -28,30 +28,30 @@ NOT_BLANK: Schema = {"minLength": 1, "not": {"pattern": r"^[\s\u001c-\u001f\u008
 ALWAYS = (401, 406, 429, 503)  # of every operation that needs a credential
 WITH_BODY = (400, 413, 415)
 FAILURES = {
-    400: "The input is not valid; `errors` says what is wrong with which field.",
-    401: "No credential, or one that is unknown, revoked or expired.",
-    403: "You may not do this for this owner.",
-    404: "It does not exist, or it is another owner's.",
-    406: "The answer is JSON, which the `Accept` header does not allow.",
+    400: "The input is not valid. `errors` lists the problems by field.",
+    401: "The credential is missing, unknown, revoked or expired.",
+    403: "The caller may not do this for this owner.",
+    404: "The object doesn't exist, or belongs to another owner.",
+    406: "The `Accept` header doesn't allow JSON.",
     413: "The body is larger than 1 MiB.",
-    415: "The body is not sent as `application/json`.",
-    429: "Too many requests; `Retry-After` says when to come again.",
-    503: "The database is away; nothing was changed.",
+    415: "The content type of the body is not `application/json`.",
+    429: "Too many requests. `Retry-After` says how long to wait.",
+    503: "The database is unreachable. Nothing was changed.",
 }
 
 
 class ErrorSerializer(serializers.Serializer):
-    """What is answered where a request could not be carried out. Clients go by `code`; `detail` is English."""
+    """An error. `code` identifies it for programs. `detail` explains it in English."""
 
     detail = serializers.CharField()
     code = serializers.CharField()
     errors = serializers.DictField(  # type: ignore[assignment] # DRF's own property of this name is not for reading here
-        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="What is wrong, by field."
+        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Problems by field."
     )
 
 
 class DoneSerializer(serializers.Serializer):
-    """Something has been done that leaves nothing to show."""
+    """Confirmation of a request that returns no data."""
 
     status = serializers.ChoiceField(["success"])
     message = serializers.CharField()
@@ -61,25 +61,30 @@ def _path(name: str, schema: Schema, description: str) -> OpenApiParameter:
     return OpenApiParameter(name, schema, OpenApiParameter.PATH, description=description)
 
 
-USER_ID = _path("user_id", ID, "The owner, as the client knows it.")
-SESSION_ID = _path("session_id", ID, "The session, as the client named it.")
-TASK_ID = _path("task_id", ID, "The task, as the client named it.")
+USER_ID = _path("user_id", ID, "The client's ID of the owner.")
+SESSION_ID = _path("session_id", ID, "The client's ID of the session.")
+TASK_ID = _path("task_id", ID, "The client's ID of the task.")
 LIMIT = OpenApiParameter(
     "limit",
     {"type": "integer", "minimum": 1, "maximum": pagination.MAX_LIMIT, "default": pagination.DEFAULT_LIMIT},
-    description="At most so many.",
+    description="The maximum number of items on a page.",
 )
 
 
 def cursor(kind: str) -> OpenApiParameter:
     """Return the `cursor` parameter. Lists of the same kind accept each other's cursors."""
     schema: Schema = {"type": "string", "format": kind}
-    return OpenApiParameter("cursor", schema, description="`next` of the page before; opaque.")
+    return OpenApiParameter("cursor", schema, description="The value of `next` from the previous page.")
 
 
 PAGE = (LIMIT, cursor("cursor"))
 RETRY_AFTER = OpenApiParameter(
-    "Retry-After", {"type": "integer"}, OpenApiParameter.HEADER, description="Seconds.", required=True, response=[429]
+    "Retry-After",
+    {"type": "integer"},
+    OpenApiParameter.HEADER,
+    description="How many seconds to wait.",
+    required=True,
+    response=[429],
 )
 
 
@@ -133,7 +138,11 @@ class BearerScheme(OpenApiAuthenticationExtension):
 
     @override
     def get_security_definition(self, auto_schema: Any) -> Schema:
-        return {"type": "http", "scheme": "bearer", "description": "An API key, made in the admin or by a command."}
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API key, created in the admin or with `manage.py create_api_key`.",
+        }
 
 
 class IdentifierSchema(OpenApiSerializerFieldExtension):

@@ -10,12 +10,12 @@ from memory.api.serializers import ChangeSerializer, MemorySerializer, WriteSeri
 TAG = "memory"
 MEMORY_ID = uuid_parameter("memory_id", "The memory.")
 QUERY = OpenApiParameter(
-    "query", {"type": "string"}, description="The best `limit` memories for these words; one page."
+    "query", {"type": "string"}, description="Return the `limit` memories that match these words best, on one page."
 )
 
 
 class WrittenSerializer(DoneSerializer):
-    """A memory that was written."""
+    """Confirmation with the ID of the memory."""
 
     memory_id = serializers.UUIDField()
 
@@ -33,7 +33,7 @@ WRITE = operation(
     "Write a memory",
     tag=TAG,
     request=WriteSerializer,
-    answers={201: (WrittenSerializer, "It is kept.")},
+    answers={201: (WrittenSerializer, "The memory is stored.")},
     fails=(403,),
 )
 LIST = operation(
@@ -41,7 +41,7 @@ LIST = operation(
     "List the memories of a user",
     tag=TAG,
     parameters=[USER_ID, QUERY, *openapi.PAGE],
-    answers={200: (MemoryListSerializer, "Newest first, or best first where there is a query.")},
+    answers={200: (MemoryListSerializer, "A page of memories: newest first, or best matches first with `query`.")},
     fails=(400, 404),
 )
 CHANGE = operation(
@@ -50,15 +50,15 @@ CHANGE = operation(
     tag=TAG,
     request=ChangeSerializer,
     parameters=[USER_ID, MEMORY_ID],
-    answers={200: (MemorySerializer, "The new memory that takes its place.")},
+    answers={200: (MemorySerializer, "The new memory, which replaces the old one.")},
     fails=(404,),
-    bodies={409: (ErrorSerializer, "`superseded`: another one has taken its place.")},
+    bodies={409: (ErrorSerializer, "`superseded`: the memory has already been replaced.")},
 )
 FORGET = operation(
     "forget_memory",
     "Forget a memory",
     tag=TAG,
     parameters=[USER_ID, MEMORY_ID],
-    answers={200: (DoneSerializer, "It is forgotten.")},
+    answers={200: (DoneSerializer, "The memory is forgotten.")},
     fails=(400, 404),
 )

@@ -20,7 +20,7 @@ class WriteSerializer(ChangeSerializer):
 
 
 class MemorySerializer(serializers.ModelSerializer[Memory]):
-    """A memory as its owner sees it."""
+    """A memory."""
 
     memory_id = serializers.UUIDField(source="pk", read_only=True)
 

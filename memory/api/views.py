@@ -22,22 +22,24 @@ class MemoryViewSet(ClientIdsViewSet):
 
     @openapi.WRITE
     def create(self, request: Request) -> Response:
-        """Remember a text; the same text again answers the memory that is there."""
+        """Store a text as a memory. If the text is already stored, return its memory."""
         data = _valid(WriteSerializer(data=request.data))
         user_id = data.get("user_id", request.user.get_username())
         require_to_write(request.user, user_id)
         memory = services.add(user_id, data["memory_info"], source=Memory.Source.API, trusted=True)
-        body = {"status": "success", "memory_id": str(memory.pk), "message": "The memory is kept."}
+        body = {"status": "success", "memory_id": str(memory.pk), "message": "The memory is stored."}
         return Response(body, status=201)
 
     @openapi.LIST
     def list(self, request: Request, user_id: str) -> Response:
-        """Active memories and those that wait for approval: newest first, or with `query` the `limit` best ones."""
+        """List active memories and memories that wait for approval."""
         require_to_read(request.user, user_id)
         rows = Memory.objects.filter(user_id=user_id, status__in=OPEN)
         if query := request.query_params.get("query", "").strip():
             if "cursor" in request.query_params:
-                raise Invalid(errors={"cursor": ["A list by query has one page; `limit` makes it longer."]})
+                raise Invalid(
+                    errors={"cursor": ["A list with a query has one page. To get more memories, raise `limit`."]}
+                )
             found, ranking = ranked(rows, query)
             page, cursor = [found[one.candidate.id] for one in ranking[: pagination.limit_of(request)]], None
         else:
@@ -46,7 +48,7 @@ class MemoryViewSet(ClientIdsViewSet):
 
     @openapi.CHANGE
     def partial_update(self, request: Request, user_id: str, memory_id: str) -> Response:
-        """Replace the text. The answer is the new memory, with an id of its own; the old one stays as history."""
+        """Replace the text of a memory. This creates a new memory with a new ID. The old one is kept as history."""
         memory = _find(request, user_id, memory_id)
         data = _valid(ChangeSerializer(data=request.data))
         memory = services.supersede(memory, data["memory_info"], source=Memory.Source.API, trusted=True)

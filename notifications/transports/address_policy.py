@@ -29,11 +29,11 @@ def check_url(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise Refused(_("This is no address.")) from error
+        raise Refused(_("This is not a valid address.")) from error
     if parts.scheme not in PORTS or not parts.hostname or not url.isascii() or not url.isprintable() or " " in url:
-        raise Refused(_("It has to begin with https:// and the receiver's name, in ASCII."))
+        raise Refused(_("The address must start with https:// and the receiver's host name, in ASCII."))
     if parts.username is not None or parts.password is not None or parts.fragment:
-        raise Refused(_("Leave out user names, passwords and fragments: the signature says who sends."))
+        raise Refused(_("Leave out user names, passwords and fragments. The signature identifies the sender."))
     resolved(parts.hostname, port or PORTS[parts.scheme], encrypted=parts.scheme == "https")
 
 
@@ -42,7 +42,7 @@ def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise Refused(_("%(host)s is not known.") % {"host": host}) from error
+        raise Refused(_("%(host)s can't be resolved.") % {"host": host}) from error
     texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     for text in texts:
         address = plain(text)
@@ -50,9 +50,9 @@ def resolved(host: str, port: int, *, encrypted: bool) -> list[str]:
             continue
         if not is_public(address):
             # Without the address itself, which would reveal what our resolver knows.
-            raise Refused(_("%(host)s is not on the public Internet (see WEBHOOK_ALLOW_NETWORKS).") % {"host": host})
+            raise Refused(_("%(host)s is not on the public internet (see WEBHOOK_ALLOW_NETWORKS).") % {"host": host})
         if not encrypted:
-            raise Refused(_("On the public Internet only https:// is allowed."))
+            raise Refused(_("On the public internet, only https:// is allowed."))
     return texts
 
 

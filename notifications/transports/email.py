@@ -33,7 +33,7 @@ def send(delivery: Delivery) -> Outcome:
     """
     user = delivery.user
     if user is None or not user.is_active or not user.email:
-        return dropped(gettext_noop("There is nobody to mail to: no active account with an address."))
+        return dropped(gettext_noop("There is no recipient: no active account with an email address."))
     if getattr(user, "notices", None) is None:
         return dropped(gettext_noop("The user has unsubscribed."))
     event = Event(delivery.event)
@@ -55,11 +55,11 @@ def _objection(user: User, event: Event, delivery: Delivery) -> str:
     if review is None or not permissions.may_see(user, review):
         return gettext_noop("The user may not see the review.")
     if event.asks and review.status != Interrupt.Status.PENDING:
-        return gettext_noop("The review was closed before.")
+        return gettext_noop("The review was already closed.")
     if event.asks and not permissions.may_decide(user, review):
         return gettext_noop("The user may not decide the review.")
     if event is Event.REVIEW_DECIDED and review.answered_by == user.get_username():
-        return gettext_noop("The user decided it.")
+        return gettext_noop("The user made the decision.")
     return ""
 
 
@@ -83,14 +83,14 @@ def _message(user: User, event: Event, delivery: Delivery) -> EmailMessage:
 
 def _first_line(event: Event) -> str:
     return {
-        Event.REVIEW_NEW: _("A review waits for a decision"),
+        Event.REVIEW_NEW: _("A review is waiting for a decision"),
         Event.REVIEW_NEARLY_EXPIRED: _("A review expires soon"),
-        Event.REVIEW_EXPIRED: _("A review has expired"),
+        Event.REVIEW_EXPIRED: _("A review expired"),
         Event.REVIEW_DECIDED: _("A review was decided"),
-        Event.TASK_COMPLETED: _("A task is completed"),
-        Event.TASK_ERROR: _("A task has failed"),
+        Event.TASK_COMPLETED: _("A task was completed"),
+        Event.TASK_ERROR: _("A task failed"),
         Event.TASK_CANCELLED: _("A task was cancelled"),
-        Event.TEST: _("A test"),
+        Event.TEST: _("Test message"),
     }[event]
 
 

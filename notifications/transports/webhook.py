@@ -29,7 +29,11 @@ def send(delivery: Delivery) -> Outcome:
     if answer.status == GONE:
         Endpoint.objects.filter(pk=endpoint.pk).update(active=False, note=GONE_NOTE)
         return Outcome(Delivery.Status.FAILED, answer.status, GONE_NOTE)
-    error = _("A redirect, which is not followed.") if 300 <= answer.status < 400 else f"HTTP {answer.status}"
+    error = (
+        _("The receiver sent a redirect, which is not followed.")
+        if 300 <= answer.status < 400
+        else f"HTTP {answer.status}"
+    )
     return Outcome(Delivery.Status.PENDING, answer.status, error, answer.retry_after)
 
 

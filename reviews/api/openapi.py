@@ -18,11 +18,13 @@ from reviews.decisions.services import MESSAGE_LIMIT
 
 TAG = "reviews"
 REVIEW_ID = openapi.uuid_parameter("id", "The review.")
-STATUS = OpenApiParameter("status", {"type": "string", "enum": Interrupt.Status.values}, description="Only these.")
+STATUS = OpenApiParameter(
+    "status", {"type": "string", "enum": Interrupt.Status.values}, description="Return only reviews with this status."
+)
 
 
 class DecisionSerializer(serializers.Serializer):
-    """Who decided what, and when."""
+    """A decision: what was decided, by whom and when."""
 
     response_type = serializers.ChoiceField(RESPONSE_TYPES)
     args = ObjectField(allow_null=True)
@@ -32,14 +34,14 @@ class DecisionSerializer(serializers.Serializer):
 
 
 class ClaimedBySerializer(serializers.Serializer):
-    """Who looks at the review now."""
+    """The user who has claimed the review, and until when."""
 
     user = serializers.CharField()
     until = serializers.DateTimeField()
 
 
 class ReviewSerializer(NamedTaskSerializer):
-    """A review; `allowed` is what this caller may decide now."""
+    """A review. `allowed` lists the decisions that the caller may make now."""
 
     id = serializers.UUIDField()
     version = serializers.IntegerField()
@@ -66,7 +68,7 @@ class ReviewListSerializer(serializers.Serializer):
 
 
 class DecisionConflictSerializer(ErrorSerializer):
-    """Why nothing was decided: `decision` names the winner, `open_interrupts` what there is to choose from."""
+    """Why nothing was decided. `decision` is the existing decision, `open_interrupts` lists the open questions."""
 
     decision = DecisionSerializer(allow_null=True, required=False)
     status = serializers.ChoiceField(Interrupt.Status.values, required=False)
@@ -74,12 +76,12 @@ class DecisionConflictSerializer(ErrorSerializer):
 
 
 class ClaimConflictSerializer(ErrorSerializer):
-    """Why the claim was not taken or given back."""
+    """Why the review could not be claimed."""
 
     claimed_by = ClaimedBySerializer(allow_null=True, required=False)
 
 
-ARGS = "Of an `edit`: the full arguments as an object. Of a `response`: a text in place of the tool's result."
+ARGS = "For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result."
 CHOICE_RULES: list[openapi.Schema] = [
     {
         "if": {"properties": {"response_type": {"const": "response"}}, "required": ["response_type"]},
@@ -125,14 +127,14 @@ class ResumeRules(DecideRules):
         return {**body, "oneOf": [{"required": ["response_type"]}, {"required": ["decisions"]}]}
 
 
-DECIDED = "`already_decided`: otherwise, or closed; `decision` names the winner."
+DECIDED = "`already_decided`: the review is closed or has a different decision, shown in `decision`."
 
 READ_STATUS = operation(
     "read_status",
     "Read a task",
     tag=agents.TASKS,
     parameters=[USER_ID, SESSION_ID, TASK_ID],
-    answers={200: (agents.TaskSerializer, "The task with its result or its open questions.")},
+    answers={200: (agents.TaskSerializer, "The task, with its result or its open questions.")},
     fails=(400,),
     bodies={404: (agents.MissingTaskSerializer, FAILURES[404])},
 )
@@ -141,12 +143,13 @@ RESUME = operation(
     "Answer the questions of a task",
     tag=agents.TASKS,
     request=ResumeSerializer,
-    answers={202: (NamedTaskSerializer, "It is decided; the run goes on.")},
+    answers={202: (NamedTaskSerializer, "The decisions are stored. The task continues.")},
     fails=(403, 404),
     bodies={
         409: (
             DecisionConflictSerializer,
-            f"{DECIDED} `which_interrupt`: name one of the `open_interrupts`. `not_interrupted`: it has asked nothing.",
+            f"{DECIDED} `which_interrupt`: send one of the `open_interrupts` as `interrupt_id`. "
+            "`not_interrupted`: the task has not asked a question.",
         )
     },
 )
@@ -155,7 +158,7 @@ LIST = operation(
     "List reviews",
     tag=TAG,
     parameters=[STATUS, *openapi.PAGE],
-    answers={200: (ReviewListSerializer, "A page of the reviews that you may see.")},
+    answers={200: (ReviewListSerializer, "A page of the reviews that the caller may see.")},
     fails=(400,),
 )
 READ = operation(
@@ -172,9 +175,11 @@ DECIDE = operation(
     tag=TAG,
     request=DecideSerializer,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review with its decision; the same one again is the same answer.")},
+    answers={
+        200: (ReviewSerializer, "The review and its decision. Repeating the same decision returns the same response.")
+    },
     fails=(403, 404),
-    bodies={409: (DecisionConflictSerializer, f"{DECIDED} `stale`: it is not the version that you have seen.")},
+    bodies={409: (DecisionConflictSerializer, f"{DECIDED} `stale`: `version` is not the current version.")},
 )
 CLAIM = operation(
     "claim_review",
@@ -182,15 +187,21 @@ CLAIM = operation(
     tag=TAG,
     request=ClaimSerializer,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review; others are shown for five minutes who looks at it.")},
+    answers={200: (ReviewSerializer, "The review. For five minutes, other reviewers see who has claimed it.")},
     fails=(403, 404),
-    bodies={409: (ClaimConflictSerializer, "`claimed`: by somebody else; `take_over` takes it. `not_open`: decided.")},
+    bodies={
+        409: (
+            ClaimConflictSerializer,
+            "`claimed`: someone else has claimed the review; send `take_over` to take it over. "
+            "`not_open`: the review is closed.",
+        )
+    },
 )
 RELEASE = operation(
     "release_review",
-    "Give a claim back",
+    "Release a claim",
     tag=TAG,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review, which nobody claims any more.")},
+    answers={200: (ReviewSerializer, "The review, without your claim.")},
     fails=(404,),
 )

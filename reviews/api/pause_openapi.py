@@ -18,22 +18,22 @@ PAUSE_ID = openapi.uuid_parameter("id", "The pause.")
 STATUS = OpenApiParameter(
     "status",
     {"type": "string", "enum": ["active", "lifted"], "default": "active"},
-    description="Those in force, or those that were lifted.",
+    description="Return pauses in force, or lifted pauses.",
 )
-VALUE = "The name of the agent or the tool, or the user_id. Of `everything` it is left out."
-REFUSED = (ErrorSerializer, "You lack the permission `agents.pause_work`.")
+VALUE = "The name of the agent or the tool, or the user ID. Leave it out for `everything`."
+REFUSED = (ErrorSerializer, "The caller lacks the permission `agents.pause_work`.")
 
 
 class FullPauseSerializer(serializers.Serializer):
-    """A pause with who made it and why; `value` names the agent, the tool or the user."""
+    """A pause with its author and reason. `value` is the name of the agent or the tool, or the user ID."""
 
     id = serializers.UUIDField()
     scope = serializers.ChoiceField(Pause.Scope.values)
     value = serializers.CharField(allow_null=True)
     reason = serializers.CharField(allow_blank=True)
-    by = serializers.CharField(help_text="A username, or a host: `manage.py:<login>@<host>`, `system:<host>`.")
+    by = serializers.CharField(help_text="A username or a host, such as `manage.py:<login>@<host>` or `system:<host>`.")
     since = serializers.DateTimeField()
-    by_file = serializers.BooleanField(help_text="It stands in the file PAUSE of a data folder.")
+    by_file = serializers.BooleanField(help_text="Whether the pause is set by the file PAUSE in a data folder.")
     resumed_at = serializers.DateTimeField(allow_null=True)
     resumed_by = serializers.CharField(allow_null=True)
 
@@ -75,7 +75,12 @@ LIST = operation(
     parameters=[STATUS, *openapi.PAGE],
     answers={200: (PauseListSerializer, "A page of pauses.")},
     fails=(400,),
-    bodies={403: (ErrorSerializer, "You lack the permissions `agents.pause_work`, `view_pause` and `view_system`.")},
+    bodies={
+        403: (
+            ErrorSerializer,
+            "The caller has none of the permissions `agents.pause_work`, `agents.view_pause` and `agents.view_system`.",
+        )
+    },
 )
 PAUSE = operation(
     "pause",
@@ -83,8 +88,8 @@ PAUSE = operation(
     tag=TAG,
     request=PauseSerializer,
     answers={
-        200: (FullPauseSerializer, "It was paused already, by this pause."),
-        201: (FullPauseSerializer, "It is paused; no call of a tool begins any more."),
+        200: (FullPauseSerializer, "The pause was already in force."),
+        201: (FullPauseSerializer, "The pause is in force. No affected tool call starts any more."),
     },
     bodies={403: REFUSED},
 )
@@ -93,7 +98,7 @@ RESUME = operation(
     "Lift a pause",
     tag=TAG,
     parameters=[PAUSE_ID],
-    answers={200: (FullPauseSerializer, "It is lifted, also where it was before; what it held goes on.")},
+    answers={200: (FullPauseSerializer, "The pause is lifted, or was already. Tasks that it held continue.")},
     fails=(404,),
-    bodies={403: REFUSED, 409: (ErrorSerializer, "`held_by_file`: delete the file PAUSE on the host that it names.")},
+    bodies={403: REFUSED, 409: (ErrorSerializer, "`held_by_file`: delete the file PAUSE on the host named in `by`.")},
 )

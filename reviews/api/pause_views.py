@@ -20,11 +20,11 @@ STATUSES = (ACTIVE, LIFTED)
 
 
 class PauseViewSet(ViewSet):
-    """Pausing of everything, an agent, a tool or a user."""
+    """Pauses of everything, an agent, a tool or a user."""
 
     @openapi.LIST
     def list(self, request: Request) -> Response:
-        """List the pauses in force, or those that were lifted, newest first."""
+        """List pauses, newest first."""
         if not pauses.may_see(request.user):
             raise NotAllowed
         if (status := request.query_params.get("status", ACTIVE)) not in STATUSES:
@@ -34,7 +34,7 @@ class PauseViewSet(ViewSet):
 
     @openapi.PAUSE
     def create(self, request: Request) -> Response:
-        """Pause it; 200 with the pause that is there, where it was paused already."""
+        """Pause everything, an agent, a tool or a user, or return the pause that is already in force."""
         pauses.require_to_pause(request.user)
         serializer = PauseSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -44,7 +44,7 @@ class PauseViewSet(ViewSet):
 
     @openapi.RESUME
     def destroy(self, request: Request, pk: str) -> Response:
-        """Lift a pause: what it held goes on."""
+        """Lift a pause, so that the tasks that it held continue."""
         pauses.require_to_pause(request.user)
         try:
             key = uuid.UUID(pk)

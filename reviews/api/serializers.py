@@ -14,7 +14,7 @@ from reviews.pauses import REASON_LENGTH
 
 
 class ChoiceSerializer(serializers.Serializer):
-    """A decision, without saying on what."""
+    """A decision."""
 
     response_type = serializers.ChoiceField(sorted(SPELLINGS))
     args = serializers.JSONField(required=False, allow_null=True, default=None)
@@ -39,13 +39,13 @@ class ClaimSerializer(serializers.Serializer):
 
 
 class AddressedSerializer(ChoiceSerializer):
-    """One of the `decisions` of /agent/resume."""
+    """A decision and the interrupt that it answers."""
 
     interrupt_id = TextField(max_length=64)
 
 
 class ResumeSerializer(TaskIdsSerializer):
-    """The body of POST /agent/resume: one decision in the original system's form, or several by their interrupts."""
+    """The body of POST /agent/resume: either one decision, or a list of decisions with their interrupt IDs."""
 
     response_type = serializers.ChoiceField(sorted(SPELLINGS), required=False)
     args = serializers.JSONField(required=False, allow_null=True)
@@ -57,7 +57,7 @@ class ResumeSerializer(TaskIdsSerializer):
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         if ("decisions" in attrs) == ("response_type" in attrs):
-            raise serializers.ValidationError({"response_type": ["Give either response_type or decisions."]})
+            raise serializers.ValidationError({"response_type": ["Send either response_type or decisions."]})
         return attrs
 
 

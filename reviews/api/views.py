@@ -27,7 +27,7 @@ class StatusViewSet(ClientIdsViewSet):
 
     @openapi.READ_STATUS
     def retrieve(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
-        """Return the task; a missing one and another owner's have the same 404."""
+        """Return a task. The response is the same 404 for a missing task and for another owner's task."""
         try:
             require_to_read(request.user, user_id)
             task = find_task(user_id, session_id, task_id)
@@ -41,7 +41,7 @@ class ResumeViewSet(ViewSet):
 
     @openapi.RESUME
     def create(self, request: Request) -> Response:
-        """Decide one question or several; the run goes on."""
+        """Decide one or several questions of a task. The task then continues."""
         serializer = ResumeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         data = serializer.validated_data
@@ -58,7 +58,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.LIST
     def list(self, request: Request) -> Response:
-        """List the reviews that the caller may see, oldest first; `?status=` picks one status."""
+        """List the reviews that the caller may see, oldest first."""
         reviews = permissions.visible(request.user).order_by("created_at", "pk")
         if (status := request.query_params.get("status")) is not None:
             if status not in Interrupt.Status.values:
@@ -70,7 +70,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.READ
     def retrieve(self, request: Request, pk: str) -> Response:
-        """One review."""
+        """Return a review."""
         review = permissions.visible(request.user).filter(pk=_uuid(pk)).first()
         if review is None:
             raise NotFound
@@ -78,7 +78,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.DECIDE
     def decide(self, request: Request, pk: str) -> Response:
-        """Decide one review, in the version that the caller has seen."""
+        """Decide a review. `version` must be the current version of the review."""
         key = _uuid(pk)
         serializer = DecideSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -86,7 +86,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.CLAIM
     def claim(self, request: Request, pk: str) -> Response:
-        """Show others that the caller looks at this review; again before it runs out to keep it."""
+        """Show other reviewers that the caller is working on this review. Repeat the call to keep the claim."""
         key = _uuid(pk)
         serializer = ClaimSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -95,7 +95,7 @@ class ReviewViewSet(ViewSet):
 
     @openapi.RELEASE
     def release(self, request: Request, pk: str) -> Response:
-        """Give the claim back."""
+        """Release the caller's claim on a review."""
         return _answer(claims.release(_uuid(pk), principal_of(request)), request)
 
 

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 from core.text import visible
 
 MESSAGES: dict[str, Any] = {
-    "type": _("This is not of the right type."),
+    "type": _("This has the wrong type."),
     "enum": _("Choose one of these."),
     "const": _("This can't be changed."),
     "minimum": _("At least %(limit)s."),
@@ -20,11 +20,11 @@ MESSAGES: dict[str, Any] = {
     "maxLength": _("At most %(limit)s characters."),
     "minItems": _("At least %(limit)s items."),
     "maxItems": _("At most %(limit)s items."),
-    "uniqueItems": _("No item may come twice."),
-    "pattern": _("This does not have the right form: %(limit)s"),
-    "required": _("A value is needed here."),
-    "format": _("This does not have the right form: %(limit)s"),
-    "contains": _("An item that is needed is not in the list."),
+    "uniqueItems": _("Each item must be unique."),
+    "pattern": _("This does not match the format %(limit)s"),
+    "required": _("A value is required."),
+    "format": _("This does not match the format %(limit)s"),
+    "contains": _("A required item is missing from the list."),
     "minProperties": _("At least %(limit)s entries."),
     "maxProperties": _("At most %(limit)s entries."),
     "additionalProperties": _("The tool has no such argument."),

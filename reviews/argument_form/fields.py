@@ -72,7 +72,7 @@ class Field(Part):
         if self.place.nullable:
             return None
         if self.place.required:
-            raise ValueError(_("A value is needed here."))
+            raise ValueError(_("A value is required."))
         return ABSENT
 
     def write(self, value: Any) -> str:
@@ -263,7 +263,7 @@ class Json(Field):
             value = json.loads(text, parse_constant=refuse)
         except json.JSONDecodeError as error:
             place = {"line": error.lineno, "column": error.colno}
-            raise ValueError(_("This is no JSON: look at line %(line)s, column %(column)s.") % place) from error
+            raise ValueError(_("This is not valid JSON. See line %(line)s, column %(column)s.") % place) from error
         except RecursionError as error:
             raise ValueError(_("This JSON is nested too deeply.")) from error
         return storable(value)

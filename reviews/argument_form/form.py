@@ -212,7 +212,7 @@ class _Builder:
 
     def item(self, place: Place, schema: dict[str, Any], number: Any, value: Any, depth: int) -> Part:
         """Return the part for one item of a list of objects."""
-        label = str(number + 1) if isinstance(number, int) else str(_("Add one"))
+        label = str(number + 1) if isinstance(number, int) else str(_("Add an item"))
         return self.part(Place(f"{place.name}-{number}", label, schema, value, required=True), depth + 1)
 
     def plain(self, schema: Any) -> tuple[dict[str, Any], bool]:

@@ -37,16 +37,16 @@ def number(text: str, *, whole: bool) -> Any:
     if WHOLE.fullmatch(text):
         return int(text)
     if whole:
-        raise ValueError(_("Write a whole number."))
+        raise ValueError(_("Enter a whole number."))
     try:
         value = json.loads(text, parse_constant=refuse)
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, float) or not math.isfinite(value):
-        raise ValueError(_("Write a number."))
+        raise ValueError(_("Enter a number."))
     return value
 
 
 def refuse(name: str) -> None:
     """Raise ValueError for NaN and the infinities, which Python accepts but JSON does not allow."""
-    raise ValueError(_("%(name)s is no JSON.") % {"name": name})
+    raise ValueError(_("%(name)s is not valid JSON.") % {"name": name})

@@ -46,7 +46,7 @@ class AuditEntryAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ("at", "who", "verb", "became", "tool_", "kind", "object", "of_task", "rule")
     list_filter = ("verb", ("outcome", OutcomeFilter), "kind", "at")
     search_fields = ("actor",)
-    search_help_text = _("The id of a review, a tool call, a task, a rule or an entry, or a username.")
+    search_help_text = _("ID of a review, a tool call, a task, a rule or an entry, or a username.")
     ordering = ("-pk",)
     list_per_page = 100
     show_full_result_count = False

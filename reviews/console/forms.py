@@ -16,8 +16,8 @@ from reviews.policy.rules import LONGEST, MOST_USES
 
 APPROVE = ("accept", "edit", "confirm")  # sent by one button; the arguments show whether it is an edit
 CHECK_AGAIN: dict[str, Any] = {
-    Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it once more."),
-    Interrupt.Kind.IN_DOUBT: _("If it happened the first time, running it again makes it happen twice."),
+    Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it again before you approve it."),
+    Interrupt.Kind.IN_DOUBT: _("If the call happened the first time, running it again makes it happen twice."),
 }
 PREVIEW = "preview"  # decides nothing; shows the changes if scripts are off
 
@@ -43,7 +43,7 @@ class DecisionForm(forms.Form):
     message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
     answer = UnstrippedText(3, label=_("Answer in place of the tool"), max_length=MESSAGE_LIMIT)
     confirmed = forms.BooleanField(required=False)
-    override_reason = UnstrippedText(2, label=_("Why you decide your own request"), max_length=MESSAGE_LIMIT)
+    override_reason = UnstrippedText(2, label=_("Reason for deciding your own request"), max_length=MESSAGE_LIMIT)
 
     def __init__(self, review: Review, data: Any = None, *, overrides: bool = False) -> None:
         super().__init__(data, initial={"version": review.version, "digest": review.args_digest})
@@ -66,11 +66,11 @@ class DecisionForm(forms.Form):
         if kind in APPROVE:
             self._clean_approval(data, is_confirmed=kind == "confirm" or bool(data.get("confirmed")))
         elif kind == "reject" and not data.get("message", "").strip():
-            self.add_error("message", _("Say why: the agent tells its user."))
+            self.add_error("message", _("Enter a reason. The agent passes it on to its user."))
         elif kind == "response" and not data.get("answer", "").strip():
-            self.add_error("answer", _("Write what the agent is to get in place of the tool's result."))
+            self.add_error("answer", _("Enter the text that the agent gets instead of the tool's result."))
         if self.overrides and kind != PREVIEW and not data.get("override_reason", "").strip():
-            self.add_error("override_reason", _("Say why: the reason is kept with the decision."))
+            self.add_error("override_reason", _("Enter a reason. It is stored with the decision."))
         return data
 
     @property
@@ -95,7 +95,7 @@ class DecisionForm(forms.Form):
 
     def _clean_approval(self, data: dict[str, Any], *, is_confirmed: bool) -> None:
         if not self.arguments.validate():
-            self.add_error(None, _("Some arguments do not fit the tool. Nothing was decided."))
+            self.add_error(None, _("Some arguments are not valid for the tool. Nothing was decided."))
         elif self.needs_confirmation and not is_confirmed and not self.errors:
             self.asks_once_more = True
             self.add_error("confirmed", CHECK_AGAIN[self.review.kind])
@@ -108,8 +108,8 @@ class AlwaysForm(forms.Form):
     scope = forms.ChoiceField(
         label=_("Where"), choices=[("session", _("in this session")), ("user", _("in every session of this user"))]
     )
-    days = forms.IntegerField(label=_("for how many days"), min_value=1, max_value=LONGEST.days, initial=7)
-    uses = forms.IntegerField(label=_("how often at most"), min_value=1, max_value=MOST_USES, initial=10)
+    days = forms.IntegerField(label=_("Valid for (days)"), min_value=1, max_value=LONGEST.days, initial=7)
+    uses = forms.IntegerField(label=_("Maximum number of calls"), min_value=1, max_value=MOST_USES, initial=10)
 
 
 class BulkForm(forms.Form):
@@ -122,5 +122,5 @@ class BulkForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = dict(super().clean() or {})
         if data.get("kind") == "reject" and not data.get("message", "").strip():
-            self.add_error("message", _("Say why: the agent tells its user."))
+            self.add_error("message", _("Enter a reason. The agent passes it on to its user."))
         return data

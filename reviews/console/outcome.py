@@ -27,24 +27,24 @@ def of(review: Interrupt, call: ToolCall | None) -> Outcome | None:
     if call is None:
         return _never_ran(review)
     if call.status == ToolCall.Status.FAILED:
-        return Outcome(_("The call failed: it did not happen."), True)
+        return Outcome(_("The call failed and did not take effect."), True)
     if call.status != ToolCall.Status.STARTED:
         return None
     doubt = _later(review, Interrupt.Kind.IN_DOUBT)
     if doubt is not None or call.doubtful:
-        text = _("The call was started, and it is not known whether it happened.")
+        text = _("The call was started, but it is unknown whether it took effect.")
         return Outcome(text, True, review=doubt.pk if doubt else None)
     if review.task.status == Status.RUNNING:
         return Outcome(_("The call is running."), False)
-    return Outcome(_("The call was started and has not ended."), True, detail=review.task.message)
+    return Outcome(_("The call has started and not finished yet."), True, detail=review.task.message)
 
 
 def _never_ran(review: Interrupt) -> Outcome:
     task = Task.objects.get(pk=review.task_id)  # as it is now: the review may have been read before its decision
     if again := _later(review, review.kind):
-        return Outcome(_("The call has not run: it was asked again."), True, review=again.pk)
+        return Outcome(_("The call has not run. A new review was requested."), True, review=again.pk)
     if review.used_at is not None:
-        text = _("The call never ran: when its turn came, the policy or the tool's own checks refused it.")
+        text = _("The call never ran: the policy or the tool's own checks refused it before it started.")
         return Outcome(text, True)
     if task.status in FINAL:
         text = _("The call never ran: its task ended first (%(status)s).") % {"status": task.get_status_display()}

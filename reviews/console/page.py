@@ -107,15 +107,15 @@ def past(review: Interrupt, principal: Any) -> list[Decision]:
 
 def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:
     """Return the events so far: asked, claimed, decided, ran, ended."""
-    events = [Event(review.created_at, _("asked by the agent"))]
+    events = [Event(review.created_at, _("requested by the agent"))]
     if claimed_by:
-        events.append(Event(None, _("looked at"), claimed_by))
+        events.append(Event(None, _("claimed"), claimed_by))
     if review.answered_at:
         events.append(Event(review.answered_at, review.get_status_display().lower(), review.answered_by))
     if call is not None:
-        events.append(Event(call.started_at, _("ran")))
+        events.append(Event(call.started_at, _("call started")))
         if call.finished_at:
-            ended = {ToolCall.Status.FAILED.value: _("failed")}.get(call.status, _("gave its result"))
+            ended = {ToolCall.Status.FAILED.value: _("failed")}.get(call.status, _("returned a result"))
             events.append(Event(call.finished_at, ended))
     # Sorted, because a call in doubt started before its review was requested.
     return sorted(events, key=lambda event: (event.at is None, event.at or review.created_at))
@@ -133,8 +133,8 @@ def phrases() -> dict[str, str]:
         "approve_one": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 1),
         "approve_many": ngettext("Approve with %(n)s change", "Approve with %(n)s changes", 2),
         "left_out": _("(left out)"),
-        "draft": _("What you typed before is back."),
-        "kept": _("What you typed here, which was not sent"),
+        "draft": _("Your earlier input was restored."),
+        "kept": _("Your unsent input"),
     }
 
 

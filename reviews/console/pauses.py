@@ -31,8 +31,8 @@ class PauseForm(forms.ModelForm):
         fields = ("scope", "value", "reason")
         widgets = {"reason": forms.Textarea(attrs={"rows": 3})}
         help_texts = {
-            "value": _("The exact name of the agent or the tool, or the user_id; empty for everything."),
-            "reason": _("Whoever meets the pause reads it here. Clients of the API don't see it."),
+            "value": _("The exact name of the agent or tool, or the user_id. Leave empty to pause everything."),
+            "reason": _("Shown in the admin. Clients of the API don't see it."),
         }
 
     @override
@@ -112,9 +112,9 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
         pause, is_new = pauses.pause(obj.scope, obj.value, obj.reason, actor)
         obj.__dict__.update(pause.__dict__)
         if not is_new:
-            messages.warning(request, _("That was paused already; it stays as it is."))
+            messages.warning(request, _("This was already paused. The existing pause is unchanged."))
         if obj.scope == Pause.Scope.TOOL and not pauses.known_tool(obj.value):
-            messages.warning(request, _("No call of a tool with this name has been counted yet: check the name."))
+            messages.warning(request, _("No call of a tool with this name has been recorded yet. Check the name."))
 
     @override
     def response_add(self, request: HttpRequest, obj: Any, post_url_continue: Any = None) -> HttpResponse:
@@ -133,7 +133,7 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
         except AgentsiteError as error:
             messages.error(request, str(error))
         else:
-            messages.success(request, _("Resumed: what nothing else holds goes on."))
+            messages.success(request, _("Resumed. Work that no other pause holds continues."))
         return redirect("admin:agents_pause_change", pk)
 
     @override
@@ -167,7 +167,11 @@ class PauseAdmin(ReadOnly, admin.ModelAdmin):
     @admin.display(description=_("file"))
     def from_file(self, row: Pause) -> Any:
         """Return where to delete the file that holds the pause, if there is one."""
-        return _("PAUSE in the data folder of this host: delete it there") if row.source else "-"
+        return (
+            _("Set by the file PAUSE in the data folder of this host. To resume, delete the file.")
+            if row.source
+            else "-"
+        )
 
     @admin.display(description=_("resumed by"), ordering="lifted_by_name")
     def resumer(self, row: Pause) -> str:

@@ -31,8 +31,8 @@ RESPONSES = {
 MATCHES = {
     Match.YES: _("Yes"),
     Match.NO: _("No"),
-    Match.UNSURE: _("Can't be judged"),
-    Match.BROKEN: _("The rule fails"),
+    Match.UNSURE: _("Can't be evaluated"),
+    Match.BROKEN: _("The rule failed"),
 }
 
 
@@ -85,8 +85,9 @@ class PolicyRuleForm(forms.ModelForm):
         help_text=format_lazy(
             "{} {}",
             _(
-                "One a line, all have to hold: amount > 1000, or to does not end with @example.com. "
-                "The value is JSON or a plain text. a.b goes into an object, to[] into a list. Operators:"
+                "Enter one condition per line, for example amount > 1000 or to does not end with @example.com. "
+                "All conditions must hold. Values are JSON or plain text. "
+                "Use a.b for a field of an object and to[] for the items of a list. Operators:"
             ),
             ", ".join(conditions.OPERATORS),
         ),
@@ -94,7 +95,7 @@ class PolicyRuleForm(forms.ModelForm):
     deciders = WordsField(
         initial=["reviewers"],
         label=_("Deciders"),
-        help_text=_("requester, reviewers, group:Finance; separated by commas."),
+        help_text=_("Enter requester, reviewers, or a group such as group:Finance. Separate entries with commas."),
     )
     allowed = forms.MultipleChoiceField(
         choices=[(kind, RESPONSES[kind]) for kind in RESPONSE_TYPES],
@@ -111,12 +112,20 @@ class PolicyRuleForm(forms.ModelForm):
             *("risk", "deciders", "distinct", "seconds", "on_expiry", "allowed"),
         )
         help_texts = {
-            "position": _("Smaller ones first; the first rule that matches counts. A deny that matches always wins."),
-            "effect": _("What can't be judged is never allowed, always denied, and else goes to reviewers."),
-            "tool": _("A pattern: * is any text, ? any character, [ab] one of these. Case matters."),
-            "user": _("A pattern for the user_id of the task's owner."),
-            "use_limit": _("Of an allow: so many calls in all. Empty: no limit."),
-            "reason": _("Of a deny: what the model is told."),
+            "position": _(
+                "Rules are checked in ascending order, and the first match applies. "
+                "A matching deny rule always takes precedence."
+            ),
+            "effect": _(
+                "If a condition can't be evaluated, for example because an argument is missing, "
+                "an allow rule doesn't apply, a deny rule denies the call, and a review rule sends it to reviewers."
+            ),
+            "tool": _(
+                "Case-sensitive pattern: * matches any text, ? any single character, [ab] one of these characters."
+            ),
+            "user": _("Pattern for the user_id of the task's owner."),
+            "use_limit": _("For allow rules: the total number of calls to allow. Leave empty for no limit."),
+            "reason": _("For deny rules: the reason that the model receives."),
         }
 
 
@@ -131,10 +140,10 @@ class PolicyRuleAdmin(admin.ModelAdmin):
     actions = ("switch_off",)
     fieldsets = (
         (None, {"fields": ("name", "position", "enabled", "effect", "reason")}),
-        (_("Which calls"), {"fields": ("tool", "user", "agent", "conditions")}),
-        (_("For how long"), {"fields": ("starts_at", "ends_at", "use_limit", "uses", "of_session", "made_from")}),
+        (_("Matching calls"), {"fields": ("tool", "user", "agent", "conditions")}),
+        (_("Validity"), {"fields": ("starts_at", "ends_at", "use_limit", "uses", "of_session", "made_from")}),
         (
-            _("Terms of a review"),
+            _("Review terms"),
             {"fields": ("risk", "deciders", "distinct", "seconds", "on_expiry", "allowed")},
         ),
     )
@@ -167,7 +176,7 @@ class PolicyRuleAdmin(admin.ModelAdmin):
         """Switch the rules off, effective from the next call."""
         for rule in queryset:
             rules.switch_off(rule, request.user)  # type: ignore[arg-type]
-        messages.success(request, _("Switched off."))
+        messages.success(request, _("The selected rules were switched off."))
 
     def try_view(self, request: HttpRequest) -> HttpResponse:
         """Show what the rule (`?rule=`), as saved or as posted in its form, would have done. Writes nothing."""
@@ -216,7 +225,7 @@ class PolicyRuleAdmin(admin.ModelAdmin):
         """Return how many calls the rule has let through, and its limit if it has one."""
         return f"{row.uses}" if row.use_limit is None else f"{row.uses} / {row.use_limit}"
 
-    @admin.display(description=_("in session"))
+    @admin.display(description=_("limited to session"))
     def of_session(self, row: PolicyRule) -> str:
         """Return the session that the rule is limited to, if any."""
         return visible(str(row.session)) if row.session else "-"

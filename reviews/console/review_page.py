@@ -23,7 +23,7 @@ from reviews.decisions import claims, permissions, services
 from reviews.models import Review
 from reviews.policy import rules
 
-CLAIMED = _("Others are viewing the reviews that are left.")
+CLAIMED = _("The remaining reviews are claimed by others.")
 
 
 class ReviewPage:
@@ -62,7 +62,7 @@ class ReviewPage:
         found = self._next(request, review, wrap=False)
         if found is None:
             claimed = following.are_claimed(request.user, self._listed(request))
-            messages.info(request, CLAIMED if claimed else _("That was the last one of the queue."))
+            messages.info(request, CLAIMED if claimed else _("That was the last review in the queue."))
         return _to(found, following.within_of(request))
 
     def claim_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -72,7 +72,7 @@ class ReviewPage:
         try:
             if request.POST.get("claim") == "release":
                 claims.release(review.pk, request.user)  # type: ignore[arg-type]
-                messages.success(request, _("Others see again that nobody looks at it."))
+                messages.success(request, _("Claim released."))
                 return _to(None, within)
             claims.claim(review.pk, request.user, take_over=True)  # type: ignore[arg-type]
         except AgentsiteError as error:
@@ -104,7 +104,9 @@ class ReviewPage:
             form.add_error(None, error.detail)
             return self._page(request, review, DecisionForm(review), always=form)
         address = reverse("admin:reviews_policyrule_change", args=[rule.pk])
-        text = _('This very call runs unseen from now on, <a href="{}">by a rule</a> that you can switch off.')
+        text = _(
+            'From now on, <a href="{}">a rule</a> allows this exact call without a review. You can switch the rule off.'
+        )
         messages.success(request, format_html(str(text), address))
         return _to(review, following.within_of(request))
 
@@ -157,10 +159,10 @@ class ReviewPage:
             raise services.Stale
         decided = services.decide(review.pk, request.user, form.choice())  # type: ignore[arg-type]
         address = reverse("admin:reviews_review_change", args=[review.pk])
-        text = _('{}: {} (<a href="{}">look back</a>)')
+        text = _('{}: {} (<a href="{}">view</a>)')
         told = format_html(str(text), decided.get_status_display(), visible(str(review)), address)
         if rules.can_allow_always(decided, request.user):  # type: ignore[arg-type]
-            told += format_html(' · <a href="{}#always">{}</a>', address, _("allow always…"))
+            told += format_html(' · <a href="{}#always">{}</a>', address, _("always allow…"))
         messages.success(request, told, extra_tags=f"decided-{review.pk}")  # draft.js then deletes its draft
 
     def _page(
@@ -219,5 +221,5 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
     if decision := error.extra.get("decision"):
         when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M %Z")
         said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
-        detail = _("%(by)s was faster: %(what)s, %(when)s. What you typed is kept below.") % said
+        detail = _("%(by)s decided first: %(what)s, %(when)s. Your input is kept below.") % said
     form.add_error(None, detail)

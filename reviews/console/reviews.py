@@ -218,7 +218,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)
         elif not selection.rows:
-            self.message_user(request, _told(_("Nothing to decide here"), selection.left_out), messages.WARNING)
+            self.message_user(request, _told(_("Nothing to decide"), selection.left_out), messages.WARNING)
         else:
             return self._bulk_page(request, BulkForm(initial={"kind": kind}), kind, selection)
         return None

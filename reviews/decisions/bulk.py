@@ -67,7 +67,7 @@ def select(principal: Any, kind: str, pks: Iterable[Any]) -> Selection:
         else:
             rows.append(row)
     if len(rows) > LIMIT:
-        left_out[_("more than %(limit)s at once") % {"limit": LIMIT}] = len(rows) - LIMIT
+        left_out[_("over the limit of %(limit)s at once") % {"limit": LIMIT}] = len(rows) - LIMIT
     return Selection(rows[:LIMIT], left_out, sorted({row.tool for row in rows}))
 
 
@@ -76,11 +76,11 @@ def why_not(principal: Any, kind: str, review: Review) -> str:
     if review.status != Interrupt.Status.PENDING:
         return _("already decided")
     if review.kind != Interrupt.Kind.TOOL_CALL:
-        return _("no plain tool call: look at it alone")
+        return _("not a plain tool call: decide it individually")
     if review.risk == "high":
-        return _("high risk: look at it alone")
+        return _("high risk: decide it individually")
     if kind not in services.allowed_for(principal, review):
-        return _("its terms do not let you decide it so")
+        return _("its terms do not allow you to decide it this way")
     return ""
 
 
@@ -107,7 +107,7 @@ def decide(principal: Any, choice_of: Any, kind: str, chosen: list[Seen]) -> Out
 def _decide_one(principal: Any, choice_of: Any, kind: str, row: Review | None, seen: Seen) -> str:
     """Decide one review. Returns why it was skipped; "" if it was not."""
     if row is None:
-        return _("no longer there")
+        return _("no longer exists")
     if reason := why_not(principal, kind, row):
         return reason
     if (str(row.version), row.args_digest) != (seen.version, seen.digest):

@@ -6,6 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents.models import Interrupt
 from core.db import leases
@@ -21,14 +22,16 @@ Verb = AuditEntry.Verb
 
 
 class Claimed(Conflict):
-    """Somebody else looks at this review. You may take it over."""
+    """Error for a claim on a review that somebody else has claimed."""
 
+    default_detail = gettext_noop("Someone else has claimed this review. You can take it over.")
     code = "claimed"
 
 
 class Closed(Conflict):
-    """This review is not open any more."""
+    """Error for a claim on a review that is not pending."""
 
+    default_detail = gettext_noop("This review is no longer open.")
     code = "not_open"
 
 
@@ -89,7 +92,7 @@ def _store(review: Review, principal: User) -> None:
 def _open(review_pk: Any, principal: User) -> Review:
     review = _locked(review_pk, principal)
     if not permissions.may_decide(principal, review):
-        raise NotAllowed(_("The terms of this review don't let you decide it, so there is nothing to claim."))
+        raise NotAllowed(_("You can't claim this review, because its terms don't allow you to decide it."))
     if review.status != Interrupt.Status.PENDING:
         raise Closed(status=review.status)
     return review

@@ -13,7 +13,7 @@ from core.errors import Invalid
 from core.text import same
 from reviews.argument_form.formats import CHECKER
 
-UNREADABLE = gettext_lazy("The tool's schema can't be read: these arguments can only be approved as they are.")
+UNREADABLE = gettext_lazy("The tool's schema can't be read, so these arguments can only be approved unchanged.")
 
 
 def edited(review: Interrupt, given: Any) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if isinstance(given, dict) and set(given) == {"args"} and "args" not in known and isinstance(given["args"], dict):
         given = given["args"]
     if not isinstance(given, dict):
-        raise Invalid(errors={"args": [_("An edit needs the full arguments as an object.")]})
+        raise Invalid(errors={"args": [_("For an edit, send the full arguments as an object.")]})
     errors: dict[str, list[str]] = {}
     if not schema.get("additionalProperties", "properties" not in schema):
         for name in sorted(set(given) - set(known)):
@@ -39,7 +39,7 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
         errors.setdefault(field, []).append(error.message)
     if errors:
-        raise Invalid(_("The arguments do not fit the tool."), errors=errors)
+        raise Invalid(_("The arguments are not valid for the tool."), errors=errors)
     return dict(_completed(schema, given, schema.get("$defs", {})))
 
 

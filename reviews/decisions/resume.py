@@ -6,6 +6,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.utils.translation import gettext_noop
 
 from agents.models import Interrupt, Task
 from agents.state.tasks import NO_TASK
@@ -14,14 +15,18 @@ from reviews.decisions import services
 
 
 class WhichInterrupt(Conflict):
-    """This task has asked more than one question. Name the one you answer by its interrupt_id."""
+    """Error for an answer that has to name its question."""
 
+    default_detail = gettext_noop(
+        "This task has asked more than one question. Specify the interrupt_id of the one you are answering."
+    )
     code = "which_interrupt"
 
 
 class NotInterrupted(Conflict):
-    """This task has not asked anything."""
+    """Error for an answer to a task without questions."""
 
+    default_detail = gettext_noop("This task has not asked a question.")
     code = "not_interrupted"
 
 

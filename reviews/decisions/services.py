@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib.auth.models import AnonymousUser, User
 from django.db import transaction
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents import config
 from agents import services as agents
@@ -46,14 +47,16 @@ MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
 
 
 class AlreadyDecided(Conflict):
-    """This review has been decided."""
+    """Error for a decision on a review that has a different one, or is closed."""
 
+    default_detail = gettext_noop("This review has already been decided.")
     code = "already_decided"
 
 
 class Stale(Conflict):
-    """The review has changed since you read it. Read it again before you decide."""
+    """Error for a decision on an outdated version of a review."""
 
+    default_detail = gettext_noop("The review has changed since you opened it. Read it again before you decide.")
     code = "stale"
 
 
@@ -72,9 +75,9 @@ class Choice:
         """Return the choice, validated and with synonyms replaced. Raises Invalid."""
         kind = SPELLINGS.get(self.response_type)
         if kind is None:
-            raise Invalid(errors={"response_type": [_("One of %(names)s.") % {"names": ", ".join(SPELLINGS)}]})
+            raise Invalid(errors={"response_type": [_("Must be one of %(names)s.") % {"names": ", ".join(SPELLINGS)}]})
         if kind == "response" and not (isinstance(self.args, str) and self.args.strip()):
-            raise Invalid(errors={"args": [_("A response needs a text.")]})
+            raise Invalid(errors={"args": [_("A response must have a text.")]})
         message = self.args if kind == "response" else self.message
         for name, text in (("message", message), ("override_reason", self.override_reason)):
             if len(text) > MESSAGE_LIMIT:
@@ -111,7 +114,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
     with transaction.atomic():
         review = _locked(review_pk, principal)
         if not _entitled(principal, review, choice):
-            raise NotAllowed(_("The terms of this review don't let you decide it."))
+            raise NotAllowed(_("The terms of this review don't allow you to decide it."))
         _require_allowed(review, choice)
         choice = _without_empty_edit(review, choice)
         if review.status != Status.PENDING:
@@ -198,7 +201,7 @@ def _locked(review_pk: Any, principal: User) -> Review:
 def _require_allowed(review: Review, choice: Choice) -> None:
     """Raise Invalid if the terms do not allow this response type, even for a choice that would change nothing."""
     if choice.response_type not in allowed(review):
-        text = _("This review can be answered by: %(names)s.") % {"names": ", ".join(allowed(review))}
+        text = _("Allowed decisions for this review: %(names)s.") % {"names": ", ".join(allowed(review))}
         raise Invalid(errors={"response_type": [text]})
 
 
@@ -279,12 +282,12 @@ def _edit(review: Review, principal: User, choice: Choice) -> agents.Answer:
             raise
         logger.exception("task %s: the policy can't judge an edit of %s", task.pk, review.tool)
         raise Conflict(
-            _("The policy can't judge changed arguments now: approve them as they are, or reject the call.")
+            _("The policy can't evaluate changed arguments now. Approve the original arguments, or reject the call.")
         ) from error
     if verdict.action == "deny":
         raise Invalid(_("The policy denies these arguments."), errors={"args": [verdict.reason or verdict.rule]})
     if verdict.action == "review" and not _entitled(principal, review, choice, verdict.terms):
-        raise NotAllowed(_("With these arguments the call needs somebody else's decision."))
+        raise NotAllowed(_("With these arguments, someone else must decide the call."))
     args_text, verdict_text = canonical(choice.args), verdict.to_text()
     return agents.Answer(
         "edit",

@@ -62,15 +62,15 @@ class Condition:
 
     def __post_init__(self) -> None:
         if not isinstance(self.argument, str) or len(self.argument) > MAX_PATH or not _PATH.fullmatch(self.argument):
-            text = _("%(path)r is no path to an argument, such as amount, address.city or to[].")
+            text = _("%(path)r is not a valid path to an argument. Examples: amount, address.city, to[].")
             raise ValueError(text % {"path": self.argument})
         if self.operator not in OPERATORS:
-            text = _("There is no operator %(operator)r; there are: %(operators)s.")
+            text = _("There is no operator %(operator)r. Available operators: %(operators)s.")
             raise ValueError(text % {"operator": self.operator, "operators": ", ".join(OPERATORS)})
         if self.argument == ALL and (self.operator != EQUALS or not isinstance(self.value, dict)):
-            raise ValueError(_("* stands for all arguments and only equals an object."))
+            raise ValueError(_("* stands for all arguments. It requires the operator equals and an object as value."))
         if self.operator in WITHOUT_VALUE and (self.value is not None or self.argument.endswith("[]")):
-            text = _("%(operator)r takes no value and looks at no item of a list.")
+            text = _("%(operator)r takes no value and can't be used for the items of a list.")
             raise ValueError(text % {"operator": self.operator})
         _require_value(self.operator, self.value)
 
@@ -78,7 +78,7 @@ class Condition:
     def of(cls, data: Any) -> "Condition":
         """Return the condition from its stored form. Raises ValueError."""
         if not isinstance(data, dict) or not {"argument", "is"} <= data.keys() <= {"argument", "is", "value"}:
-            raise ValueError(_('A condition is {"argument": …, "is": …, "value": …}.'))
+            raise ValueError(_('A condition must have the form {"argument": …, "is": …, "value": …}.'))
         return cls(data["argument"], data["is"], data.get("value"))
 
     def data(self) -> dict[str, Any]:
@@ -90,7 +90,7 @@ class Condition:
 def checked(data: Any) -> list[Condition]:
     """Return the conditions of a rule from their stored form. Raises ValueError."""
     if not isinstance(data, list) or len(data) > MAX_CONDITIONS:
-        raise ValueError(_("Conditions are a list of at most %(limit)s.") % {"limit": MAX_CONDITIONS})
+        raise ValueError(_("Conditions must be a list of at most %(limit)s items.") % {"limit": MAX_CONDITIONS})
     return [Condition.of(one) for one in data]
 
 
@@ -185,21 +185,21 @@ def _require_value(operator: str, value: Any) -> None:
     """Raise ValueError unless the operator accepts this value."""
     number = _kind(value) == "number" and math.isfinite(value)
     if operator in NUMBERS and not number:
-        raise ValueError(_("%(operator)s needs a number.") % {"operator": operator})
+        raise ValueError(_("%(operator)s requires a number.") % {"operator": operator})
     if (operator in TEXTS or operator in NOT_TEXTS) and not (isinstance(value, str) and value):
-        raise ValueError(_("%(operator)r needs a text.") % {"operator": operator})
+        raise ValueError(_("%(operator)r requires a text.") % {"operator": operator})
     if operator in (EQUALS, NOT_EQUALS) and value is None:
-        text = _("%(operator)r needs a value; %(missing)r is for null.")
+        text = _("%(operator)r requires a value. For null, use %(missing)r.")
         raise ValueError(text % {"operator": operator, "missing": IS_MISSING})
     if operator in (ONE_OF, NOT_ONE_OF):
         kinds = {_kind(one) for one in value} if isinstance(value, list) else set()
         if len(kinds) != 1 or "null" in kinds:
-            raise ValueError(_("%(operator)r needs a list of values of one type.") % {"operator": operator})
+            raise ValueError(_("%(operator)r requires a list of values of the same type.") % {"operator": operator})
     text = canonical(value)  # raises ValueError for NaN and infinities
     if len(text) > MAX_VALUE:
-        raise ValueError(_("A value has at most %(limit)s characters.") % {"limit": MAX_VALUE})
+        raise ValueError(_("A value can have at most %(limit)s characters.") % {"limit": MAX_VALUE})
     if storable(value) != value:
-        raise ValueError(_("A value can hold no NUL, no lone surrogates and no integer beyond 64 bits."))
+        raise ValueError(_("A value can't contain NUL characters, lone surrogates or integers beyond 64 bits."))
 
 
 def _read(line: str) -> Condition:
@@ -207,7 +207,9 @@ def _read(line: str) -> Condition:
     rest = rest.strip()
     operator = max((one for one in OPERATORS if f"{rest} ".startswith(f"{one} ")), key=len, default="")
     if not operator:
-        raise ValueError(_("after the argument comes one of: %(operators)s.") % {"operators": ", ".join(OPERATORS)})
+        raise ValueError(
+            _("After the argument, enter one of these operators: %(operators)s.") % {"operators": ", ".join(OPERATORS)}
+        )
     text = rest.removeprefix(operator).strip()
     if operator in WITHOUT_VALUE and not text:
         return Condition(path, operator)
@@ -221,7 +223,7 @@ def _read(line: str) -> Condition:
 
 
 def _refuse(name: str) -> None:
-    raise ValueError(_("%(name)s is no JSON.") % {"name": name})
+    raise ValueError(_("%(name)s is not valid JSON.") % {"name": name})
 
 
 def _written(condition: Condition) -> str:

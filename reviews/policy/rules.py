@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Min, QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from agents.models import Interrupt, ToolCall
 from agents.policy import Verdict
@@ -33,14 +34,16 @@ NAME_LENGTH = 100
 
 
 class AlreadyAllowed(Conflict):
-    """This call is always allowed already, by a rule that was made from this review."""
+    """Error for a second *always allow* from the same review."""
 
+    default_detail = gettext_noop("A rule created from this review already allows this call.")
     code = "already_allowed"
 
 
 class NotApproved(Conflict):
-    """Only a tool call that was approved can be allowed always."""
+    """Error for an *always allow* from a review that is not approved."""
 
+    default_detail = gettext_noop("You can create a rule only from an approved tool call.")
     code = "not_approved"
 
 
@@ -135,7 +138,10 @@ def allow_always(review: Interrupt, principal: User, *, scope: Scope, until: dat
     """
     if not may_allow_always(review, principal):
         raise NotAllowed(
-            _("You may not allow this call always: you need the right to add rules, and never for high risk.")
+            _(
+                "You can't always allow this call. "
+                "You need permission to decide it and to add rules, and its risk can't be high."
+            )
         )
     if review.status not in (Interrupt.Status.APPROVED, Interrupt.Status.EDITED):
         raise NotApproved
@@ -162,7 +168,7 @@ def _exactly(review: Interrupt, scope: str, until: datetime, uses: int) -> Polic
     named = {"tool": review.tool, "user": session.user_id}
     return PolicyRule(
         position=min(PolicyRule.objects.aggregate(first=Min("position"))["first"] or 0, 0) - 1,
-        name=shortened(_("always %(tool)s for %(user)s") % named, NAME_LENGTH),
+        name=shortened(_("always allow %(tool)s for %(user)s") % named, NAME_LENGTH),
         effect=PolicyRule.Effect.ALLOW,
         tool=glob.escape(review.tool),
         user=glob.escape(session.user_id),
@@ -179,7 +185,7 @@ def _agreed_arguments(review: Interrupt) -> dict[str, object]:
     """Return the approved arguments, as edited. Raises Invalid if too long for a rule, which is read for each call."""
     text = review.answer_args_text or review.args_text
     if len(text) > conditions.MAX_VALUE:
-        text = _("Its arguments have more than %(limit)s characters, too many for a rule.")
+        text = _("The arguments are too long for a rule: they have more than %(limit)s characters.")
         raise Invalid(text % {"limit": conditions.MAX_VALUE})
     return dict(json.loads(text))
 
@@ -187,10 +193,10 @@ def _agreed_arguments(review: Interrupt) -> dict[str, object]:
 def _require_bounds(scope: str, until: datetime, uses: int) -> None:
     wrong: dict[str, list[str]] = {}
     if scope not in ("session", "user"):
-        wrong["scope"] = [_("session or user.")]
+        wrong["scope"] = [_("Must be session or user.")]
     if not timezone.now() < until <= timezone.now() + LONGEST:
-        wrong["until"] = [_("In the future, and at most %(days)s days ahead.") % {"days": LONGEST.days}]
+        wrong["until"] = [_("Must be in the future, and at most %(days)s days ahead.") % {"days": LONGEST.days}]
     if not 1 <= uses <= MOST_USES:
-        wrong["uses"] = [_("From 1 to %(limit)s.") % {"limit": MOST_USES}]
+        wrong["uses"] = [_("Must be from 1 to %(limit)s.") % {"limit": MOST_USES}]
     if wrong:
         raise Invalid(errors=wrong)

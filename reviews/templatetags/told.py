@@ -18,9 +18,9 @@ register = template.Library()
 STORED: dict[str, Any] = {
     SYSTEM: gettext_lazy("system"),
     DECLARED: gettext_lazy("declared by the tool"),
-    DECLARED_FREE: gettext_lazy("declared free"),
+    DECLARED_FREE: gettext_lazy("declared by the tool: no review needed"),
     FAILED: gettext_lazy("the policy could not be evaluated"),
-    OWN: gettext_lazy("the graph asks"),
+    OWN: gettext_lazy("question from the graph"),
     EXPIRED: gettext_lazy("nobody decided it in time"),
     CLOSED_BY_ITSELF: gettext_lazy("The call ended after all, while it was in doubt; its own result stands."),
 }

@@ -153,7 +153,7 @@ def test_another_data_folder_without_the_file_lifts_nothing(
 def test_a_file_that_a_worker_sees_is_lifted_by_deleting_it_only(file: Callable[[str], None]) -> None:
     file("")
     row = Pause.objects.get()
-    with pytest.raises(Conflict, match="Delete the file"):
+    with pytest.raises(Conflict, match="delete that file"):
         switch.resume(row.pk, WHO)
     assert in_force() == [("everything", "")]
 

@@ -41,7 +41,7 @@ def panels(client: Client) -> dict[str, Any]:
 def test_the_figures_of_the_reviews(desk: Client, story: None) -> None:
     shown = panels(desk)
     assert shown["Pending by age"].note == "1 pending, 0 of them overdue"
-    assert shown["Decisions a day"].note == "2 today, 2 in 14 days"
+    assert shown["Decisions per day"].note == "2 today, 2 in the last 14 days"
     assert "50 % / 50 %" in shown["Approval and edit rate by tool"].chart
 
 
@@ -61,7 +61,7 @@ def test_tasks_by_status_and_the_last_errors(desk: Client, story: None) -> None:
 
 
 def test_an_empty_service_has_an_empty_dashboard(desk: Client) -> None:
-    assert panels(desk)["Approval and edit rate by tool"].note == "No decisions in 30 days"
+    assert panels(desk)["Approval and edit rate by tool"].note == "No decisions in the last 30 days"
 
 
 def test_everybody_sees_what_they_may_see(story: None) -> None:

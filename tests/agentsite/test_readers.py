@@ -164,4 +164,4 @@ class TestTimeZone:
 def test_an_error_speaks_the_language_of_the_moment() -> None:
     with translation.override("zh-hans"):
         assert services.AlreadyDecided().detail == "此审核已被决定。"
-    assert services.AlreadyDecided().detail == "This review has been decided."
+    assert services.AlreadyDecided().detail == "This review has already been decided."

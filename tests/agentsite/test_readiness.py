@@ -69,7 +69,7 @@ def test_workers_that_live_but_take_no_jobs_are_told(ann: Any) -> None:
     WorkerProcess.objects.create(name="gone", beat_at=now - timedelta(seconds=90), listened_at=now)
     seen = ready(grant(ann, "agents.view_system")).json()
     assert (seen["workers_alive"], seen["workers_listening"]) == (3, 1)
-    assert "2 of 3 living worker processes take no jobs" in seen["message"]
+    assert "2 of 3 live worker processes take no jobs" in seen["message"]
 
 
 @pytest.mark.parametrize(("pool", "listens"), [("threads", False), ("solo", True)])

@@ -58,7 +58,7 @@ class TestWithoutADevice:
         assert is_in(client)
 
     def test_where_a_second_factor_is_required_the_login_says_so(self, client: Client, required: None) -> None:
-        assert "A second factor is required here" in log_in(client).content.decode()
+        assert "A second factor is required" in log_in(client).content.decode()
         assert not is_in(client)
 
     def test_a_wrong_password_does_not_tell_who_has_a_device(self, client: Client, required: None) -> None:
@@ -74,7 +74,7 @@ class TestWithoutADevice:
 class TestWithADevice:
     def test_the_password_alone_opens_nothing(self, client: Client, device: TOTPDevice) -> None:
         asked = log_in(client).content.decode()
-        assert "Enter the code that your device shows" in asked
+        assert "Enter the code from your device" in asked
         assert f'value="{device.persistent_id}"' in asked
         assert not is_in(client)
 
@@ -88,13 +88,13 @@ class TestWithADevice:
 
     def test_a_wrong_code_opens_nothing(self, client: Client, device: TOTPDevice) -> None:
         wrong = f"{(int(code_of(device)) + 1) % 1_000_000:06d}"
-        assert "That code is not right" in log_in(client, device, wrong).content.decode()
+        assert "The code is wrong" in log_in(client, device, wrong).content.decode()
         assert not is_in(client)
 
     def test_a_code_works_once(self, client: Client, device: TOTPDevice) -> None:
         code = code_of(device)
         log_in(Client(), device, code)
-        assert "That code is not right" in log_in(client, device, code).content.decode()
+        assert "The code is wrong" in log_in(client, device, code).content.decode()
 
     def test_guessing_is_slowed_down(self, client: Client, device: TOTPDevice) -> None:
         for _ in range(5):
@@ -109,7 +109,7 @@ class TestWithADevice:
     def test_a_backup_code_works_once(self, client: Client, device: TOTPDevice) -> None:
         backup, code = StaticDevice.objects.get(), str(StaticToken.objects.values_list("token", flat=True)[0])
         assert log_in(Client(), backup, code).status_code == 302
-        assert "That code is not right" in log_in(client, backup, code).content.decode()
+        assert "The code is wrong" in log_in(client, backup, code).content.decode()
 
     def test_somebody_elses_device_is_none(self, client: Client, device: TOTPDevice, bob: User) -> None:
         create_second_factor(bob)

@@ -25,6 +25,6 @@ def test_what_somebody_else_looks_at_says_so_and_is_left_to_them(desk: Any, book
     other = grant(User.objects.create_user("omar", is_staff=True), "reviews.decide_review")
     claims.claim(booking.pk, other)
     desk.open(booking)
-    assert "omar looks at it" in desk.page.text_content(".review")
+    assert "claimed by omar" in desk.page.text_content(".review")
     assert Claim.objects.get().by == other
     assert desk.errors == []

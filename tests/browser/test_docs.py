@@ -24,7 +24,7 @@ def docs(desk: Any) -> Any:
 
 def test_it_shows_the_operations_and_the_console_stays_empty(docs: Any) -> None:
     shown = docs.page.locator(".opblock-summary-description").all_text_contents()
-    assert {"Submit a task", "Decide a review", "Say that the process answers"} <= set(shown)
+    assert {"Submit a task", "Decide a review", "Check that the process is alive"} <= set(shown)
     assert docs.errors == []
 
 

@@ -92,7 +92,7 @@ def test_18_it_is_painted_in_the_question_before_a_high_risk(sized: Any, booking
     script = "(end) => { const d = document.querySelector('.dialog-body'); d.scrollTop = d.scrollHeight; }"
     sized.page.evaluate(script, END)
     assert sized.page.evaluate(IN_DIALOG, END)
-    assert sized.button("Yes, let it run").is_visible()
+    assert sized.button("Yes, run it").is_visible()
 
 
 IN_DIALOG = """(end) => {

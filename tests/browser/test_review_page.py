@@ -126,7 +126,7 @@ def test_5_of_two_reviewers_one_wins_and_the_other_sees_who_what_and_when(desk: 
     desk.page.keyboard.type("too dear for us")
     desk.press("Control+Enter")
     note = desk.page.inner_text(".errornote")
-    assert "vera was faster: Approved, 20" in note
+    assert "vera decided first: Approved, 20" in note
     assert "too dear for us" in desk.page.inner_text(".typed")
     assert desk.page.query_selector(".review button") is None
 
@@ -145,7 +145,7 @@ def test_5_of_two_browsers_that_send_at_once_one_wins(desk: Any, another: Any, b
     told = [one.page.query_selector(".errornote") is not None for one in (desk, another)]
     assert sorted(told) == [False, True]
     loser, winner = (desk, "vera") if told[0] else (another, "rita")
-    assert f"{winner} was faster" in loser.page.inner_text(".errornote")
+    assert f"{winner} decided first" in loser.page.inner_text(".errornote")
     assert (Decision.objects.count(), ToolCall.objects.count()) == (1, int(winner == "rita"))
 
 

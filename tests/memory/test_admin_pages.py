@@ -48,7 +48,7 @@ def test_an_action_changes_the_chosen(admin_client: Any, action: str, status: st
 def test_what_can_not_be_approved_is_said(admin_client: Any) -> None:
     memory = services.reject(waiting())
     body = {"action": "approve", "_selected_action": [str(memory.pk)]}
-    assert b"This memory is forgotten." in admin_client.post(LIST, body, follow=True).content
+    assert b"This memory has been forgotten." in admin_client.post(LIST, body, follow=True).content
 
 
 def test_the_list_is_short_and_can_be_searched(admin_client: Any) -> None:

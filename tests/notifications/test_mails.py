@@ -136,7 +136,7 @@ def test_it_has_ids_and_a_link_and_no_argument(rita: User, ask: Any) -> None:
     review = ask()
     deliver_due()
     message = only()
-    assert message.subject == "[Agentsite] A review waits for a decision: book_hotel"
+    assert message.subject == "[Agentsite] A review is waiting for a decision: book_hotel"
     for shown in (
         str(review.pk),
         "User: ann",
@@ -153,7 +153,7 @@ def test_it_speaks_the_readers_language(rita: User, ask: Any, monkeypatch: Any) 
     monkeypatch.setattr("notifications.transports.email._", lambda text: f"{get_language()} {text}")
     ask()
     deliver_due()
-    assert only().subject == "[Agentsite] zh-hans A review waits for a decision: book_hotel"
+    assert only().subject == "[Agentsite] zh-hans A review is waiting for a decision: book_hotel"
 
 
 def test_one_who_does_not_get_into_the_admin_gets_no_link_to_it(ann: User, ask: Any) -> None:

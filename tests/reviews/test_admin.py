@@ -80,7 +80,7 @@ def test_an_edit_runs_the_changed_arguments_and_the_page_shows_the_difference(
 @pytest.mark.parametrize(
     ("name", "text", "error"),
     [
-        ("arg-1", "two", "Write a whole number."),
+        ("arg-1", "two", "Enter a whole number."),
         ("arg-1", "61", "At most 60."),
         ("arg-0", "", "At least 1 characters."),
     ],
@@ -148,7 +148,7 @@ def test_the_loser_of_a_race_sees_who_decided_what_and_keeps_the_text(
     post(admin_client, booking, "accept")
     response = post(desk, booking, "reject", message="too dear for us")
     content = response.content.decode()
-    assert "admin was faster: Approved" in content
+    assert "admin decided first: Approved" in content
     assert "too dear for us" in content
     assert status_of(booking) == "approved"
 
@@ -156,7 +156,7 @@ def test_the_loser_of_a_race_sees_who_decided_what_and_keeps_the_text(
 @pytest.mark.parametrize("more", [{"version": 7}, {"digest": "other"}])
 def test_what_changed_since_it_was_shown_is_not_decided(desk: Client, booking: Interrupt, more: Any) -> None:
     response = post(desk, booking, "accept", **more)
-    assert "changed since you read it" in response.content.decode()
+    assert "changed since you opened it" in response.content.decode()
     assert status_of(booking) == "pending"
 
 
@@ -207,7 +207,7 @@ def test_what_the_tool_gave_and_the_story_stand_on_a_decided_review(
     post(desk, booking, "accept")
     work()
     content = desk.get(page_of(booking)).content.decode()
-    for shown in ("Booked Ritz for 2 nights, confirmation", "asked by the agent", "gave its result"):
+    for shown in ("Booked Ritz for 2 nights, confirmation", "requested by the agent", "returned a result"):
         assert shown in content
 
 

@@ -134,7 +134,7 @@ def test_who_could_not_decide_it_may_not_either(approved: Interrupt, bob: User) 
 def test_never_for_high_risk(invoke: Any, work: Any, chief: User) -> None:
     task = invoke("email bob@example.com saying hello")
     work()
-    with pytest.raises(NotAllowed, match="high risk"):
+    with pytest.raises(NotAllowed, match="risk can't be high"):
         allow(decide(open_review(task).pk, chief, Choice("accept")), chief)
 
 
@@ -179,7 +179,7 @@ def test_its_bounds(approved: Interrupt, chief: User, field: str, value: Any) ->
 
 def test_arguments_that_are_too_long_are_no_rule(approved: Interrupt, chief: User) -> None:
     approved.args_text = '{"text": "' + "x" * 10_000 + '"}'
-    with pytest.raises(Invalid, match="too many"):
+    with pytest.raises(Invalid, match="too long for a rule"):
         allow(approved, chief)
 
 

@@ -74,7 +74,7 @@ def test_several_are_rejected_with_one_reason(desk: Client, bookings: list[Inter
 def test_a_reject_needs_its_reason_and_the_list_stays(desk: Client, bookings: list[Interrupt]) -> None:
     rows = [f"{review.pk}:{review.version}:{review.args_digest}" for review in bookings]
     content = desk.post(f"{QUEUE}bulk/", {"kind": "reject", "row": rows, "message": " "}).content.decode()
-    assert "Say why" in content
+    assert "Enter a reason" in content
     assert "Hotel2" in content
     assert statuses() == {"pending": 3}
 
@@ -138,7 +138,7 @@ def test_calls_of_several_tools_are_not_decided_together(desk: Client, bookings:
 def test_calls_in_doubt_are_looked_at_alone(desk: Client, bookings: list[Interrupt]) -> None:
     Interrupt.objects.update(kind="in_doubt")
     assert ask(desk, "reject", bookings).status_code == 302
-    assert "no plain tool call" in send(desk, "reject", bookings, "no")
+    assert "not a plain tool call" in send(desk, "reject", bookings, "no")
 
 
 def test_what_the_terms_do_not_allow_is_left_out(desk: Client, bookings: list[Interrupt]) -> None:
@@ -155,7 +155,7 @@ def test_selected_rows_that_left_the_lists_filter_are_still_told(desk: Client, b
 def test_no_more_than_the_limit_are_listed(desk: Client, bookings: list[Interrupt], monkeypatch: Any) -> None:
     monkeypatch.setattr(bulk, "LIMIT", 2)
     content = ask(desk, "approve", bookings).content.decode()
-    assert "1 left out: more than 2 at once" in content
+    assert "1 left out: over the limit of 2 at once" in content
     assert send(desk, "accept", bookings) == "2 decided, 0 skipped."
 
 

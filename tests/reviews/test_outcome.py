@@ -73,14 +73,14 @@ def test_one_that_was_asked_again_leads_to_the_new_review(desk: Client, approved
     Interrupt.objects.update(answered_at="2020-01-01T00:00:00Z")  # too long ago for its terms
     work()
     again = Interrupt.objects.get(status="pending")
-    assert "asked again" in told(desk, review)
+    assert "A new review was requested" in told(desk, review)
     assert str(again.pk) in told(desk, review)
 
 
 def test_one_that_ended_in_doubt_leads_to_that_review(desk: Client, approved: Any, work: Any) -> None:
     review = approved('charge_and_time_out with {"amount": 3}')
     work()
-    assert "not known whether it happened" in told(desk, review)
+    assert "unknown whether it took effect" in told(desk, review)
     assert str(Interrupt.objects.get(kind="in_doubt").pk) in told(desk, review)
 
 

@@ -27,7 +27,7 @@ def chief(reviewer: User) -> User:
 def test_a_superuser_is_asked_for_a_reason_on_their_own_request(own: Interrupt, root: User) -> None:
     desk = pages_of(root)
     assert "This is your own request" in desk.get(page_of(own)).content.decode()
-    assert "Say why" in post(desk, own, "confirm").content.decode()
+    assert "Enter a reason" in post(desk, own, "confirm").content.decode()
     assert status_of(own) == "pending"
     post(desk, own, "confirm", override_reason="nobody else is on duty")
     assert (status_of(own), Decision.objects.get().override_reason) == ("approved", "nobody else is on duty")
@@ -56,8 +56,8 @@ def claim(desk: Client, review: Interrupt, what: str) -> Any:
 def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: User, root: User) -> None:
     claims.claim(booking.pk, root)
     desk = pages_of(reviewer)
-    assert "root looks at it" in desk.get(page_of(booking)).content.decode()
-    assert "Leave it to others" in claim(desk, booking, "take").content.decode()
+    assert "claimed by root" in desk.get(page_of(booking)).content.decode()
+    assert "Release claim" in claim(desk, booking, "take").content.decode()
     assert Claim.objects.get().by == reviewer
     claim(desk, booking, "release")
     assert not Claim.objects.exists()
@@ -70,7 +70,7 @@ def test_a_claim_is_taken_over_and_left_to_others(booking: Interrupt, reviewer: 
 
 def test_a_claim_on_what_is_decided_is_told_of(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("reject", message="no"))
-    assert "not open any more" in claim(pages_of(reviewer), booking, "take").content.decode()
+    assert "no longer open" in claim(pages_of(reviewer), booking, "take").content.decode()
 
 
 def test_what_i_have_claimed_is_mine(booking: Interrupt, reviewer: User, root: User) -> None:
@@ -86,13 +86,13 @@ def allow(desk: Client, review: Interrupt, **more: Any) -> Any:
 
 def test_an_approved_call_can_be_allowed_always(booking: Interrupt, chief: User) -> None:
     desk = pages_of(chief)
-    assert "allow always…" in post(desk, booking, "accept").wsgi_request._messages._queued_messages[0].message
-    assert "Allow this very call always" in desk.get(page_of(booking)).content.decode()
+    assert "always allow…" in post(desk, booking, "accept").wsgi_request._messages._queued_messages[0].message
+    assert "Always allow this exact call" in desk.get(page_of(booking)).content.decode()
     told = allow(desk, booking).content.decode()
     rule = PolicyRule.objects.get()
     assert (rule.made_from, rule.use_limit, rule.session) == (booking.pk, 5, booking.task.session)
     assert "0 of 5 calls have run" in told
-    assert "Allow this very call always" not in told
+    assert "Always allow this exact call" not in told
 
 
 @pytest.mark.parametrize("wrong", [{"scope": "world"}, {"days": 31}, {"uses": 0}, {"uses": ""}])
@@ -105,7 +105,7 @@ def test_bounds_that_are_none_allow_nothing(booking: Interrupt, chief: User, wro
 def test_without_the_right_to_add_rules_nothing_is_offered_or_done(booking: Interrupt, reviewer: User) -> None:
     decide(booking.pk, reviewer, Choice("accept"))
     desk = pages_of(reviewer)
-    assert "Allow this very call always" not in desk.get(page_of(booking)).content.decode()
+    assert "Always allow this exact call" not in desk.get(page_of(booking)).content.decode()
     allow(desk, booking)
     assert not PolicyRule.objects.exists()
 

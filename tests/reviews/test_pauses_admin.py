@@ -46,18 +46,18 @@ def test_the_form_pauses_and_leads_to_the_button(operator: Client) -> None:
     assert (row.scope, row.value, row.reason, row.by_name) == ("tool", "charge", "it charges twice", "olga")
     page = response.content.decode()
     assert f'action="/admin/agents/pause/{row.pk}/resume"' in page
-    assert "check the name" in page  # no call of it has been counted
+    assert "Check the name" in page  # no call of it has been counted
     assert [entry.actor for entry in AuditEntry.objects.all()] == ["olga"]
 
 
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ({**CHARGE, "value": ""}, "Say which."),
+        ({**CHARGE, "value": ""}, "Enter a name."),
         ({**CHARGE, "reason": " "}, "This field is required."),
-        ({**CHARGE, "scope": "everything"}, "Everything has no name: leave it out."),
-        ({**CHARGE, "scope": "agent"}, "There is no such agent. There are: default"),
-        ({**CHARGE, "scope": "user", "value": "not an id"}, "Ids consist of"),
+        ({**CHARGE, "scope": "everything"}, "Leave the name empty to pause everything."),
+        ({**CHARGE, "scope": "agent"}, "There is no such agent. Available agents: default"),
+        ({**CHARGE, "scope": "user", "value": "not an id"}, "IDs can contain"),
         ({**CHARGE, "scope": "x"}, "Select a valid choice."),
         ({**CHARGE, "reason": "x" * 1001}, "At most 1000 characters."),
     ],
@@ -72,7 +72,7 @@ def test_a_wrong_form_says_why_at_its_field_and_pauses_nothing(
 def test_what_is_paused_already_stays_as_it_is(operator: Client) -> None:
     pause()
     page = operator.post(ADD, {"scope": "everything", "value": "", "reason": "another"}, follow=True).content.decode()
-    assert "That was paused already" in page
+    assert "This was already paused" in page
     assert [row.reason for row in Pause.objects.all()] == ["an incident"]
 
 
@@ -82,7 +82,7 @@ def test_the_button_resumes_and_only_by_post(operator: Client) -> None:
     assert operator.get(path).status_code == 405
     page = operator.post(path, follow=True).content.decode()
     row.refresh_from_db()
-    assert (row.lifted_by_name, "Resumed: what nothing else holds goes on." in page) == ("olga", True)
+    assert (row.lifted_by_name, "Resumed. Work that no other pause holds continues." in page) == ("olga", True)
     assert "/resume" not in page
 
 
@@ -90,7 +90,7 @@ def test_a_pause_that_a_file_holds_says_what_to_do(operator: Client) -> None:
     row = Pause.objects.create(scope="everything", reason="x", by_name="system:host", source="x")
     Pause.objects.update(seen_at=row.created_at)
     page = operator.post(reverse("admin:agents_pause_resume", args=[row.pk]), follow=True).content.decode()
-    assert "Delete the file there" in page
+    assert "To lift it, delete that file" in page
     assert Pause.objects.get().lifted_at is None
 
 

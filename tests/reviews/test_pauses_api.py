@@ -214,7 +214,7 @@ def test_pause_list_and_resume_on_the_command_line() -> None:
     [
         ([], "reason"),
         (["--reason", " "], "reason"),
-        (["--agent", "nobody", "--reason", "x"], "There are: default"),
+        (["--agent", "nobody", "--reason", "x"], "Available agents: default"),
         (["--tool", "", "--reason", "x"], "value"),
         (["--tool", "a", "--user", "b", "--reason", "x"], "not allowed with"),
     ],

@@ -372,7 +372,7 @@ def test_an_edit_that_the_policy_can_not_judge_is_a_conflict_and_decides_nothing
 ) -> None:
     own = settings.AGENTS["default"]
     settings.AGENTS = {"other": own} if path == "gone" else {"default": {**own, "POLICY": path}}
-    with pytest.raises(Conflict, match="can't judge changed arguments"):
+    with pytest.raises(Conflict, match="can't evaluate changed arguments"):
         decide(booking.pk, reviewer, Choice("edit", args={"hotel_name": "Savoy", "nights": 1}))
     booking.refresh_from_db()
     assert (booking.status, booking.version) == ("pending", 1)

@@ -138,7 +138,7 @@ def booking(invoke: Any, work: Any) -> Any:
 def test_a_form_is_tried_without_saving(desk: Client, booking: Any) -> None:
     assert f'formaction="{RULES}try"' in desk.get(f"{RULES}add/").content.decode()
     content = desk.post(f"{RULES}try", form()).content.decode()
-    assert "it speaks of 1 and changes the verdict on 1" in content
+    assert "the rule matches 1 and changes the verdict on 1" in content
     assert "<strong>Allow</strong> (Small ones)" in content
     assert not PolicyRule.objects.exists()
 

@@ -116,7 +116,7 @@ def test_a_list_that_there_is_not_has_no_rows(desk: Client, waiting: list[Interr
 def test_who_looks_at_a_review_is_shown(desk: Client, waiting: list[Interrupt], monkeypatch: Any) -> None:
     monkeypatch.setattr(page, "claims", lambda reviews: {waiting[0].pk: "vic\u202e"})
     assert r"vic\u{202e}" in desk.get(QUEUE).content.decode()
-    assert r"vic\u{202e} looks at it" in desk.get(f"{QUEUE}{waiting[0].pk}/change/").content.decode()
+    assert r"claimed by vic\u{202e}" in desk.get(f"{QUEUE}{waiting[0].pk}/change/").content.decode()
 
 
 @pytest.mark.parametrize("path", ["/admin/", QUEUE, "/admin/password_change/"])

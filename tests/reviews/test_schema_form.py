@@ -140,18 +140,18 @@ def test_what_is_typed_becomes_a_value(schema: Any, value: Any, text: str, expec
     ("schema", "value", "text", "error"),
     [
         ({"type": "integer"}, 1, "1.5", "whole number"),
-        ({"type": "number"}, 1.5, "NaN", "Write a number"),
-        ({"type": "number"}, 1.5, "1e999", "Write a number"),
-        ({"type": "number"}, 1.5, "true", "Write a number"),
+        ({"type": "number"}, 1.5, "NaN", "Enter a number"),
+        ({"type": "number"}, 1.5, "1e999", "Enter a number"),
+        ({"type": "number"}, 1.5, "true", "Enter a number"),
         ({"type": "number", "maximum": 5}, 1.5, "6", "At most 5."),
         ({"type": "integer", "minimum": 1}, 1, "0", "At least 1."),
         ({"anyOf": [{"type": "integer", "minimum": 1}, {"type": "null"}]}, 1, "0", "At least 1."),
         ({"type": "string", "minLength": 2}, "ab", "a", "At least 2 characters."),
-        ({"type": "string", "pattern": "^a"}, "ab", "b", "right form: ^a"),
+        ({"type": "string", "pattern": "^a"}, "ab", "b", "the format ^a"),
         ({"enum": ["a", "b"]}, "a", '"c"', "Choose one"),
         ({"type": "array", "items": {"type": "integer"}}, [1], "x", "whole number"),
-        ({}, {"a": 1}, "{", "no JSON"),
-        ({}, {"a": 1}, "NaN", "no JSON"),
+        ({}, {"a": 1}, "{", "not valid JSON"),
+        ({}, {"a": 1}, "NaN", "not valid JSON"),
     ],
 )
 def test_what_does_not_fit_is_told(schema: Any, value: Any, text: str, error: str) -> None:
@@ -160,7 +160,7 @@ def test_what_does_not_fit_is_told(schema: Any, value: Any, text: str, error: st
 
 
 def test_a_needed_number_can_not_be_emptied() -> None:
-    assert typed({"type": "integer"}, 1, "", required=True) == "A value is needed here."
+    assert typed({"type": "integer"}, 1, "", required=True) == "A value is required."
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ def test_an_error_of_an_added_item_stands_at_it() -> None:
     form = ArgumentsForm(SCHEMA, ASKED, {"arg-6-0-remove": "on", "arg-6-new-0": "z"})
     assert not form.validate()
     root: Any = form.root
-    assert root.children["lines"].spare.children["count"].errors == ["A value is needed here."]
+    assert root.children["lines"].spare.children["count"].errors == ["A value is required."]
 
 
 def test_a_key_that_the_tool_does_not_know_is_told_above() -> None:
