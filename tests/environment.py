@@ -11,7 +11,16 @@ from typing import Any
 
 import pytest
 
-DATA = tempfile.mkdtemp(prefix="agentsite-test-")
+MEMORY = "/dev/shm"  # where there is room, databases of tests are kept in memory: no promise is about a power cut
+ROOMY = 4 << 30  # bytes
+
+
+def in_memory() -> str | None:
+    """Return the folder that is kept in memory, or None if there is no room."""
+    return MEMORY if os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > ROOMY else None
+
+
+DATA = tempfile.mkdtemp(prefix="agentsite-test-", dir=in_memory())
 
 os.environ["DEBUG"] = "true"
 os.environ["AGENTSITE_DATA"] = DATA
