@@ -31,15 +31,15 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)
-	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) -m "not long" $(ARGS)
+	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
 
 test-all: $(VENV)/.installed-dev ## The same with those that are long by nature
-	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
+	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) --long $(ARGS)
 
 services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Redis of DATABASE_URL and REDIS_URL
 	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \
-		echo "Set DATABASE_URL and REDIS_URL to servers that the tests may fill and empty." >&2; exit 1; fi
-	@unset SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
+		echo "Set DATABASE_URL and REDIS_URL to servers on which the tests may make databases of their own." >&2; exit 1; fi
+	@unset SECRET_KEY; DEBUG=true exec $(PYTEST) --long $(ARGS)
 
 chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (ARGS="--runs 1000 --kills 300"; needs both servers installed)
 	$(BIN)/python benchmarks/chaos.py $(ARGS)

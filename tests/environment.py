@@ -8,11 +8,19 @@ import shutil
 import tempfile
 from collections.abc import Generator
 from typing import Any
-from urllib.parse import urlsplit
 
 import pytest
 
-DATA = tempfile.mkdtemp(prefix="agentsite-test-")
+MEMORY = "/dev/shm"  # where there is room, databases of tests are kept in memory: no promise is about a power cut
+ROOMY = 4 << 30  # bytes
+
+
+def in_memory() -> str | None:
+    """Return the folder that is kept in memory, or None if there is no room."""
+    return MEMORY if os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > ROOMY else None
+
+
+DATA = tempfile.mkdtemp(prefix="agentsite-test-", dir=in_memory())
 
 os.environ["DEBUG"] = "true"
 os.environ["AGENTSITE_DATA"] = DATA
@@ -30,9 +38,18 @@ for name in (
     "SECRET_KEY",
 ):
     os.environ.pop(name, None)
-if (worker := os.environ.get("PYTEST_XDIST_WORKER", "")) and os.environ.get("REDIS_URL"):
-    # A database of Redis for each process of the tests, as pytest-django makes one of PostgreSQL for each.
-    os.environ["REDIS_URL"] = urlsplit(os.environ["REDIS_URL"])._replace(path=f"/{worker.removeprefix('gw')}").geturl()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--long", action="store_true", help="run the tests that are long by nature, too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave the tests that are long by nature to a run that asks for them."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(wrapper=True)
@@ -50,7 +67,7 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         pair for report in reports if getattr(report, "when", "") == "call" for pair in report.user_properties
     ]
     if rows := [value for name, value in properties if name == "axe"]:
-        from tests.browser import axe  # the plugin is loaded before Django's settings are read
+        from tests.browser import axe  # noqa: PLC0415  # this plugin is loaded before Django's settings are read
 
         terminalreporter.section("axe-core: violations by page and look")
         terminalreporter.write("\n".join([*axe.table(rows), ""]))

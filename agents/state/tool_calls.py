@@ -131,6 +131,7 @@ def close(row: ToolCall, status: str, result_text: str) -> bool:
     if not (_closed(row, status, result_text) or _closed_late(row, status, result_text)):
         logger.warning("tool call %s: its result came too late, somebody has settled it", row.pk)
         return False
+    row.status, row.result_text = status, result_text
     failpoints.here("after-result")
     metrics.count(metrics.TOOL_CALLS, row.tool, status)
     return True

@@ -7,6 +7,7 @@ import pytest
 
 from agents.models import Interrupt, Task, ToolCall
 from memory.models import Memory
+from tests.support.accounts import client_of
 from tests.support.helpers import again, answer_of, messages_of, open_review, resume, status_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -72,8 +73,6 @@ def test_a_response_takes_the_place_of_the_result(invoke: Any, work: Any, api: A
 
 
 def test_an_approved_mail_is_really_sent(invoke: Any, work: Any, reviewer: Any, settings: Any) -> None:
-    from tests.support.accounts import client_of
-
     task = invoke("email bob@example.com saying hello there")
     work()
     review = open_review(task)

@@ -120,14 +120,18 @@ def test_a_strategy_that_fails_there_harms_nothing(
     assert (again(task).status, again(task).result) == ("completed", before.result)
 
 
-@pytest.mark.parametrize("query", ["book the Ritz for 2 nights", "say error 400"])
+@pytest.mark.parametrize(
+    ("model", "status"), [("openai:demo", "interrupted"), ("openai:fail-400", "error")], ids=["interrupted", "failed"]
+)
 def test_of_a_task_that_has_not_completed_nothing_is_remembered(
-    invoke: Any, work: Any, agents: Any, later: list[Any], query: str
+    invoke: Any, work: Any, agents: Any, later: list[Any], settings: Any, model: str, status: str
 ) -> None:
     agents(own="tests.support.own_memory.Diary")
-    task = invoke(query, agent="own")
+    settings.AGENTS["own"]["MODEL"] = model
+    task = invoke("book the Ritz for 2 nights", agent="own")
     work()
-    assert (later == []) == (again(task).status != "completed")
+    assert again(task).status == status
+    assert later == []
     Task.objects.update(status="cancelled")
     jobs.remember(str(task.pk))
     jobs.remember("00000000-0000-0000-0000-000000000000")

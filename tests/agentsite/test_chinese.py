@@ -127,6 +127,7 @@ def pages_of(client: Client, model: Any, model_admin: Any) -> Iterator[str]:
     yield from (path for path in (f"{base}add/", f"{base}{row.pk}/delete/") if client.get(path).status_code == 200)
 
 
+@pytest.mark.long
 def test_15_every_list_form_and_history_of_the_admin(desk: Client, everything: None) -> None:
     assert ApiKey.objects.exists()
     User.objects.get(username="service").user_permissions.clear()  # Django can't name the rows that link the two

@@ -22,6 +22,7 @@ def test_production_settings_pass_djangos_deployment_checks() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.long
 def test_redis_and_a_required_second_factor_pass_them_too() -> None:
     more = {"REDIS_URL": "redis://127.0.0.1:9/0", "ADMIN_REQUIRE_OTP": "true", "BEHIND_PROXY": "true"}
     done = manage("check", "--deploy", "--fail-level", "WARNING", **PRODUCTION, **more)

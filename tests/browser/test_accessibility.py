@@ -96,6 +96,7 @@ def test_14_several_decisions(dressed: Dressed, waiting: list[Interrupt]) -> Non
     assert dressed.serious("several decisions") == []
 
 
+@pytest.mark.long
 def test_14_the_pages_around_it(dressed: Dressed, waiting: list[Interrupt], everything: None) -> None:
     found = []
     for name, address in addresses():

@@ -73,8 +73,18 @@ TEXTS = {
     "50 KB": LONG + END,
     "50 KB in one line": "x" * 50_000 + END,
 }
+TYPICAL = {"55 ideographic blanks", "one long word", "more than 16 lines", "50 KB in one line"}  # the others are long
 
 
+def test_18_the_ends_of_all_of_them_are_painted(sized: Any, booking: Interrupt) -> None:
+    ends = {f"a{number}": text.replace(END, f"Z{number}E") for number, text in enumerate(TEXTS.values())}
+    sized.open(asks(booking, **ends))
+    assert [name for name, text in ends.items() if not painted(sized, text[-len(name) - 1 :])] == []
+    assert sized.page.evaluate("document.documentElement.scrollWidth") <= sized.page.viewport_size["width"]
+    assert sized.errors == []
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("name", TEXTS)
 def test_18_the_end_of_an_argument_is_painted(sized: Any, booking: Interrupt, name: str) -> None:
     sized.open(asks(booking, note=TEXTS[name]))
@@ -84,7 +94,9 @@ def test_18_the_end_of_an_argument_is_painted(sized: Any, booking: Interrupt, na
     assert sized.errors == []
 
 
-@pytest.mark.parametrize("name", TEXTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[] if name in TYPICAL else pytest.mark.long) for name in TEXTS]
+)
 def test_18_it_is_painted_in_the_question_before_a_high_risk(sized: Any, booking: Interrupt, name: str) -> None:
     sized.open(asks(booking, note=TEXTS[name]))
     sized.press("a")
@@ -143,7 +155,9 @@ CUT = """() => [...document.querySelectorAll(".arg input[type=text], .arg textar
   .map((one) => one.value)"""
 
 
-@pytest.mark.parametrize("letter", ["W", "i", "漢", "m", "\ufdfd", "Щ"])
+@pytest.mark.parametrize(
+    "letter", ["W", "漢", "\ufdfd", *(pytest.param(one, marks=pytest.mark.long) for one in ("i", "m", "Щ"))]
+)
 def test_18_a_field_without_a_copy_cuts_nothing(sized: Any, booking: Interrupt, letter: str) -> None:
     inner: dict[str, Any] = {f"n{count}": letter * count for count in range(1, 40, 3)}
     args = inner

@@ -133,7 +133,9 @@ OUTAGES: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("outage", OUTAGES)
+@pytest.mark.parametrize(
+    "outage", ["errors", *(pytest.param(name, marks=pytest.mark.long) for name in ("no answer", "nonsense"))]
+)
 def test_a_list_says_that_it_is_old_and_goes_on_after_the_outage(
     desk: Any, waiting: list[Interrupt], invoke: Any, work: Any, outage: str
 ) -> None:

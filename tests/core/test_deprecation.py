@@ -90,7 +90,11 @@ def test_a_name_that_never_was_is_an_error_as_ever() -> None:
 
 
 def test_no_process_of_ours_uses_a_former_name() -> None:
-    code = "import sys; from core.deprecation import FORMER; print(sorted(FORMER.keys() & sys.modules.keys()))"
+    code = (
+        "import sys, agentsite.urls, agents.worker.jobs; from agents.runtime import registry; "
+        "registry.graph('default'); "
+        "from core.deprecation import FORMER; print(sorted(FORMER.keys() & sys.modules.keys()))"
+    )
     done = subprocess.run(
         [sys.executable, "-W", "error::DeprecationWarning:agents", "manage.py", "shell", "--no-imports", "-c", code],
         cwd=ROOT,

@@ -1,6 +1,5 @@
 """A Redis that answers, but refuses: no worker ends, none loses the run it is in, and work goes on when it may."""
 
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from tests.support.proxy import Proxy
 pytestmark = [
     pytest.mark.django_db(transaction=True),
     pytest.mark.slow,
-    pytest.mark.skipif(not shutil.which("redis-server"), reason="needs redis-server"),
+    pytest.mark.redis_server,
 ]
 Act = Callable[[Any], Any]
 STATES: dict[str, tuple[Act, Act]] = {

@@ -102,16 +102,13 @@ def test_the_readmes_lines_work_as_pasted(service: Service) -> None:
     assert "Booked Ritz for 2 nights" in json.dumps(after["last_response"]["result"])
 
 
-def test_a_killed_web_server_is_started_again(service: Service) -> None:
+def test_the_idle_service_is_small_and_starts_a_killed_web_server_again(service: Service) -> None:
+    time.sleep(3)
+    pids = [service.process.pid, *service.children()]
+    tree = subprocess.run(["ps", "-o", "rss=", "-p", ",".join(map(str, pids))], capture_output=True, text=True).stdout
+    assert sum(map(int, tree.split())) < 600 * 1024
     masters = subprocess.run(["pgrep", "-f", f"gunicorn.*{service.port}"], capture_output=True, text=True).stdout
     for pid in masters.split():
         os.kill(int(pid), signal.SIGKILL)
     time.sleep(1)
     assert until(service.answers)
-
-
-def test_the_idle_service_is_small(service: Service) -> None:
-    time.sleep(3)
-    pids = [service.process.pid, *service.children()]
-    tree = subprocess.run(["ps", "-o", "rss=", "-p", ",".join(map(str, pids))], capture_output=True, text=True).stdout
-    assert sum(map(int, tree.split())) < 600 * 1024

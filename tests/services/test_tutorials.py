@@ -69,6 +69,19 @@ def reader(tmp_path: Path, empty_database: dict[str, str]) -> Iterator[Reader]:
 
 
 @pytest.mark.parametrize("page", TUTORIALS, ids=lambda page: page.stem)
+def test_each_command_is_tried(page: Path) -> None:
+    blocks = re.findall(r"^(.*)\n```(?:bash|console|python)$", page.read_text(), re.MULTILINE)
+    assert blocks
+    assert [line for line in blocks if not line.startswith("<!-- ")] == []
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=[] if page.stem == "first-review" else pytest.mark.long)
+        for page in TUTORIALS
+    ],
+)
 def test_it_works_as_it_says(page: Path, reader: Reader) -> None:
     steps = STEP.findall(page.read_text())
     assert sum(kind == "run" for kind, _, _ in steps) >= 4

@@ -94,12 +94,8 @@ class Execution:
                 tool_calls.mark_doubtful(row)
                 raise InDoubt from error
             return self.failed(row, f"{type(error).__name__}: {error}")
-        row.result_text = dumped(result)
         status = ToolCall.Status.FAILED if is_error(result) else ToolCall.Status.SUCCEEDED
-        if not self.close(row, status, row.result_text):
-            return self.stored(self.reread(row))
-        row.status = status
-        return self.stored(row)
+        return self.stored(row if self.close(row, status, dumped(result)) else self.reread(row))
 
     def failed(self, row: ToolCall, reason: str) -> ToolMessage:
         """Record the call as failed and return the message for the model."""
