@@ -161,7 +161,9 @@ def _require_named(schema: dict[str, Any]) -> None:
 
 def _places(schema: dict[str, Any]) -> None:
     """Rename `items` if it is a list of schemas: before 2020-12, that describes the first items, one schema each."""
-    if isinstance(schema.get("items"), list):
+    if not isinstance(schema.get("items"), list):
+        schema.pop("additionalItems", None)  # says nothing beside a single schema, and is checked by no draft of today
+    elif _is_schema(schema.get("additionalItems", True)):  # otherwise the list stays, and is refused
         schema["prefixItems"] = [modern(part) for part in schema.pop("items")]
         if "additionalItems" in schema:
             schema["items"] = schema.pop("additionalItems")

@@ -120,6 +120,9 @@ JUNK = st.recursive(
 @settings(deadline=None, max_examples=500)
 @given(JUNK, JUNK)
 @example({"minimum": False, "exclusiveMinimum": True}, None)
+@example({"additionalItems": {"properties": False}}, None)
+@example({"items": [], "additionalItems": []}, None)
+@example({"items": {}, "additionalItems": {"pattern": True}}, [])
 def test_any_schema_is_read_or_refused_and_nothing_else(schema: Any, value: Any) -> None:
     once = modern(schema)
     assert modern(once) == once
