@@ -101,7 +101,7 @@ def test_two_tools_of_one_name_are_refused(settings: Any) -> None:
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": ["tests.support.oracle", "tests.support.twice"]}}
     registry.agent.cache_clear()
-    with pytest.raises(Misconfigured, match="Two tools are called 'charge'"):
+    with pytest.raises(Misconfigured, match="Two tools have the name 'charge'"):
         registry.agent("default")
 
 
