@@ -18,8 +18,8 @@ GUARD = (
     "Name them in TOOLS and take them from `agent.tools`, or put agents.runtime.middleware.tool_gate.Gate among the "
     "middleware."
 )
-LEFT_OUT = "AGENTS[{alias!r}] goes without the tool {name}, whose schema can't be read: {reason}."
-SCHEMA = "Correct the tool's schema, or take the tool out of TOOLS."
+LEFT_OUT = "AGENTS[{alias!r}] leaves out the tool {name}, because its schema can't be read: {reason}."
+SCHEMA = "Correct the tool's schema, or remove the tool from TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
 LEAST_TOKENS = 500  # of a budget: with less, even short results would consist mostly of truncation marks
 
@@ -28,29 +28,36 @@ def timing(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the lease, heartbeat, sweep and republish times against one another."""
     found = []
     if settings.TASK_LEASE_SECONDS <= 2 * settings.TASK_HEARTBEAT_SECONDS:
-        hint = "One late heartbeat would cost a living worker its task: make the lease more than two heartbeats long."
-        found.append(Error("TASK_LEASE_SECONDS is not above 2 x TASK_HEARTBEAT_SECONDS.", hint=hint, id="agents.E001"))
+        hint = "Use a lease of more than two heartbeats. With less, one late heartbeat ends the lease of a live worker."
+        found.append(
+            Error("TASK_LEASE_SECONDS must be more than twice TASK_HEARTBEAT_SECONDS.", hint=hint, id="agents.E001")
+        )
     if min(settings.TASK_HEARTBEAT_SECONDS, settings.TASK_SWEEP_SECONDS, settings.TASK_REPUBLISH_SECONDS) <= 0:
-        found.append(Error("Intervals have to be above 0 seconds.", id="agents.E002"))
+        found.append(
+            Error(
+                "TASK_HEARTBEAT_SECONDS, TASK_SWEEP_SECONDS and TASK_REPUBLISH_SECONDS must be above 0.",
+                id="agents.E002",
+            )
+        )
     return found
 
 
 def bounds(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the limits on model requests and the model's timeout."""
     found: list[CheckMessage] = [
-        Error(f"{name} is {value}: give 1 or more.", id="agents.E008")
+        Error(f"{name} is {value}, but must be at least 1.", id="agents.E008")
         for name in AT_LEAST_ONE
         if (value := getattr(settings, name)) < 1
     ]
     if settings.MODEL_TIMEOUT_SECONDS <= 0:
-        found.append(Error("MODEL_TIMEOUT_SECONDS has to be above 0 seconds.", id="agents.E009"))
+        found.append(Error("MODEL_TIMEOUT_SECONDS must be above 0.", id="agents.E009"))
     return found
 
 
 def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the token budgets for what a model receives of a conversation."""
     return [
-        Error(f"{name} is {tokens}: give at least {LEAST_TOKENS} tokens.", id="agents.E010")
+        Error(f"{name} is {tokens}, but must be at least {LEAST_TOKENS}.", id="agents.E010")
         for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
         if (tokens := getattr(settings, name)) < LEAST_TOKENS
     ]
@@ -61,13 +68,15 @@ def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMe
     value, known = settings.DECISIONS_OF_FORMER_REVIEWERS, (STAND, ASK_AGAIN)
     if value in known:
         return []
-    return [Error(f"DECISIONS_OF_FORMER_REVIEWERS is {value!r}: give one of {', '.join(known)}.", id="agents.E011")]
+    return [
+        Error(f"DECISIONS_OF_FORMER_REVIEWERS is {value!r}, but must be one of {', '.join(known)}.", id="agents.E011")
+    ]
 
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the retention times."""
     return [
-        Error(f"{name} is {days}: give days from 0 (for ever) to {MAX_DAYS}.", id="agents.E006")
+        Error(f"{name} is {days}, but must be from 0 (no limit) to {MAX_DAYS} days.", id="agents.E006")
         for name in ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS")
         if not 0 <= (days := getattr(settings, name)) <= MAX_DAYS
     ]
@@ -95,7 +104,7 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     found: list[CheckMessage] = []
     for alias, entry in settings.AGENTS.items():
         if missing := [key for key in NEEDED if key not in entry]:
-            found.append(Error(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.", id="agents.E003"))
+            found.append(Error(f"AGENTS[{alias!r}] has no {', '.join(missing)}.", id="agents.E003"))
             continue
         try:
             built = import_string("agents.runtime.registry.graph")(alias)
@@ -109,7 +118,7 @@ def agents(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
                     Warning(UNGUARDED.format(alias=alias, names=", ".join(names)), hint=GUARD, id="agents.W001")
                 )
         except Exception as error:  # a named module may raise anything when it is imported
-            hint = "Correct the dotted path, or the module that it names."
+            hint = "Correct the dotted path, or the module that it refers to."
             found.append(Error(f"AGENTS[{alias!r}]: {error}", hint=hint, id="agents.E004"))
     if "default" not in settings.AGENTS:
         found.append(Error('AGENTS has no "default".', id="agents.E005"))

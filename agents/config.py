@@ -35,9 +35,9 @@ def agent(alias: str) -> AgentConfig:
     """Return the entry of this alias. Raises Misconfigured."""
     entry = settings.AGENTS.get(alias)
     if entry is None:
-        raise Misconfigured(f"AGENTS has no {alias!r}.")
+        raise Misconfigured(f"AGENTS has no entry {alias!r}.")
     if missing := [name for name in ("GRAPH", "POLICY", "MEMORY") if name not in entry]:
-        raise Misconfigured(f"AGENTS[{alias!r}] lacks {', '.join(missing)}.")
+        raise Misconfigured(f"AGENTS[{alias!r}] has no {', '.join(missing)}.")
     return AgentConfig(
         alias=alias,
         graph=entry["GRAPH"],
@@ -85,5 +85,5 @@ def _made(path: str) -> BasePolicy:
     if callable(found) and not inspect.isclass(found) and path != settings.DEFAULT_POLICY:
         return FunctionPolicy(found, _made(settings.DEFAULT_POLICY))
     if path == settings.DEFAULT_POLICY:
-        raise Misconfigured(f"{path} is no policy (agents.policy.BasePolicy), which DEFAULT_POLICY has to be.")
-    raise Misconfigured(f"{path} is neither a policy (agents.policy.BasePolicy) nor a function that judges a call.")
+        raise Misconfigured(f"{path} is not a policy. DEFAULT_POLICY must be an agents.policy.BasePolicy.")
+    raise Misconfigured(f"{path} is neither a policy (agents.policy.BasePolicy) nor a function that returns a verdict.")

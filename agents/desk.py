@@ -46,5 +46,5 @@ def desk() -> Desk:
 def _made(path: str) -> Desk:
     made = named(path)()
     if not isinstance(made, Desk):
-        raise Misconfigured(f"{path} is no agents.desk.Desk.")
+        raise Misconfigured(f"{path} is not an agents.desk.Desk.")
     return made

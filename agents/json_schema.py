@@ -72,7 +72,7 @@ def validator(schema: Any, format_checker: jsonschema.FormatChecker | None = Non
     try:
         text = json.dumps(schema)
     except (TypeError, ValueError, RecursionError) as error:
-        raise Unreadable(f"it is no JSON: {error}") from error
+        raise Unreadable(f"it is not valid JSON: {error}") from error
     found = _validator(text)
     return found.evolve(format_checker=format_checker) if format_checker is not None else found
 
@@ -222,7 +222,7 @@ def _require_references(schema: Any) -> None:
             try:
                 part = resolver.lookup(reference).contents
             except (Unresolvable, ValueError) as error:
-                raise Unreadable(f"its reference {reference!r} leads nowhere in it") from error
+                raise Unreadable(f"its reference {reference!r} doesn't exist in it") from error
 
 
 @lru_cache(maxsize=KEPT)

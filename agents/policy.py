@@ -97,7 +97,7 @@ class Verdict:
     def __post_init__(self) -> None:
         """Raise ValueError for another action: what is neither denied nor reviewed would run."""
         if self.action not in get_args(Action):
-            raise ValueError(f"A policy says allow, deny or review, not {self.action!r}.")
+            raise ValueError(f"The action of a verdict must be allow, deny or review, not {self.action!r}.")
 
     def to_text(self) -> str:
         """Return canonical JSON, the form in which the verdict is stored and hashed."""
@@ -150,11 +150,15 @@ class BasePolicy(ABC):
         Called in the transaction that enters the call in the ledger, for an allow with a `rule_id`. A policy that gives
         such verdicts has to count them: one that does not can't let these calls through.
         """
-        raise NotImplementedError(f"{type(self).__name__} gives verdicts with a rule_id, so it needs `consume`.")
+        raise NotImplementedError(
+            f"{type(self).__name__} returns verdicts with a rule_id, so it must implement `consume`."
+        )
 
     def give_back(self, row: "ToolCall", rule_id: int) -> None:
         """Undo `consume`: the call has not run, and will be judged again. Called in the transaction that removes it."""
-        raise NotImplementedError(f"{type(self).__name__} gives verdicts with a rule_id, so it needs `give_back`.")
+        raise NotImplementedError(
+            f"{type(self).__name__} returns verdicts with a rule_id, so it must implement `give_back`."
+        )
 
     @abstractmethod
     def record_denial(self, denied: "Denied") -> bool:

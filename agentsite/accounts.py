@@ -29,7 +29,7 @@ def find_permission(name: str) -> Permission:
     try:
         return Permission.objects.get(content_type__app_label=app_label, codename=codename)
     except Permission.DoesNotExist as error:
-        raise NotFound(f"There is no permission {name}: run `manage.py migrate` first.") from error
+        raise NotFound(f"There is no permission {name}. Run `manage.py migrate` first.") from error
 
 
 def view_permissions(app_labels: Iterable[str]) -> list[str]:
@@ -76,7 +76,7 @@ def create_second_factor(user: User, *, replace: bool = False) -> SecondFactor:
         User.objects.select_for_update(no_key=True).get(pk=user.pk)  # two concurrent calls would both create one
         devices = list(devices_for_user(user, confirmed=None))
         if devices and not replace:
-            raise Conflict(f"{user.username} has a second factor already.")
+            raise Conflict(f"The user {user.username!r} already has a second factor.")
         for device in devices:
             device.delete()
         authenticator = TOTPDevice.objects.create(user=user, name=gettext_noop("Authenticator"))

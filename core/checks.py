@@ -19,13 +19,13 @@ def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     for name in RATES:
         rate = getattr(settings, name)
         if rate and not RATE.fullmatch(rate):
-            hint = "Write it as 600/min (or /sec, /hour, /day); an empty one switches the limit off."
-            found.append(Error(f"{name} is {rate!r}, which is no rate.", hint=hint, id="core.E001"))
+            hint = "Use a value such as 600/min (or /sec, /hour, /day). An empty value turns the limit off."
+            found.append(Error(f"{name} is {rate!r}, which is not a valid rate.", hint=hint, id="core.E001"))
     for name in COUNTS:
         if getattr(settings, name) < 0:
-            found.append(Error(f"{name} is below 0.", hint="0 switches the limit off.", id="core.E002"))
+            found.append(Error(f"{name} is below 0.", hint="Use 0 to turn the limit off.", id="core.E002"))
     if settings.DATABASE_ANSWER_SECONDS != 0 and settings.DATABASE_ANSWER_SECONDS < SHORTEST_ANSWER:
-        hint = "Every request would be a 503 while the database works: give 1 second or more, or 0 for no limit."
+        hint = "Use 1 second or more, or 0 for no limit. With less, requests fail with a 503 while the database works."
         found.append(
             Error(f"DATABASE_ANSWER_SECONDS is {settings.DATABASE_ANSWER_SECONDS:g}.", hint=hint, id="core.E003")
         )

@@ -62,7 +62,7 @@ class ClosedAdmin:
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the change list. Raises BadRequest for a value that no column can hold."""
         if not is_sound(request.GET):
-            raise BadRequest("The address holds characters that nothing can be searched for.")
+            raise BadRequest("The query string contains characters that can't be searched for.")
         try:
             return super().get_changelist_instance(request)  # type: ignore[misc]
         except IMPOSSIBLE as error:
@@ -88,9 +88,9 @@ class ClosedAdmin:
             try:
                 self.opts.pk.to_python(key)
             except IMPOSSIBLE as error:
-                raise BadRequest("A selected row has an impossible id.") from error
+                raise BadRequest("A selected row has an invalid ID.") from error
             if not is_storable(key):
-                raise BadRequest("A selected row has an impossible id.")
+                raise BadRequest("A selected row has an invalid ID.")
         return super().response_action(request, queryset)  # type: ignore[misc]
 
     def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> NoReturn:

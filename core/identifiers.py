@@ -40,7 +40,7 @@ class IdentifierField(serializers.Field[str, Any, str, Any]):
     @override
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise serializers.ValidationError("Ids are strings.")
+            raise serializers.ValidationError("IDs must be strings.")
         try:
             return identifier(data)
         except ValueError as error:

@@ -55,7 +55,7 @@ class Play:
             agents.cancel(task)
         task.refresh_from_db()
         if task.status != self._expected():
-            raise OutOfScript(f"{task} is {task.status} and not {self._expected()}: {task.message}")
+            raise OutOfScript(f"{task} has the status {task.status} instead of {self._expected()}: {task.message}")
         date_back(task, self.steps)
         return task
 
@@ -96,7 +96,7 @@ class Play:
         of_call = Q(tool_call_id__startswith=f"call_{place}_") | Q(kind=Interrupt.Kind.QUESTION)
         review = Interrupt.objects.filter(of_call, task=task, status=Interrupt.Status.PENDING).first()
         if review is None:
-            raise OutOfScript(f"{task}: nobody was asked about call {place} of {self.text['ask']!r}.")
+            raise OutOfScript(f"{task}: there is no review of call {place} in {self.text['ask']!r}.")
         with transaction.atomic():
             if said["as"] == "expire":
                 Interrupt.objects.filter(pk=review.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
@@ -133,7 +133,7 @@ class Play:
 
 def _claimed(attempt: Any) -> Any:
     if attempt is None:
-        raise OutOfScript("A worker has taken a task of the demo: stop the workers, then try again.")
+        raise OutOfScript("A worker has taken a task of the demo. Stop the workers, then try again.")
     return attempt
 
 

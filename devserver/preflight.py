@@ -25,13 +25,13 @@ def is_loopback(host: str) -> bool:
 def check_host(host: str, *, debug: bool) -> None:
     """Raise CannotStart for debug mode on a reachable address, because debug pages show internals to everyone."""
     if debug and not is_loopback(host):
-        raise CannotStart(f"Other machines can reach {host}: set DEBUG=false and a SECRET_KEY before you listen there.")
+        raise CannotStart(f"Other machines can reach {host}. To listen on it, set DEBUG=false and SECRET_KEY.")
 
 
 def check_port(host: str, port: int) -> None:
     """Raise CannotStart when the port can't be used."""
     if not 0 < port < 65536:
-        raise CannotStart(f"{port} is not a port: give one from 1 to 65535.")
+        raise CannotStart(f"{port} is not a valid port. Use a number from 1 to 65535.")
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         with socket.socket(family, kind, protocol) as candidate:
@@ -40,7 +40,9 @@ def check_port(host: str, port: int) -> None:
             candidate.bind(address)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CannotStart(f"Port {port} of {host} can't be used ({reason}): stop what uses it, or set PORT.") from error
+        raise CannotStart(
+            f"Can't use port {port} of {host} ({reason}). Stop the program that uses it, or set PORT."
+        ) from error
 
 
 def check_data_folder(folder: Path) -> None:
@@ -51,7 +53,9 @@ def check_data_folder(folder: Path) -> None:
             pass
     except OSError as error:
         reason = error.strerror or str(error)
-        raise CannotStart(f"Can't write to the data folder {folder} ({reason}): set AGENTSITE_DATA.") from error
+        raise CannotStart(
+            f"Can't write to the data folder {folder} ({reason}). Set AGENTSITE_DATA to a writable folder."
+        ) from error
 
 
 def free_port(*, besides: int = 0) -> int:
@@ -66,4 +70,4 @@ def free_port(*, besides: int = 0) -> int:
             check_port("127.0.0.1", port)
             if port != besides:
                 return port
-    raise CannotStart("No free port between 21000 and 32000.")
+    raise CannotStart("There is no free port between 21000 and 32000.")

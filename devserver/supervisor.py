@@ -345,7 +345,7 @@ class Supervisor:
         now = time.monotonic()
         if self.kill_at == float("inf"):
             self.kill_at = now + self.plan.stop_seconds
-            self.say("stopping; Ctrl-C again kills at once")
+            self.say("stopping; press Ctrl-C again to stop immediately")
         if now >= self.kill_at:
             self.killed = True
             for child in self.children:

@@ -72,7 +72,7 @@ class DjangoStore(BaseStore):
     def _write(self, op: PutOp) -> None:
         user_id = _owner(op.namespace)
         if not 1 <= len(op.key) <= KEY_LIMIT:
-            raise ValueError(f"Keys have 1 to {KEY_LIMIT} characters.")
+            raise ValueError(f"Keys must have 1 to {KEY_LIMIT} characters.")
         if op.value is None:
             return self._delete(user_id, op.key)
         text, kind = _content(op.value)
@@ -95,7 +95,7 @@ class DjangoStore(BaseStore):
         if memory is None:
             return
         if not self.trusted and memory.source not in BY_A_MODEL:
-            raise NotAllowed("What a person wrote is not forgotten by an agent.")
+            raise NotAllowed("An agent can't forget a memory that a person wrote.")
         services.forget(memory)
 
 
@@ -121,7 +121,7 @@ def _matches(value: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
     for field, condition in wanted.items():
         checks = condition if isinstance(condition, dict) else {"$eq": condition}
         if not checks.keys() <= {"$eq", "$ne"}:
-            raise ValueError("Values are texts: filters on them are equality, $eq and $ne.")
+            raise ValueError("Values are strings. Filters on them can only use equality, $eq and $ne.")
         if any((value.get(field) == other) != (check == "$eq") for check, other in checks.items()):
             return False
     return True
@@ -144,7 +144,7 @@ def _fits(condition: MatchCondition, namespace: tuple[str, ...]) -> bool:
 def _owner(namespace: tuple[str, ...]) -> str:
     # A shorter prefix would search the memories of all users and give one user's to another user's agent.
     if len(namespace) != 2 or namespace[0] != ROOT:
-        raise ValueError(f'Memories are in the namespaces ("{ROOT}", user_id), not in {namespace!r}.')
+        raise ValueError(f'The namespace must be ("{ROOT}", user_id), not {namespace!r}.')
     return namespace[1]
 
 
@@ -174,5 +174,7 @@ def _content(value: Mapping[str, Any]) -> tuple[str, Memory.Kind]:
     text = value.get("text", value.get("content"))
     known = value.keys() <= set(FIELDS) and not {"text", "content"} <= value.keys()
     if not known or not isinstance(text, str) or value.get("kind", Memory.Kind.FACT) not in Memory.Kind.values:
-        raise ValueError('A value is {"text": "…", "kind": "fact", "preference", "instruction" or "episode"}.')
+        raise ValueError(
+            'A value must have the form {"text": "…", "kind": "fact", "preference", "instruction" or "episode"}.'
+        )
     return text, Memory.Kind(value.get("kind", Memory.Kind.FACT))

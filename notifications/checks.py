@@ -24,18 +24,28 @@ def notices(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the settings of docs/how-to/notices.md."""
     found: list[CheckMessage] = []
     if not _is_base(settings.PUBLIC_URL):
-        hint = "Write it as https://agents.example.com: where people reach this site."
-        found.append(Error(f"PUBLIC_URL is {settings.PUBLIC_URL!r}.", hint=hint, id="notices.E001"))
+        hint = "Use the address at which people reach this site, for example https://agents.example.com."
+        found.append(
+            Error(f"PUBLIC_URL is {settings.PUBLIC_URL!r}, which is not a valid address.", hint=hint, id="notices.E001")
+        )
     for text in settings.WEBHOOK_ALLOW_NETWORKS:
         try:
             ip_network(text.strip(), strict=False)
         except ValueError:
-            hint = "Write networks as 10.1.0.0/16 or fd00:1::/64, separated by commas."
-            found.append(Error(f"WEBHOOK_ALLOW_NETWORKS has {text!r}.", hint=hint, id="notices.E002"))
+            hint = "Use networks such as 10.1.0.0/16 or fd00:1::/64, separated by commas."
+            found.append(
+                Error(
+                    f"WEBHOOK_ALLOW_NETWORKS contains {text!r}, which is not a valid network.",
+                    hint=hint,
+                    id="notices.E002",
+                )
+            )
     for name, (low, high) in RANGES.items():
         value = getattr(settings, name)
         if not low <= value <= high:
-            found.append(Error(f"{name} is {value:g}.", hint=f"Give {low:g} to {high:g}.", id="notices.E003"))
+            found.append(
+                Error(f"{name} is {value:g}.", hint=f"Use a value from {low:g} to {high:g}.", id="notices.E003")
+            )
     return found
 
 

@@ -7,7 +7,7 @@ from agents.observability.metrics import Counter
 
 NOTICES = Counter(
     "agentsite_notices_total",
-    "Tries to deliver a notice, by channel and outcome: sent, retried, failed, dropped.",
+    "Attempts to deliver a notification, by channel and outcome: sent, retried, failed, dropped.",
     ("channel", "outcome"),
 )
 

@@ -52,47 +52,47 @@ class Histogram:
 
 TASKS_FINISHED = Counter(
     "agentsite_tasks_finished_total",
-    "Tasks that have ended, by their final status. A task that is deleted within seconds of its end may be missing.",
+    "Finished tasks by final status. A task that is deleted within seconds of its end may be missing.",
     ("status",),
 )
 TOOL_CALLS = Counter(
     "agentsite_tool_calls_total",
-    "Tool calls that were let through or denied, by what became of them. One in doubt counts again when it is settled.",
+    "Tool calls that were let through or denied, by outcome. A call in doubt counts again when it is resolved.",
     ("tool", "status"),
 )
-SWEEPER_ACTIONS = Counter("agentsite_sweeper_actions_total", "Rows that the sweeper mended, by duty.", ("duty",))
-SWEEPER_FAILURES = Counter("agentsite_sweeper_failures_total", "Duties of the sweeper that failed.", ("duty",))
+SWEEPER_ACTIONS = Counter("agentsite_sweeper_actions_total", "Rows that the sweeper repaired, by duty.", ("duty",))
+SWEEPER_FAILURES = Counter("agentsite_sweeper_failures_total", "Failed duties of the sweeper.", ("duty",))
 MODEL_CALLS = Counter(
-    "agentsite_model_calls_total", "Calls of a model, each with all its retries, by outcome.", ("model", "outcome")
+    "agentsite_model_calls_total", "Model calls by outcome. A call includes all its retries.", ("model", "outcome")
 )
 MODEL_ERRORS = Counter(
     "agentsite_model_errors_total",
-    "Requests to a model that failed or gave no usable answer, also those that were tried again.",
+    "Requests to a model that failed or returned no usable answer, including requests that were retried.",
     ("kind",),
 )
-MODEL_RETRIES = Counter("agentsite_model_retries_total", "Requests to a model that were tried again.", ("model",))
+MODEL_RETRIES = Counter("agentsite_model_retries_total", "Requests to a model that were retried.", ("model",))
 MODEL_TOKENS = Counter(
-    "agentsite_model_tokens_total", "Tokens as the model's endpoint reports them.", ("model", "direction")
+    "agentsite_model_tokens_total", "Tokens, as reported by the model's endpoint.", ("model", "direction")
 )
 BROKER_ERRORS = Counter(
-    "agentsite_broker_errors_total", "Errors that made a worker listen to the broker anew, by their class.", ("error",)
+    "agentsite_broker_errors_total", "Errors that made a worker reconnect to the broker, by class.", ("error",)
 )
 UNREADABLE_MESSAGES = Counter(
-    "agentsite_unreadable_messages_total", "Message files of the broker without a server that were set aside."
+    "agentsite_unreadable_messages_total", "Unreadable message files that were moved away, in the setup without Redis."
 )
 QUEUE_SECONDS = Histogram(
     "agentsite_task_queue_seconds",
-    "How long a pending task waited for a worker, at each claim.",
+    "How long a pending task waited for a worker, measured at each claim.",
     (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800),
 )
 RUN_SECONDS = Histogram(
     "agentsite_task_run_seconds",
-    "How long a task ran in all its attempts, when it has ended. Waiting for people does not count.",
+    "How long a finished task ran, in all its attempts. Waiting for people does not count.",
     (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600),
 )
 MODEL_SECONDS = Histogram(
     "agentsite_model_call_seconds",
-    "How long a model call took, with all its retries.",
+    "How long a model call took, including all its retries.",
     (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 30, 60, 120),
     ("model",),
 )

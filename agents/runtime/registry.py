@@ -87,7 +87,7 @@ def _model(alias: str, spec: str) -> BaseChatModel:
     if not name:
         made = config.named(spec)()
         if not isinstance(made, BaseChatModel):
-            raise Misconfigured(f"{spec} gives no chat model.")
+            raise Misconfigured(f"{spec} does not return a chat model.")
         return made
     # All retries are in one place, `endpoints.calls`; a second layer below would multiply them.
     options: dict[str, Any] = {"max_retries": 0, "timeout": settings.MODEL_TIMEOUT_SECONDS}
@@ -118,7 +118,7 @@ def _tools(paths: Iterable[str]) -> tuple[tuple[BaseTool, ...], dict[str, str]]:
     for path in paths:
         for tool in _tools_at(path):
             if found.setdefault(tool.name, tool) is not tool:
-                raise Misconfigured(f"Two tools are called {tool.name!r} (the second one in {path}).")
+                raise Misconfigured(f"Two tools have the name {tool.name!r} (the second one in {path}).")
     kept, left_out = [], {}
     for tool in found.values():
         try:
@@ -150,7 +150,7 @@ def _tools_at(path: str) -> list[BaseTool]:
             raise Misconfigured(f"{path}: {error}") from error
         tool = config.named(path)
         if not isinstance(tool, BaseTool):
-            raise Misconfigured(f"{path} is no LangChain tool.") from error
+            raise Misconfigured(f"{path} is not a LangChain tool.") from error
         return [tool]
     return [tool for part in _modules(module) for tool in vars(part).values() if _is_from(tool, part)]
 

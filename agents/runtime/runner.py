@@ -29,11 +29,11 @@ logger = logging.getLogger(__name__)
 
 SWALLOWED = (
     "The call of {tool} waits for a person, but the graph went on without it, so nobody was asked and it was not run. "
-    "The operator looks for code that catches LangGraph's GraphInterrupt, or for sub-agents with their own thread."
+    "Ask the operator to look for code that catches GraphInterrupt, or for sub-agents with their own thread."
 )
 NO_CHECKPOINTER = (
-    "A sub-agent of this graph was compiled with checkpointer=False, so it can't pause for a review. The operator "
-    "leaves the checkpointer out: it is inherited then."
+    "A sub-agent of this graph was compiled with checkpointer=False, so it can't pause for a review. Ask the operator "
+    "to leave the checkpointer out, so that it is inherited."
 )
 RESUME = "__resume__"  # LangGraph's channel for answers; tests/agents/test_own_questions.py checks it
 
@@ -102,7 +102,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
             return Stopped()
         return Failed(str(error))
     except GraphRecursionError:
-        return Failed(f"The agent took {settings.GRAPH_RECURSION_LIMIT} steps without coming to an answer.")
+        return Failed(f"The agent took {settings.GRAPH_RECURSION_LIMIT} steps without reaching an answer.")
     except Exception as error:
         if is_away(error):
             raise
@@ -111,7 +111,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         logger.exception("task %s: the agent failed", attempt.task_id)
         if errors.is_endpoints(error):  # from a graph that calls its model without our middleware
             return Failed(errors.read(error).explanation)
-        return Failed(f"The agent failed with an error of its own ({type(error).__name__}). The worker's log has it.")
+        return Failed(f"The agent failed with an error ({type(error).__name__}). For details, see the worker's log.")
 
 
 def _until_over(graph: Any, run: Run) -> Outcome:
@@ -188,7 +188,7 @@ def _outcome(state: StateSnapshot, run: Run) -> Outcome:
     if state.next and run.held_tool is not None:
         return Held(run.held_tool)
     if state.next:
-        return Failed("The graph stopped before its end without asking anything. The operator checks its breakpoints.")
+        return Failed("The graph stopped before its end without a question. Ask the operator to check its breakpoints.")
     return _ended(state.values.get("messages", []), run.task)
 
 

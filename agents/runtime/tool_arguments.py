@@ -25,8 +25,8 @@ ONE_TEXT = {  # LangChain's description of a `Tool` without a schema
     "additionalProperties": False,
 }
 UNREVIEWABLE = (
-    "{tool} can't be reviewed: its schema changes these arguments when it reads them, so that what a person would be "
-    "shown is not what would run. Nothing was run; the operator corrects the tool's schema."
+    "{tool} can't be reviewed: its schema changes these arguments when it reads them, so that the call that a person "
+    "sees is not the call that would run. Nothing was run. Ask the operator to correct the tool's schema."
 )
 
 

@@ -24,7 +24,7 @@ def readable(tool: BaseTool) -> BaseTool:
         if isinstance(tool.args_schema, dict):
             tool = tool.model_copy(update={"args_schema": _of_object(json_schema.modern(tool.args_schema))})
         elif not issubclass(tool.get_input_schema(), BaseModel):
-            raise json_schema.Unreadable("it is a model of Pydantic 1: make it one of Pydantic 2, or a JSON schema")
+            raise json_schema.Unreadable("it is a Pydantic 1 model; use a Pydantic 2 model or a JSON schema")
         schema = schema_of(tool)
         if isinstance(tool.args_schema, dict):  # Pydantic does its own checks, of more patterns than we know
             json_schema.validator(schema)
@@ -37,7 +37,7 @@ def readable(tool: BaseTool) -> BaseTool:
         raise json_schema.Unreadable(shortened(reason, LONGEST)) from error
     kinds = schema.get("type", "object")
     if "object" not in (kinds if isinstance(kinds, list) else [kinds]):
-        raise json_schema.Unreadable(f"it describes a value of type {kinds!r}, and arguments are an object")
+        raise json_schema.Unreadable(f"it describes a value of type {kinds!r}, but arguments are an object")
     return tool
 
 

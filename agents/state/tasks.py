@@ -31,8 +31,8 @@ logger = logging.getLogger(__name__)
 Row = TypeVar("Row", bound=Model)
 
 POISON = (
-    "The task brought its worker down {count} times in a row at the same step and was given up. "
-    "Trying again will probably do the same; the operator finds the cause in the worker's log."
+    "The task stopped its worker {count} times in a row at the same step and was given up. "
+    "Trying again will probably fail too. For the cause, see the worker's log."
 )
 
 NO_TASK = "There is no such task."

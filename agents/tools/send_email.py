@@ -30,9 +30,9 @@ def send_email(
     try:
         validate_email(to)
     except ValidationError as error:
-        raise ToolException(f"{to!r} is no e-mail address.") from error
+        raise ToolException(f"{to!r} is not an email address.") from error
     if "\n" in subject or "\r" in subject:
-        raise ToolException("A subject has one line.")
+        raise ToolException("A subject must have one line.")
     headers = {"Message-ID": f"<{current_call().idempotency_key}@agentsite>"}
     EmailMessage(subject, body, to=[to], headers=headers).send()
     return f"Sent to {to}."

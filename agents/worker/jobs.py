@@ -30,9 +30,7 @@ from memory.strategies import remembers
 
 logger = logging.getLogger(__name__)
 
-UNSTORABLE = (
-    "The agent's outcome holds something that can't be stored. Trying again may help; the worker's log has the details."
-)
+UNSTORABLE = "The agent's outcome contains something that can't be stored. Trying again may help. See the worker's log."
 
 
 @shared_task(name=broker.RUN)

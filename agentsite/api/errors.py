@@ -47,7 +47,7 @@ PAGES: dict[str, tuple[Any, Any]] = {
     "server_error": (_("Server error"), _("The error was logged. Try again in a moment.")),
 }
 UNAVAILABLE = {
-    "detail": "The database is not reachable. Try again: the same request has no second effect.",
+    "detail": "The database is unreachable. Try again. Repeating the same request has no additional effect.",
     "code": "unavailable",
 }
 
@@ -197,4 +197,4 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exc_info()[1]
     if error is not None and is_away(error):
         return _unavailable(request)
-    return _plain(request, 500, "An error on our side. It has been logged.", "server_error")
+    return _plain(request, 500, "A server error occurred. It was logged.", "server_error")

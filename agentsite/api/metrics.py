@@ -77,11 +77,11 @@ class Figures(Collector):
 def _workers() -> Iterator[Metric]:
     found = workers()
     yield GaugeMetricFamily(
-        "agentsite_workers_alive", f"Worker processes heard of in {ALIVE:g} s.", found["workers_alive"]
+        "agentsite_workers_alive", f"Worker processes with a heartbeat in the last {ALIVE:g} s.", found["workers_alive"]
     )
     yield GaugeMetricFamily(
         "agentsite_workers_listening",
-        f"Of those alive, worker processes that have listened to the broker in {SILENT:g} s.",
+        f"Live worker processes that listened to the broker in the last {SILENT:g} s.",
         found["workers_listening"],
     )
 
@@ -95,7 +95,9 @@ def _tasks() -> Iterator[Metric]:
     found = {row["status"]: row for row in unfinished.annotate(count=Count("pk"), oldest=Min("updated_at"))}
     tasks = GaugeMetricFamily("agentsite_tasks", "Unfinished tasks by status.", labels=["status"])
     oldest = GaugeMetricFamily(
-        "agentsite_tasks_oldest_seconds", "Since when the longest one has been in this status.", labels=["status"]
+        "agentsite_tasks_oldest_seconds",
+        "How long the oldest unfinished task has been in this status.",
+        labels=["status"],
     )
     for status in UNFINISHED:
         row = found.get(status)
@@ -119,7 +121,7 @@ def _reviews() -> Iterator[Metric]:
     for risk, count in by_risk.items():
         reviews.add_metric([risk], count)
     doubtful = GaugeMetricFamily(
-        "agentsite_tool_calls_in_doubt", "Tool calls that may have happened; a person is asked.", labels=["tool"]
+        "agentsite_tool_calls_in_doubt", "Tool calls in doubt, which wait for a person's decision.", labels=["tool"]
     )
     for tool, count in in_doubt.items():
         doubtful.add_metric([tool], count)
@@ -129,12 +131,15 @@ def _reviews() -> Iterator[Metric]:
 
 def _paused() -> Iterator[Metric]:
     active = list(pauses.active())
-    family = GaugeMetricFamily("agentsite_pauses", "Pauses that are in force, by what they pause.", labels=["scope"])
+    family = GaugeMetricFamily("agentsite_pauses", "Pauses in force, by scope.", labels=["scope"])
     for scope in Pause.Scope.values:
         family.add_metric([scope], sum(pause.scope == scope for pause in active))
     waiting = Task.objects.filter(counted=False, status=Status.PENDING)
     held = pauses.held_by(active, waiting).count() if active else 0
-    yield from (family, GaugeMetricFamily("agentsite_tasks_paused", "Pending tasks that a pause holds up.", held))
+    yield from (
+        family,
+        GaugeMetricFamily("agentsite_tasks_paused", "Pending tasks that a pause keeps from starting.", held),
+    )
 
 
 def _counted() -> Iterator[Metric]:

@@ -49,7 +49,7 @@ def config(log_format: str, level: str, environ: Mapping[str, str]) -> dict[str,
     """
     renderers: dict[str, Processor] = {LINE: render_line, JSON: JSONRenderer()}
     if log_format not in renderers:
-        raise ImproperlyConfigured(f"LOG_FORMAT is {LINE} or {JSON}, not {log_format!r}.")
+        raise ImproperlyConfigured(f"LOG_FORMAT must be {LINE} or {JSON}, not {log_format!r}.")
     formatter = {
         "()": ProcessorFormatter,
         "processors": [

@@ -23,7 +23,7 @@ from agentsite.middleware.request_id import PROBES
 logger = logging.getLogger(__name__)
 
 NEEDED = ("opentelemetry.sdk", "opentelemetry.exporter.otlp.proto.http")
-MISSING = "OTEL_EXPORTER_OTLP_ENDPOINT is set but the packages of requirements-otel.txt are not installed."
+MISSING = "OTEL_EXPORTER_OTLP_ENDPOINT is set, but the packages of requirements-otel.txt are not installed."
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
@@ -66,7 +66,7 @@ def set_up() -> None:
     if _is_installed():
         import_string("agentsite.observability.exporter.start")()
     else:
-        logger.error("%s No trace is exported.", MISSING)
+        logger.error("%s No traces are exported.", MISSING)
 
 
 def _is_installed() -> bool:

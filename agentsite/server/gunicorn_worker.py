@@ -184,7 +184,7 @@ def refusal(status: int) -> bytes:
     """Build the whole HTTP response. It does not quote the request, which gunicorn's log has and can be anything."""
     phrase = http.HTTPStatus(status).phrase
     known = status < SERVER_ERROR
-    detail = f"This is not a request that the server takes: {phrase}." if known else "The server can't do that."
+    detail = f"The server can't accept this request: {phrase}." if known else "The server can't process this request."
     body = json.dumps({"detail": detail, "code": "invalid" if known else "server_error"}).encode()
     head = f"HTTP/1.1 {status} {phrase}\r\nConnection: close\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode("latin-1") + body

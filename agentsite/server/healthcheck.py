@@ -33,14 +33,14 @@ def web(environ: Mapping[str, str]) -> None:
     connection.request("GET", "/health", headers={"Host": host_of(environ)})
     status = connection.getresponse().status
     if status != 200:
-        raise Unhealthy(f"/health answers {status}.")
+        raise Unhealthy(f"/health returned the status {status}.")
 
 
 def worker(environ: Mapping[str, str]) -> None:
     """Look for a recent heartbeat of a worker process on this host. Raises Unhealthy or psycopg.Error."""
     with psycopg.connect(environ.get("DATABASE_URL", ""), connect_timeout=TIMEOUT) as database:
         if database.execute(BEATS, (f"{socket.gethostname()}:", ALIVE)).fetchone() is None:
-            raise Unhealthy(f"No worker process here has given a sign of life for {ALIVE} s.")
+            raise Unhealthy(f"No worker process on this host has sent a heartbeat in the last {ALIVE} s.")
 
 
 CHECKS = {"web": web, "worker": worker}
@@ -49,7 +49,7 @@ CHECKS = {"web": web, "worker": worker}
 def main(argv: list[str]) -> int:
     """Return 0 when the part named on the command line is alive, 1 when it is not, 2 for any other arguments."""
     if len(argv) != 1 or argv[0] not in CHECKS:
-        print(f"Name one of: {', '.join(CHECKS)}.")
+        print(f"Specify one of: {', '.join(CHECKS)}.")
         return 2
     try:
         CHECKS[argv[0]](os.environ)

@@ -14,7 +14,9 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise ImproperlyConfigured(f"Can't make the folder {folder} ({error.strerror}): set AGENTSITE_DATA.") from error
+        raise ImproperlyConfigured(
+            f"Can't create the folder {folder} ({error.strerror}). Set AGENTSITE_DATA to a writable folder."
+        ) from error
 
 
 env = environ.Env()
@@ -27,7 +29,9 @@ DEBUG = env.bool("DEBUG", default=False)
 SECRET_KEY = env.str("SECRET_KEY", default="")
 if not SECRET_KEY:
     if not DEBUG:
-        raise ImproperlyConfigured("Set SECRET_KEY (50 random characters or more), or DEBUG=true on your own machine.")
+        raise ImproperlyConfigured(
+            "Set SECRET_KEY to at least 50 random characters. On your own machine, you can set DEBUG=true instead."
+        )
     SECRET_KEY = "insecure-development-key-that-only-debug-mode-accepts-0123456789"
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])

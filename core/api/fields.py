@@ -15,7 +15,7 @@ class TextField(serializers.CharField):
     @override
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
-            raise serializers.ValidationError("Not a string.")
+            raise serializers.ValidationError("Must be a string.")
         if not self.allow_blank and not data.strip():
             self.fail("blank")
         return super().to_internal_value(data)

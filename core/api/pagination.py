@@ -21,7 +21,7 @@ def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
     """Return the request's `limit`, from 1 to 1000. Raises Invalid."""
     text = request.query_params.get("limit", str(default))
     if not (text.isascii() and text.isdigit() and len(text) < 6 and 1 <= int(text) <= MAX_LIMIT):
-        raise Invalid(errors={"limit": [f"A whole number from 1 to {MAX_LIMIT}."]})
+        raise Invalid(errors={"limit": [f"Must be a whole number from 1 to {MAX_LIMIT}."]})
     return int(text)
 
 
@@ -71,4 +71,4 @@ def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
 
 
 def _foreign() -> Invalid:
-    return Invalid(errors={"cursor": ["Not a cursor that this service gave out."]})
+    return Invalid(errors={"cursor": ["Not a valid cursor. Send the value of `next` from the previous page."]})

@@ -29,25 +29,25 @@ class StrictJSONParser(JSONParser):
         except RecursionError as error:
             raise ParseError("The JSON is nested too deeply.") from error
         except ValueError as error:
-            raise ParseError(f"The body is not JSON in UTF-8: {error}") from error
+            raise ParseError(f"The body is not valid JSON in UTF-8: {error}") from error
         if not isinstance(data, dict):
-            raise ParseError("The body has to be a JSON object.")
+            raise ParseError("The body must be a JSON object.")
         _check(data)
         return data
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{name} is not valid JSON")
 
 
 def _check(value: Any, depth: int = 1) -> None:
     if depth > MAX_DEPTH:
-        raise ParseError(f"The JSON is nested more than {MAX_DEPTH} deep.")
+        raise ParseError(f"The JSON is nested more than {MAX_DEPTH} levels deep.")
     if isinstance(value, str):
         if not is_storable(value):
-            raise ParseError("The JSON has a text with a NUL or a lone surrogate.")
+            raise ParseError("The JSON contains a string with a NUL character or a lone surrogate.")
     elif isinstance(value, float) and value in (float("inf"), float("-inf")):
-        raise ParseError("The JSON has a number too large to hold.")
+        raise ParseError("The JSON contains a number that is too large.")
     elif isinstance(value, dict):
         for key, item in value.items():
             _check(key, depth + 1)

@@ -32,7 +32,7 @@ def may_act_for(principal: Principal, user_id: str) -> bool:
 def require_to_write(principal: Principal, user_id: str) -> None:
     """Raise NotAllowed unless the principal may create objects for this owner."""
     if not may_act_for(principal, user_id):
-        raise NotAllowed(f"You may not act for user_id {user_id!r}.")
+        raise NotAllowed(f"You don't have permission to act for user_id {user_id!r}.")
 
 
 def require_to_read(principal: Principal, user_id: str) -> None:

@@ -13,9 +13,11 @@ def main() -> int:
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    parser = argparse.ArgumentParser(prog="python -m demo.model_server", description="The rule model, for demos.")
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
-    parser.add_argument("--port", type=int, default=8001, help="0 for any free one (default: %(default)s)")
+    parser = argparse.ArgumentParser(prog="python -m demo.model_server", description="Run the demo model.")
+    parser.add_argument("--host", default="127.0.0.1", help="loopback address to listen on (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=8001, help="port to listen on; 0 selects a free port (default: %(default)s)"
+    )
     options = parser.parse_args()
     try:
         server = serve(options.port, options.host)
@@ -23,7 +25,7 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 2
     except (OSError, OverflowError) as error:  # the latter for a port beyond 65535
-        print(f"The demo model can't listen on {options.host} port {options.port}: {error}", file=sys.stderr)
+        print(f"The demo model can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
     with server:
         print(f"The demo model is ready at {server.url}", flush=True)

@@ -57,8 +57,8 @@ def help_text() -> str:
     """Return a text for people that lists example sentences."""
     examples = "\n".join(f"- {rule.example}" for rule in RULES)
     return (
-        f"I am no real model, I follow a few rules. Try one of these:\n{examples}\n"
-        'Join them with "and" for several calls at once, or with "then" for one after the other.'
+        f"I am not a real model and only follow a few rules. Try one of these sentences:\n{examples}\n"
+        'Join them with "and" to make several calls at once, or with "then" to make one after the other.'
     )
 
 
@@ -122,7 +122,7 @@ def _multiply(match: re.Match[str], _: Conversation) -> Step:
 def _email(match: re.Match[str], _: Conversation) -> Step:
     to, body = match[1], match[2]
     if not body:
-        return f"What shall I write? Say for example: email {to} saying hello there"
+        return f"What should I write? For example: email {to} saying hello there"
     words = body.split()
     subject = " ".join(words[:SUBJECT_WORDS]) + ("…" if len(words) > SUBJECT_WORDS else "")
     return ToolCall("send_email", {"to": to, "subject": subject[:100], "body": body})
@@ -146,12 +146,12 @@ def _known(match: re.Match[str], conversation: Conversation) -> Step:
 
 def _asked(_: re.Match[str], conversation: Conversation) -> Step:
     earlier = conversation.questions[:-1]
-    return "\n- ".join(("You said before:", *earlier)) if earlier else "This is the first thing that you say to me."
+    return "\n- ".join(("You said earlier:", *earlier)) if earlier else "This is your first message."
 
 
 def _call(match: re.Match[str], _: Conversation) -> Step:
     decoded = _json_at(match[2])
-    return ToolCall(match[1], decoded[0]) if decoded else f"What {match[1]} is to be called with is no JSON object."
+    return ToolCall(match[1], decoded[0]) if decoded else f"The arguments for {match[1]} are not a JSON object."
 
 
 def _sentence(pattern: str) -> re.Pattern[str]:

@@ -185,4 +185,4 @@ def _loopback(host: str) -> str:
             return address
     except ValueError:
         pass  # a host name, or an empty text
-    raise ValueError(f"The demo model checks no key and listens on loopback addresses only, not on {host!r}.")
+    raise ValueError(f"The demo model doesn't check keys, so it only listens on loopback addresses, not on {host!r}.")

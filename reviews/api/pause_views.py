@@ -28,7 +28,7 @@ class PauseViewSet(ViewSet):
         if not pauses.may_see(request.user):
             raise NotAllowed
         if (status := request.query_params.get("status", ACTIVE)) not in STATUSES:
-            raise Invalid(errors={"status": [f"One of {', '.join(STATUSES)}."]})
+            raise Invalid(errors={"status": [f"Must be one of {', '.join(STATUSES)}."]})
         rows, cursor = pagination.page(request, Pause.objects.filter(lifted_at__isnull=status == ACTIVE))
         return Response({"results": [shown(row) for row in rows], "next": cursor})
 

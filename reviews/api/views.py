@@ -62,7 +62,7 @@ class ReviewViewSet(ViewSet):
         reviews = permissions.visible(request.user).order_by("created_at", "pk")
         if (status := request.query_params.get("status")) is not None:
             if status not in Interrupt.Status.values:
-                raise Invalid(errors={"status": [f"One of {', '.join(Interrupt.Status.values)}."]})
+                raise Invalid(errors={"status": [f"Must be one of {', '.join(Interrupt.Status.values)}."]})
             reviews = reviews.filter(status=status)
         rows, cursor = pagination.page(request, reviews, newest_first=False)
         held = claims.held(rows)

@@ -66,7 +66,7 @@ def test_an_answer_with_too_many_calls_runs_none_and_is_told(served: Any, invoke
     assert calls() == []
     told = server.requests[1]["messages"][-1]["content"]
     assert "51 tool calls" in told
-    assert "At most 50" in told
+    assert "at most 50" in told
 
 
 def test_too_many_calls_once_more_end_the_task(served: Any, invoke: Any, work: Any) -> None:
@@ -115,7 +115,7 @@ def test_a_graph_without_the_middleware_asks_people_no_more_often(
     call = CHARGE if graph != "agent_as_tool" else 'call ask_worker with {"text": "call charge with {\\"amount\\": 3}"}'
     task = invoke(" then ".join([call] * 9))
     assert rejected(task, work, reviewer) == 3
-    assert "asked for charge again" in again(task).message
+    assert "requested charge again" in again(task).message
 
 
 def rejected(task: Any, work: Any, reviewer: Any) -> int:
@@ -132,7 +132,7 @@ def test_a_call_that_people_reject_each_time_ends_the_task(invoke: Any, work: An
     task = invoke(" then ".join([CHARGE] * 9))
     assert rejected(task, work, reviewer) == 3
     assert again(task).status == "error"
-    assert "asked for charge again" in again(task).message
+    assert "requested charge again" in again(task).message
     assert "refused 3 times" in again(task).message
     assert calls() == []
 
@@ -164,14 +164,14 @@ def test_what_the_policy_denies_each_time_ends_the_task(invoke: Any, work: Any, 
     settings.AGENTS = {"default": {**settings.AGENTS["default"], "POLICY": f"{HERE}.deny"}}
     task = invoke(" then ".join([CHARGE] * 9))
     work()
-    assert "asked for charge again" in again(task).message
+    assert "requested charge again" in again(task).message
 
 
 @pytest.mark.parametrize("call", ['call charge with {"amount": "x"}', 'call charge with {"amount": NaN}'])
 def test_arguments_that_never_fit_end_the_task(invoke: Any, work: Any, call: str) -> None:
     task = invoke(" then ".join([call] * 9))
     work()
-    assert "asked for charge again" in again(task).message
+    assert "requested charge again" in again(task).message
 
 
 def test_a_call_that_ran_and_failed_may_be_tried_again(invoke: Any, work: Any) -> None:

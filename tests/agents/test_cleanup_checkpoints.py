@@ -29,8 +29,8 @@ def kept(no_checkpoints: None, invoke: Any, work: Any) -> Task:
 
 
 def test_an_orphan_goes_and_the_others_stay(kept: Task) -> None:
-    assert cleanup() == "1 orphaned thread(s) deleted."
-    assert cleanup() == "0 orphaned thread(s) deleted."
+    assert cleanup() == "Deleted 1 orphaned thread(s)."
+    assert cleanup() == "Deleted 0 orphaned thread(s)."
     assert tables.newest(kept.pk) != ""
     assert tables.forget([kept.pk]) > 0
     assert checkpoint_rows() == 0
@@ -38,11 +38,11 @@ def test_an_orphan_goes_and_the_others_stay(kept: Task) -> None:
 
 def test_a_dry_run_only_tells(kept: Task) -> None:
     before = checkpoint_rows()
-    assert cleanup("--dry-run") == "1 orphaned thread(s) would be deleted."
+    assert cleanup("--dry-run") == "Would delete 1 orphaned thread(s)."
     assert checkpoint_rows() == before
 
 
 def test_more_threads_than_a_page_are_all_looked_at(kept: Task, monkeypatch: Any) -> None:
     monkeypatch.setattr(tables, "BATCH", 1)
-    assert cleanup() == "1 orphaned thread(s) deleted."
+    assert cleanup() == "Deleted 1 orphaned thread(s)."
     assert tables.newest(kept.pk) != ""

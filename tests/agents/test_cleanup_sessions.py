@@ -59,7 +59,7 @@ def test_an_old_session_goes_with_everything(api: Any, invoke: Any, work: Any) -
     Memory.objects.create(user_id="ann", text="x", text_key="x", scope="session", scope_ref="s1")
     Task.objects.update(status=Status.CANCELLED)
     age()
-    assert cleanup() == "1 session(s) deleted."
+    assert cleanup() == "Deleted 1 session(s)."
     assert not any(m.objects.exists() for m in (Session, Task, Attempt, Interrupt, ToolCall, Decision, Memory))
     assert Task.objects.count() == checkpoint_rows() == 0
 
@@ -68,14 +68,14 @@ def test_one_that_was_changed_lately_stays(invoke: Any, work: Any) -> None:
     invoke("multiply 6 by 7")
     work()
     Session.objects.update(created_at=LONG_AGO)
-    assert cleanup() == "0 session(s) deleted."
-    assert cleanup(older_than="1m") == "0 session(s) deleted."
+    assert cleanup() == "Deleted 0 session(s)."
+    assert cleanup(older_than="1m") == "Deleted 0 session(s)."
 
 
 def test_its_newest_task_counts() -> None:
     row = old("s1", "completed", "completed")
     row.tasks.filter(position=2).update(updated_at=timezone.now())
-    assert cleanup() == "0 session(s) deleted."
+    assert cleanup() == "Deleted 0 session(s)."
     assert Task.objects.count() == 2
 
 
@@ -95,13 +95,13 @@ def test_one_with_work_to_do_stays(status: str, flags: tuple[str, ...]) -> None:
 
 def test_what_waits_for_a_person_goes_only_when_it_is_asked_for() -> None:
     old("s1", "interrupted")
-    assert cleanup() == "0 session(s) deleted."
-    assert cleanup("--include-interrupted") == "1 session(s) deleted."
+    assert cleanup() == "Deleted 0 session(s)."
+    assert cleanup("--include-interrupted") == "Deleted 1 session(s)."
 
 
 def test_what_waits_behind_an_interrupted_task_keeps_both() -> None:
     old("s1", "interrupted", "queued")
-    assert cleanup("--include-interrupted") == "0 session(s) deleted."
+    assert cleanup("--include-interrupted") == "Deleted 0 session(s)."
 
 
 @pytest.mark.parametrize(
@@ -141,7 +141,7 @@ def test_memories_of_other_sessions_and_users_stay() -> None:
 def test_batches_miss_none_and_skip_what_stays(size: str) -> None:
     for number in range(7):  # the same moment: the id decides the order
         old(f"s{number}", "running" if number == 3 else "completed")
-    assert cleanup("--batch-size", size) == "6 session(s) deleted."
+    assert cleanup("--batch-size", size) == "Deleted 6 session(s)."
     assert left() == {"s3"}
 
 
@@ -154,7 +154,7 @@ def test_more_tasks_than_a_statement_can_name(monkeypatch: Any) -> None:
 
 def test_a_dry_run_only_tells() -> None:
     old("s1"), old("s2", "interrupted")
-    assert cleanup("--dry-run") == "1 session(s) would be deleted."
+    assert cleanup("--dry-run") == "Would delete 1 session(s)."
     assert left() == {"s1", "s2"}
 
 
@@ -188,7 +188,7 @@ def test_a_task_that_comes_between_looking_and_locking_saves_its_session(monkeyp
         return delete(pks, still)
 
     monkeypatch.setattr(retention.services, "delete_sessions", submit_first)
-    assert cleanup() == "0 session(s) deleted."
+    assert cleanup() == "Deleted 0 session(s)."
     assert Task.objects.count() == 2
 
 
@@ -208,7 +208,7 @@ def test_a_session_that_somebody_holds_is_passed_over() -> None:
             locked.set()
             return done.wait(10)
 
-    assert in_threads(2, one) == [True, "1 session(s) deleted."]
+    assert in_threads(2, one) == [True, "Deleted 1 session(s)."]
     assert left() == {"held"}
 
 

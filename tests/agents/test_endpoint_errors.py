@@ -103,7 +103,8 @@ def test_a_passing_failure_is_retried(ask: Ask, provider: str, status: int) -> N
 
 @pytest.mark.parametrize("provider", PROVIDERS)
 @pytest.mark.parametrize(
-    ("status", "said"), [(400, "refused the request"), (401, "API key"), (403, "denied access"), (404, "no such model")]
+    ("status", "said"),
+    [(400, "refused the request"), (401, "API key"), (403, "denied access"), (404, "doesn't have this model")],
 )
 def test_a_lasting_failure_is_told_at_once(ask: Ask, provider: str, status: int, said: str) -> None:
     body = {"error": {"type": "some_error", "message": "the reason of it"}}

@@ -140,7 +140,7 @@ def test_a_node_that_calls_a_tool_twice_and_is_retried_runs_it_twice(using: Any,
 
 def test_by_its_bare_function_a_tool_refuses(using: Any, caplog: Any) -> None:
     task = using("by_its_function", "pay")
-    assert "Refused: charge was not run: it was called past its review" in answer_of(task)
+    assert "Refused: charge was not run: the call bypassed its review" in answer_of(task)
     assert calls() == []
     assert "charge was not run" in caplog.text
     entry = AuditEntry.objects.get(verb="denied")
@@ -151,7 +151,7 @@ def test_by_its_bare_function_a_tool_refuses(using: Any, caplog: Any) -> None:
 def test_outside_of_a_task_a_tool_refuses(way: str, db: Any) -> None:
     charge = registry.agent("default").tool("charge")
     call = getattr(charge, way)
-    with pytest.raises(Exception, match="past its review"):
+    with pytest.raises(Exception, match="bypassed its review"):
         call({"amount": 3}) if way in ("invoke", "run") else call(amount=3, **({"config": {}} if way == "_run" else {}))
     assert calls() == []
 

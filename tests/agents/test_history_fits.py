@@ -141,7 +141,7 @@ def test_there_is_one_more_try(invoke: Any, work: Any, endpoint: Endpoint) -> No
     endpoint.limit, endpoint.words = 10, "Input is too long for this."
     task = invoke("multiply 7 by 8")
     work()
-    assert "longer than the model's context, also after it was shortened" in again(task).message
+    assert "longer than the model's context, even after it was shortened" in again(task).message
     assert "Input is too long for this." in again(task).message
     assert len(endpoint.received) == 2
 

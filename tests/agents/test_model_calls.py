@@ -38,8 +38,8 @@ def failed(invoke: Any, work: Any) -> Task:
         ("fail-401", "refused the API key"),
         ("fail-429", "rate limit"),
         ("fail-500", "HTTP 500"),
-        ("fail-garbage", "no chat completion"),
-        ("fail-empty", "no chat completion"),
+        ("fail-garbage", "not a chat completion"),
+        ("fail-empty", "not a chat completion"),
     ],
 )
 def test_a_broken_model_ends_the_task_with_a_message_that_helps(

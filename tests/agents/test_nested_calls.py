@@ -115,7 +115,7 @@ def test_a_sub_agent_that_can_not_pause_is_named(using: Any) -> None:
 
 def test_an_argument_that_langchain_keeps_for_itself_is_refused_before_anybody_is_asked(using: Any) -> None:
     task = using("tests.support.odd_graphs.bare_agent", 'call configured with {"amount": 3, "config": "test"}')
-    assert "would not get the argument config" in answer_of(task)
+    assert "would change the argument config" in answer_of(task)
     assert (calls(), Interrupt.objects.count()) == ([], 0)
 
 

@@ -57,7 +57,7 @@ def test_the_model_is_asked_once_more_where_that_may_help(
 @pytest.mark.parametrize("name", AGAIN)
 def test_what_it_says_then_counts(use_model: Use, asked: Any, name: str) -> None:
     use_model(f"odd-{name}-once")
-    assert "first thing" in answer_of(asked(ASK))
+    assert "first message" in answer_of(asked(ASK))
 
 
 def test_an_end_that_is_no_word_is_an_ordinary_one(use_model: Use, asked: Any) -> None:
@@ -73,7 +73,7 @@ def test_an_answer_that_is_a_number_is_its_words(use_model: Use, asked: Any) -> 
 @pytest.mark.parametrize("name", ["usage", "usage-list", "tier"])
 def test_odd_things_around_the_message_do_not_matter(use_model: Use, asked: Any, name: str) -> None:
     use_model(f"odd-{name}")
-    assert "first thing" in answer_of(asked(ASK))
+    assert "first message" in answer_of(asked(ASK))
 
 
 def test_after_an_answer_without_words_the_session_goes_on(use_model: Use, asked: Any, model_server: Any) -> None:
@@ -92,7 +92,7 @@ def test_an_answer_without_words_in_a_stored_session_never_goes_back(
     assert result is not None
     result["messages"][-1]["content"] = content
     Task.objects.filter(pk=first.pk).update(result=result)
-    assert "You said before" in answer_of(asked(ASK))  # the rule model answers a wordless message with a 400
+    assert "You said earlier" in answer_of(asked(ASK))  # the rule model answers a wordless message with a 400
     roles = [message["role"] for message in model_server.received[0]["messages"]]
     assert roles[-3:] == ["user", "assistant", "user"]  # they still take turns
 

@@ -43,20 +43,20 @@ REASONS = {
     "args-deep": "levels deep",
     "args-deeper": "levels deep",
     "args-object-deep": "not as an object",
-    "id-number": "id",
-    "id-object": "id",
+    "id-number": "ID",
+    "id-object": "ID",
     "type-custom": "'custom'",
     "type-number": "type",
     "type-object": "type",
-    "no-function": "names no function",
-    "function-text": "names no function",
-    "name-missing": "names no function",
-    "name-empty": "names no function",
-    "name-null": "names no function",
-    "name-number": "names no function",
+    "no-function": "doesn't name a function",
+    "function-text": "doesn't name a function",
+    "name-missing": "doesn't name a function",
+    "name-empty": "doesn't name a function",
+    "name-null": "doesn't name a function",
+    "name-number": "doesn't name a function",
     "name-sentence": "no tool",
-    "call-text": "no object",
-    "call-null": "no object",
+    "call-text": "not an object",
+    "call-null": "not an object",
 }
 
 
@@ -73,7 +73,7 @@ def test_a_malformed_call_is_told_and_the_call_beside_it_runs(
 
 def test_calls_that_are_no_list_are_told(use_model: Use, asked: Any) -> None:
     use_model("odd-calls-object")
-    assert "no list" in answer_of(asked(BOTH))
+    assert "not a list" in answer_of(asked(BOTH))
 
 
 @pytest.mark.parametrize("factory", ["plain", "derived"])

@@ -168,5 +168,5 @@ def test_asked_too_often_it_is_an_error(invoke: Any, work: Any, reviewer: Any) -
         decide(open_review(task).pk, reviewer, APPROVE)
         Interrupt.objects.update(answered_at="2020-01-01T00:00:00Z")
         work()
-    assert "asked too often" in again(task).message
+    assert "reviewed too often" in again(task).message
     assert calls() == []

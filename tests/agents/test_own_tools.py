@@ -101,7 +101,7 @@ def test_two_tools_of_one_name_are_refused(settings: Any) -> None:
     config = settings.AGENTS["default"]
     settings.AGENTS = {"default": {**config, "TOOLS": ["tests.support.oracle", "tests.support.twice"]}}
     registry.agent.cache_clear()
-    with pytest.raises(Misconfigured, match="Two tools are called 'charge'"):
+    with pytest.raises(Misconfigured, match="Two tools have the name 'charge'"):
         registry.agent("default")
 
 
@@ -150,6 +150,6 @@ def test_every_kind_of_tool_is_reviewed_and_runs(name: str, invoke: Any, work: A
 @pytest.mark.usefixtures("kinds_of_tools")
 def test_by_their_methods_tools_refuse() -> None:
     for name in KINDS:
-        with pytest.raises(Exception, match="past its review"):
+        with pytest.raises(Exception, match="bypassed its review"):
             next(tool for tool in registry.agent("default").tools if tool.name == name)._run("3", config={})
     assert calls() == []

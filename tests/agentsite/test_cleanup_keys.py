@@ -45,7 +45,7 @@ def names() -> set[str]:
 
 
 def test_what_is_dead_for_long_goes() -> None:
-    assert cleanup() == "2 API key(s) and 1 Idempotency-Key(s) deleted."
+    assert cleanup() == "Deleted 2 API key(s) and 1 Idempotency-Key(s)."
     assert names() == {"expired lately", "revoked lately", "in use"}
     assert IdempotencyKey.objects.get().key == "0"
 
@@ -56,7 +56,7 @@ def test_the_age_can_be_given() -> None:
 
 
 def test_a_dry_run_only_tells() -> None:
-    assert cleanup("--dry-run") == "2 API key(s) and 1 Idempotency-Key(s) would be deleted."
+    assert cleanup("--dry-run") == "Would delete 2 API key(s) and 1 Idempotency-Key(s)."
     assert len(names()) == 5
     assert IdempotencyKey.objects.count() == 2
 

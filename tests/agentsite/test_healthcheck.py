@@ -61,7 +61,7 @@ def test_a_web_server_that_answers_is_healthy(server: Server) -> None:
 def test_one_that_answers_an_error_is_not(server: Server) -> None:
     server.status = 500
     done = ask("web", PORT=str(server.server_port), ALLOWED_HOSTS="agents.example.com")
-    assert (done.returncode, done.stdout) == (1, "web: /health answers 500.\n")
+    assert (done.returncode, done.stdout) == (1, "web: /health returned the status 500.\n")
 
 
 def test_nor_one_that_is_not_there(server: Server) -> None:
@@ -79,7 +79,7 @@ def test_it_asks_by_a_name_that_is_allowed(allowed: str, host: str) -> None:
 
 def test_an_unknown_part_is_told_what_there_is() -> None:
     done = ask("beat")
-    assert (done.returncode, done.stdout) == (2, "Name one of: web, worker.\n")
+    assert (done.returncode, done.stdout) == (2, "Specify one of: web, worker.\n")
 
 
 def test_without_its_database_a_worker_is_not_healthy() -> None:

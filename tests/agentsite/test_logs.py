@@ -173,14 +173,14 @@ def test_a_value_of_any_kind_becomes_json(json_log: Callable[[], list[Any]]) -> 
 
 
 def test_only_two_formats_are_known() -> None:
-    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT is line or json"):
+    with pytest.raises(ImproperlyConfigured, match="LOG_FORMAT must be line or json"):
         logs.config("xml", "INFO", {})
 
 
 def test_an_unknown_format_is_one_line_at_the_start() -> None:
     done = manage("check", DEBUG="true", LOG_FORMAT="xml")
     assert done.returncode == 1
-    assert done.stderr == "Agentsite is not configured: LOG_FORMAT is line or json, not 'xml'.\n"
+    assert done.stderr == "Agentsite is not configured: LOG_FORMAT must be line or json, not 'xml'.\n"
 
 
 def test_a_process_writes_json_when_it_is_told_to() -> None:

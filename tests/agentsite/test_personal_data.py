@@ -114,7 +114,7 @@ def test_whatever_goes_with_a_session_is_in_it(task: Task) -> None:
 
 def test_a_file_is_new_and_for_its_owner_only(task: Task, tmp_path: Path) -> None:
     path = tmp_path / "ann.json"
-    assert run("export_user", "ann", f"--output={path}") == f"Written to {path}.\n"
+    assert run("export_user", "ann", f"--output={path}") == f"Wrote {path}.\n"
     assert json.loads(path.read_text("utf-8")) == exported()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     with pytest.raises(CommandError, match="exists"):
@@ -204,7 +204,7 @@ def test_what_celery_notes_of_its_failed_jobs_goes(task: Task, invoke: Any) -> N
 
 def test_a_dry_run_only_tells(task: Task) -> None:
     before = exported()
-    assert run("erase_user", "ann", "--dry-run").startswith("'ann' would be erased: sessions 2, tasks 2, unfinished 1")
+    assert run("erase_user", "ann", "--dry-run").startswith("Would erase 'ann': sessions 2, tasks 2, unfinished 1")
     assert exported() == before
 
 

@@ -267,7 +267,7 @@ def test_without_the_packages_the_service_runs_and_logs_it(monkeypatch: Any, set
     settings.OTEL_EXPORTER_OTLP_ENDPOINT = "http://127.0.0.1:4318"
     monkeypatch.setattr(tracing, "NEEDED", ("no_such_package",))
     tracing.set_up()
-    assert "No trace is exported" in json_log()[0]["event"]
+    assert "No traces are exported" in json_log()[0]["event"]
 
 
 def test_the_command_checks_it() -> None:

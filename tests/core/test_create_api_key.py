@@ -43,7 +43,7 @@ def test_a_key_can_expire(bot):
 
 @pytest.mark.parametrize("length", ["90", "0d", "-1d", "d", "1y", "999999w", "١d", ""])
 def test_a_length_of_time_that_makes_no_sense_is_refused(bot, length):
-    with pytest.raises(CommandError, match="no length of time"):
+    with pytest.raises(CommandError, match="not a valid duration"):
         create_api_key("bot", f"--expires={length}")
     assert not bot.api_keys.exists()
 

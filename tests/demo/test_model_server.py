@@ -128,7 +128,7 @@ def test_a_long_mail_gets_a_short_subject(client: Client) -> None:
 
 
 def test_asks_what_to_write_in_a_mail(client: Client) -> None:
-    assert "What shall I write?" in client.ask("email bob@example.com").content
+    assert "What should I write?" in client.ask("email bob@example.com").content
 
 
 def test_remembers(client: Client) -> None:
@@ -157,11 +157,11 @@ def test_knows_nothing_without_facts_and_search(client: Client) -> None:
 @pytest.mark.parametrize("question", ["What did I ask before?", "what have we talked about"])
 def test_recalls_the_conversation(client: Client, question: str) -> None:
     answer = client.ask(HumanMessage("my name is Ann"), AIMessage("Hello"), HumanMessage(question))
-    assert answer.content == "[demo model] You said before:\n- my name is Ann"
+    assert answer.content == "[demo model] You said earlier:\n- my name is Ann"
 
 
 def test_has_no_conversation_to_recall_at_its_beginning(client: Client) -> None:
-    assert "first thing" in client.ask("what did I ask before").content
+    assert "first message" in client.ask("what did I ask before").content
 
 
 def test_calls_any_tool_with_any_arguments(client: Client) -> None:
@@ -176,13 +176,13 @@ def test_arguments_do_not_split_a_sentence(client: Client) -> None:
 
 def test_says_that_arguments_are_no_json(client: Client) -> None:
     answer = client.ask("call refund with {amount}")
-    assert answer.content == "[demo model] What refund is to be called with is no JSON object."
+    assert answer.content == "[demo model] The arguments for refund are not a JSON object."
 
 
 @pytest.mark.parametrize("words", ["hello", "", "and", "multiply", ", then "])
 def test_anything_else_gets_help(client: Client, words: str) -> None:
     answer = client.ask(HumanMessage(words)).text
-    assert answer.startswith("[demo model] I am no real model")
+    assert answer.startswith("[demo model] I am not a real model")
     assert "- book the Ritz for 2 nights" in answer
 
 
@@ -190,7 +190,7 @@ def test_every_example_of_the_help_works(client: Client) -> None:
     lines = client.ask("help").text.splitlines()
     examples = [line[2:] for line in lines if line.startswith("- ")]
     assert len(examples) == 9
-    assert not [example for example in examples if "no real model" in client.ask(example).content]
+    assert not [example for example in examples if "not a real model" in client.ask(example).content]
 
 
 @pytest.mark.parametrize("filler", [" ", "\n", ". ", "a, ", "then ", "!"])
@@ -513,7 +513,7 @@ def test_stopping_ends_a_hanging_answer() -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "example.com", "", "::"])
 def test_refuses_hosts_that_are_no_loopback_address(host: str) -> None:
-    with pytest.raises(ValueError, match="loopback addresses only"):
+    with pytest.raises(ValueError, match="only listens on loopback addresses"):
         serve(host=host)
 
 
@@ -538,7 +538,7 @@ def test_the_command_refuses_other_hosts_in_one_line() -> None:
         output, errors = process.communicate(timeout=10)
     assert (process.returncode, output) == (2, "")
     assert errors.splitlines() == [
-        "The demo model checks no key and listens on loopback addresses only, not on '0.0.0.0'."
+        "The demo model doesn't check keys, so it only listens on loopback addresses, not on '0.0.0.0'."
     ]
 
 

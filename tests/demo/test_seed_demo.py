@@ -108,7 +108,7 @@ def test_the_desk_is_full_and_can_be_emptied_again(told: str) -> None:
     assert PolicyRule.objects.exclude(made_from=None).get().uses == 1
     assert User.objects.filter(username="admin").exists(), "else `manage.py dev` would make no administrator"
     entries = AuditEntry.objects.count()
-    assert "Removed: 12 users" in seed_demo("--remove")
+    assert "Deleted: 12 users" in seed_demo("--remove")
     assert_nothing_is_left()
     assert AuditEntry.objects.count() == entries, "nobody can delete these"
 
@@ -183,7 +183,7 @@ def test_told_to_it_mixes_and_takes_only_its_own_away(few: None, real: Session) 
 def test_filled_once_more_it_only_says_so(few: None) -> None:
     seed_demo()
     before = made()
-    assert "there already: 12 users" in seed_demo()
+    assert "already exists: 12 users" in seed_demo()
     assert made() == before
 
 

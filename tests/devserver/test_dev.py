@@ -36,7 +36,7 @@ class Dev:
     def ready(self, seconds: float = 60) -> str:
         """What it shows once it is ready."""
         deadline = time.monotonic() + seconds
-        while "Ctrl-C stops everything" not in (shown := self.log.read_text()):
+        while "Press Ctrl-C to stop everything" not in (shown := self.log.read_text()):
             assert self.process.poll() is None, shown
             assert time.monotonic() < deadline, shown
             time.sleep(0.1)
@@ -116,4 +116,4 @@ class TestDev:
             running = dev(port := server.getsockname()[1])
             assert running.process.wait(timeout=60) == 1
         [line] = running.log.read_text().splitlines()
-        assert f"Port {port}" in line
+        assert f"port {port}" in line

@@ -238,7 +238,7 @@ def test_it_holds_neither_django_nor_celery_nor_langchain_in_memory(run):
 def test_a_busy_port_is_named():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        with pytest.raises(CannotStart, match=rf"Port {port} of 127\.0\.0\.1 .*in use"):
+        with pytest.raises(CannotStart, match=rf"port {port} of 127\.0\.0\.1 .*in use"):
             check_port("127.0.0.1", port)
 
 
@@ -250,7 +250,7 @@ def test_a_free_port_is_not_the_one_that_is_about_to_be_used(monkeypatch):
 
 @pytest.mark.parametrize("port", [0, -1, 65_536])
 def test_a_number_that_is_no_port_is_refused(port):
-    with pytest.raises(CannotStart, match="not a port"):
+    with pytest.raises(CannotStart, match="not a valid port"):
         check_port("127.0.0.1", port)
 
 

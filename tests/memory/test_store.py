@@ -48,7 +48,7 @@ def test_of_two_writes_to_a_key_the_last_counts(store: DjangoStore) -> None:
 
 
 def test_a_batch_writes_all_or_nothing(store: DjangoStore) -> None:
-    with pytest.raises(ValueError, match="A value is"):
+    with pytest.raises(ValueError, match="A value must have the form"):
         store.batch([PutOp(ANN, "a", TEA), PutOp(ANN, "b", {"other": 1})])
     assert not Memory.objects.exists()
 
@@ -95,7 +95,7 @@ def test_namespaces_are_listed_by_condition(store: DjangoStore) -> None:
 
 @pytest.mark.parametrize("namespace", [("memories",), ("other", "ann"), ("memories", "ann", "x")])
 def test_no_search_reaches_beyond_one_owner(store: DjangoStore, namespace: Any) -> None:
-    with pytest.raises(ValueError, match="namespaces"):
+    with pytest.raises(ValueError, match="namespace must be"):
         store.search(namespace)
 
 

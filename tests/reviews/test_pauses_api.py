@@ -197,7 +197,7 @@ def run(command: str, *args: str) -> str:
 def test_pause_list_and_resume_on_the_command_line() -> None:
     assert "Nothing is paused." in run("pause", "--list")
     assert "Paused: tool multiply" in run("pause", "--tool", "multiply", "--reason", "it is wrong")
-    assert "Was paused already" in run("pause", "--tool", "multiply", "--reason", "x")
+    assert "Already paused" in run("pause", "--tool", "multiply", "--reason", "x")
     run("pause", "--reason", "an incident")
     listed = run("pause", "--list")
     assert "tool multiply: since" in listed
@@ -226,7 +226,7 @@ def test_a_wrong_command_says_why_and_pauses_nothing(args: list[str], says: str)
 
 
 def test_a_tool_that_no_agent_has_is_paused_with_a_warning() -> None:
-    assert "check the name" in run("pause", "--tool", "mutliply", "--reason", "x")
+    assert "Check the name" in run("pause", "--tool", "mutliply", "--reason", "x")
     assert Pause.objects.get().value == "mutliply"
 
 

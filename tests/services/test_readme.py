@@ -51,7 +51,7 @@ class Service:
                 start_new_session=True,
                 preexec_fn=_as_from_a_terminal,
             )
-        until(lambda: "Ctrl-C stops everything" in self.log.read_text() or self.process.poll() is not None, 180)
+        until(lambda: "Press Ctrl-C to stop everything" in self.log.read_text() or self.process.poll() is not None, 180)
         assert self.process.poll() is None, self.log.read_text()
         self.first_run = json.loads((folder / "var" / "first-run.json").read_text())
 

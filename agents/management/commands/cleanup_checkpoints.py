@@ -13,17 +13,17 @@ from agents.maintenance import retention
 class Command(BaseCommand):
     """Manual counterpart of the workers' daily cleanup."""
 
-    help = "Delete the checkpoints of tasks that do not exist any more."
+    help = "Delete the checkpoints of tasks that no longer exist."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say how many it would delete")
+        parser.add_argument("--dry-run", action="store_true", help="only show how many would be deleted")
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
             found = set(chain.from_iterable(tables.orphans()))
-            self.stdout.write(f"{len(found)} orphaned thread(s) would be deleted.")
+            self.stdout.write(f"Would delete {len(found)} orphaned thread(s).")
         else:
             count = sum(retention.delete_orphaned_checkpoints())
-            self.stdout.write(f"{count} orphaned thread(s) deleted.")
+            self.stdout.write(f"Deleted {count} orphaned thread(s).")

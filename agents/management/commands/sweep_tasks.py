@@ -10,7 +10,7 @@ from agents.observability import metrics
 class Command(BaseCommand):
     """Manual counterpart of the workers' regular sweep."""
 
-    help = "Mend what was lost: lapsed leases, missing jobs, unused answers, waiting tasks, left-over checkpoints."
+    help = "Repair tasks: expired leases, missing jobs, unused answers, waiting tasks and leftover checkpoints."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:

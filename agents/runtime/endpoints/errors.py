@@ -52,8 +52,8 @@ EXPLANATIONS = {
     "(OPENAI_API_KEY, where AGENT_MODEL begins with openai:).",
     402: "The quota at the model endpoint is used up. Trying again won't help until the operator raises it.",
     403: "The model endpoint denied access. Trying again won't help until the operator corrects the key or its rights.",
-    404: "The model endpoint knows no such model. Trying again won't help until the operator corrects AGENT_MODEL.",
-    429: "The model endpoint is over its rate limit or quota and stayed so. Try again later.",
+    404: "The model endpoint doesn't have this model. Trying again won't help until the operator corrects AGENT_MODEL.",
+    429: "The model endpoint kept reporting that its rate limit or quota is exceeded. Try again later.",
 }
 
 
@@ -85,17 +85,14 @@ def read(error: BaseException, response: Any = None) -> Failure:
         asked = f" It asks to wait {wait:g} s." if wait else ""
         return Failure(f"http_{status}", _is_passing(status, response), f"{_explained(status)}{told}{asked}", wait)
     if _is(chain, "Timeout", TimeoutError, ModelTimeoutError):
-        text = (
-            f"The model did not answer within {settings.MODEL_TIMEOUT_SECONDS:g} s, also when asked again. Try later."
-        )
+        limit = f"{settings.MODEL_TIMEOUT_SECONDS:g} s"
+        text = f"The model did not answer within {limit}, even after retries. Try again later."
         return Failure("timeout", True, text)
     if response is not None and _broke_off(chain, body):
-        text = "The answer of the model endpoint broke off before its end, also when asked again. Try again later."
+        text = "The answer of the model endpoint broke off before its end, even after retries. Try again later."
         return Failure("connection", True, f"{text}{told}")
     if _is(chain, "ConnectionError|TransportError|NetworkError|ProtocolError", ConnectionError, ModelConnectionError):
-        text = (
-            "The model endpoint can't be reached. Try again later; the operator checks its address (OPENAI_BASE_URL)."
-        )
+        text = "The model endpoint can't be reached. Try again later, or ask the operator to check OPENAI_BASE_URL."
         return Failure("connection", True, f"{text} ({type(chain[-1]).__name__})")
     return Failure("no_completion", False, f"{_unknown(error, response, body)}{told}")
 
@@ -180,7 +177,7 @@ def _explained(status: int) -> str:
     if status in EXPLANATIONS:
         return EXPLANATIONS[status]
     if status in RETRIED or status >= 500:
-        return f"The model endpoint failed with HTTP {status} and stayed so. Try again later."
+        return f"The model endpoint kept failing with HTTP {status}. Try again later."
     return (
         f"The model endpoint refused the request with HTTP {status}. Trying again won't help until the request, the "
         "model or the endpoint's settings change."
@@ -191,12 +188,12 @@ def _unknown(error: BaseException, response: Any, body: Any) -> str:
     """Explain a failure that fits no other category, with or without a response."""
     name = type(error).__name__
     if "ResponseError" in name or (isinstance(body, dict) and any(body.get(key) for key in WORD_KEYS)):
-        return "The model endpoint answered with an error in place of a completion. Trying again may help."
+        return "The model endpoint returned an error instead of a completion. Trying again may help."
     if response is None:
-        return f"The request to the model failed in its client ({name}). The worker's log has the details."
+        return f"The request to the model failed in the client ({name}). For details, see the worker's log."
     return (
-        "The model endpoint answered something that is no chat completion. Trying again may help; if it goes on, the "
-        f"operator checks OPENAI_BASE_URL and AGENT_MODEL. ({name})"
+        "The model endpoint returned something that is not a chat completion. Trying again may help. If the error "
+        f"persists, ask the operator to check OPENAI_BASE_URL and AGENT_MODEL. ({name})"
     )
 
 

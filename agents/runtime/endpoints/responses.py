@@ -80,7 +80,7 @@ def read(message: dict[str, Any], finish_reason: Any, origin: str, taking_nothin
         found.refusal = refusal
     raw = message.get("tool_calls") or []
     if not isinstance(raw, list):
-        found.invalid.append(_invalid(raw, own_id(None, set()), "The calls were no list."))
+        found.invalid.append(_invalid(raw, own_id(None, set()), "The calls were not a list."))
         raw = []
     cut = ending(finish_reason)
     seen: set[str] = set()

@@ -9,7 +9,7 @@ from core.text import LARGEST, SMALLEST, shortened
 MAX_LEVELS = 64  # of nesting in arguments, as in the body of a request
 AS_TEXT = "Write the arguments as a JSON object in a text, not as {}."
 NO_JSON = "The arguments were not valid JSON. Write the call again."
-NOTHING = "The call came with no arguments, which this tool takes. Write them, at least one of them, as a JSON object."
+NOTHING = "The call had no arguments, but this tool takes some. Write at least one of them as a JSON object."
 TOO_DEEP = f"The arguments were nested more than {MAX_LEVELS} levels deep. Write a flatter call."
 _KINDS = {str: "a text", list: "a list", int: "a number", float: "a number", dict: "an object"}
 
@@ -21,18 +21,18 @@ class Malformed(Exception):
 def call(raw: Any) -> tuple[str, dict[str, Any] | None, str | None]:
     """Read a call in OpenAI's form: its name, arguments (None where none were given) and id. Raises Malformed."""
     if not isinstance(raw, dict):
-        raise Malformed("The call was no object.")
+        raise Malformed("The call was not an object.")
     kind = raw.get("type") or "function"
     if kind != "function":
         known = f"the type {shortened(kind, 50)!r}" if isinstance(kind, str) else "such a type"
-        raise Malformed(f"Calls of {known} are not known here. Call a function.")
+        raise Malformed(f"Calls of {known} are not supported. Call a function.")
     function = raw.get("function")
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(function, dict) or not isinstance(name, str) or not name.strip():
-        raise Malformed("The call names no function.")
+        raise Malformed("The call doesn't name a function.")
     call_id = raw.get("id")
     if call_id is not None and not isinstance(call_id, str):
-        raise Malformed("The call's id was no text, so no result could be given to it.")
+        raise Malformed("The call's ID was not a string, so no result could be returned for it.")
     return name, arguments(function.get("arguments")), call_id
 
 
@@ -92,10 +92,10 @@ def _inside(value: Any) -> list[Any]:
 
 def _flaw(value: Any) -> str:
     if isinstance(value, int) and not SMALLEST <= value <= LARGEST:
-        return "The arguments held an integer beyond 64 bits. Write it as a text, or a smaller one."
+        return "The arguments contained an integer beyond 64 bits. Write it as a string, or use a smaller one."
     if isinstance(value, float) and math.isnan(value):
-        return "The arguments were not valid JSON: they held NaN."
+        return "The arguments were not valid JSON: they contained NaN."
     if isinstance(value, float) and math.isinf(value):
-        return "The arguments held a number that is too large."
+        return "The arguments contained a number that is too large."
     known = value is None or isinstance(value, str | int | float | dict | list | tuple)
-    return "" if known else f"The arguments held a {type(value).__name__}, which JSON does not know."
+    return "" if known else f"The arguments contained a {type(value).__name__}, which JSON does not support."

@@ -14,7 +14,7 @@ from agents.state import interrupts, tool_calls
 from core.text import storable
 
 RULE = "outcome unknown"
-NOT_AGAIN = "It is not known whether this call happened. It is not run again, as the call that it was part of is not."
+NOT_AGAIN = "It is not known whether this call happened. It is not run again, nor is the call that it was part of."
 RUNS = 1_000  # a round is the run's number from 0, plus RUNS for each time that the same run is asked about again
 
 
@@ -38,7 +38,7 @@ def question(run: Run, row: ToolCall, tool: BaseTool | None, *, said: str = "") 
         verdict_text=verdict_text,
         args_digest=interrupts.digest_of(run.task.pk, row.tool, row.args_text, verdict_text),
         args_schema=schema_of(tool),
-        description=f"{row.tool} was started and it is not known whether it happened. It is not run again by itself.",
+        description=f"{row.tool} was started, but it is unknown whether it happened. It is not retried automatically.",
         said=str(storable(said)),
         risk=Verdict.from_text(verdict_text).terms.risk,
     )

@@ -18,14 +18,14 @@ from agents.state import tool_calls
 logger = logging.getLogger(__name__)
 
 REFUSAL = (
-    "{tool} was not run: it was called past its review. Call it with `invoke` inside the graph of a task, and not by "
-    "its function, in a thread without the task's context or outside of a task."
+    "{tool} was not run: the call bypassed its review. Call the tool with `invoke` inside the graph of a task, not "
+    "through its function, in a thread without the task's context, or outside of a task."
 )
 
 
 NOT_PASSED = (
-    "{tool} was not run: it would not get the argument {names} as it was agreed to, because LangChain or the tool's "
-    "own class changes it on the way. The operator gives the argument another name."
+    "{tool} was not run: LangChain or the tool's own class would change the argument {names} after the approval. "
+    "Ask the operator to rename the argument."
 )
 
 

@@ -37,7 +37,7 @@ Answer = Interrupt.Status
 MAX_ROUNDS = 5  # of asking about the same call
 IN_TRANSACTION = (
     "{tool} was called inside an open database transaction, where its entry in the ledger could be undone. "
-    "It was not run; the operator takes the call out of the transaction."
+    "It was not run. Ask the operator to move the call out of the transaction."
 )
 
 
@@ -208,7 +208,7 @@ class Passage(Execution):
         if step is Step.RUN:
             return self.enter(args, verdict_text, answer)
         if step is Step.GIVE_UP:
-            raise RunFailure(f"The call of {self.name} was asked too often: it changed or expired each time.")
+            raise RunFailure(f"The call of {self.name} was reviewed too often: it changed or expired each time.")
         if agreed is not None:  # only the approval is stale: ask again on its own terms
             verdict = Verdict.from_text(verdict_text)
         terms = interrupts.agreed_terms(answer) if verdict.action != "review" else verdict.terms

@@ -87,8 +87,8 @@ def problem_of(message: BaseMessage) -> Problem | None:
         return Problem(f"The model called a tool in a way that can't run: {reason}", "invalid_call", again=True)
     if message.additional_kwargs.get("function_call"):
         return Problem(
-            "The model called a function in the old `function_call` form. That form is not supported, so nothing has "
-            "run; the operator needs a model or an endpoint that answers with `tool_calls`.",
+            "The model called a function in the old `function_call` form, which is not supported, so nothing has run. "
+            "Ask the operator to use a model or an endpoint that answers with `tool_calls`.",
             "function_call",
             again=True,
         )
@@ -202,7 +202,9 @@ def _wordless(message: AIMessage) -> Problem:
     word = shortened(str(storable(reason)), 50)
     if kind == LENGTH:
         text = f"The model used up its output limit before it said anything (it stopped with {word!r}). Trying again "
-        return Problem(text + "may help with a shorter request; the operator can raise the limit.", "output_limit")
+        return Problem(
+            text + "may help with a shorter request, or ask the operator to raise the limit.", "output_limit"
+        )
     if kind == FILTER and "refusal" in reason.lower():
         return Problem(f"The model refused to answer and gave no reason (it stopped with {word!r}).", "refused")
     if kind == FILTER:

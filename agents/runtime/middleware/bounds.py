@@ -21,12 +21,12 @@ Ask = Callable[[ModelRequest[Run]], ModelResponse[Any]]
 Asked = tuple[str, str]  # a tool and its arguments, as canonical text
 
 REFUSED = (
-    "The agent asked for {tool} again, with the same arguments, after the call had been refused {times} times, so the "
+    "The agent requested {tool} again, with the same arguments, after the call had been refused {times} times, so the "
     "task was ended. Ask for something else, or have the arguments or the policy changed."
 )
 TOO_MANY = (
-    "Those were {count} tool calls in one answer. At most {limit} are run, so none of them was. Ask for fewer at a "
-    "time, and for the rest when you have the results."
+    "Your answer had {count} tool calls, but at most {limit} are run, so none of them was. Make fewer calls at a "
+    "time, and the rest when you have the results."
 )
 MAX_NAME = 100  # characters
 
@@ -47,7 +47,7 @@ def within(ask: Ask, request: ModelRequest[Run]) -> ModelResponse[Any]:
     again = _calls_in(response)
     if again > settings.ANSWER_MAX_CALLS:
         raise ModelFailure(
-            f"The model asked for {again} tool calls in one answer, also after it was told that at most "
+            f"The model requested {again} tool calls in one answer, even after it was told that at most "
             f"{settings.ANSWER_MAX_CALLS} are run. None of them has run. Trying again may help."
         )
     return response

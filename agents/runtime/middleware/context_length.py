@@ -24,8 +24,8 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[ModelRequest[Run]], ModelResponse[Any]]
 
 EXPLANATION = (
-    "The conversation is longer than the model's context, also after it was shortened. Trying again won't help: start "
-    "a new session, ask for less at once, or have the operator lower CONVERSATION_TOKENS and TASK_TOKENS."
+    "The conversation is longer than the model's context, even after it was shortened. Trying again won't help: start "
+    "a new session, ask for less at once, or ask the operator to lower CONVERSATION_TOKENS and TASK_TOKENS."
 )
 NEVER = {401, 403, 404}  # statuses of errors that are never about length
 ALWAYS = {413}  # content too large

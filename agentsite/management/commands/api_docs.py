@@ -11,7 +11,7 @@ from agentsite.api import reference
 class Command(BaseCommand):
     """Command to run after changing an endpoint; a test fails until then."""
 
-    help = "Write docs/reference/api.md from the OpenAPI schema, and from api-intro.md and api-examples.json beside it."
+    help = "Generate docs/reference/api.md from the OpenAPI schema, api-intro.md and api-examples.json."
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:

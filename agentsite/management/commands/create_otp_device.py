@@ -16,13 +16,13 @@ from core.errors import Conflict
 class Command(BaseCommand):
     """Command that prints what the user has to keep: the setup URL, its QR code and the backup codes."""
 
-    help = "Make a second factor for a user of the admin and show it, once."
+    help = "Create a second factor for a user of the admin and print it. It can't be shown again."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the arguments for the user and for replacing existing devices."""
-        parser.add_argument("username", help="who is asked for it at the next login")
-        parser.add_argument("--replace", action="store_true", help="take the user's older devices away")
+        parser.add_argument("username", help="user who must enter the code from the next login on")
+        parser.add_argument("--replace", action="store_true", help="replace the user's existing devices")
 
     @override
     def handle(self, *args: Any, username: str, replace: bool, **options: Any) -> None:
@@ -36,11 +36,11 @@ class Command(BaseCommand):
         try:
             made = create_second_factor(user, replace=replace)
         except Conflict as error:
-            raise CommandError(f"{error} Add --replace to make a new one.") from error
-        self.stdout.write(f"{made.url}\n{qr_code(made.url)}\nBackup codes, each for one login:")
+            raise CommandError(f"{error} To replace it, add --replace.") from error
+        self.stdout.write(f"{made.url}\n{qr_code(made.url)}\nBackup codes. Each works for one login:")
         self.stdout.write("\n".join(f"  {code}" for code in made.backup_codes))
         self.stderr.write(
-            f"Scan this with an authenticator app: {username} is asked for its code from the next login on."
+            f"Scan the QR code with an authenticator app. From the next login on, {username} must enter a code."
         )
 
 

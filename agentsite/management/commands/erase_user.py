@@ -13,14 +13,14 @@ from core.identifiers import identifier
 class Command(BaseCommand):
     """Command that asks for confirmation before it deletes."""
 
-    help = "Delete a user's sessions with everything that belongs to them, memories, rules and idempotency keys."
+    help = "Delete a user's sessions and everything that belongs to them, memories, rules, pauses and idempotency keys."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user_id", help="the owner's id, as in the API")
-        parser.add_argument("--account", action="store_true", help="also the Django user and its API keys")
-        parser.add_argument("--yes", action="store_true", help="do not ask")
-        parser.add_argument("--dry-run", action="store_true", help="only say what it would delete")
+        parser.add_argument("user_id", help="user_id of the owner, as in the API")
+        parser.add_argument("--account", action="store_true", help="also delete the Django user and its API keys")
+        parser.add_argument("--yes", action="store_true", help="don't ask for confirmation")
+        parser.add_argument("--dry-run", action="store_true", help="only show what would be deleted")
 
     @override
     def handle(self, *args: Any, user_id: str, account: bool, yes: bool, dry_run: bool, **options: Any) -> None:
@@ -34,18 +34,18 @@ class Command(BaseCommand):
             found.pop("accounts")
         told = ", ".join(f"{name} {count}" for name, count in found.items())
         if dry_run:
-            self.stdout.write(f"{user_id!r} would be erased: {told}.")
+            self.stdout.write(f"Would erase {user_id!r}: {told}.")
             return
         if not yes:
-            _confirm(f"Erase {user_id!r} for good ({told})? [yes/no] ")
+            _confirm(f"Permanently erase {user_id!r} ({told})? [yes/no] ")
         privacy.erase(user_id, account=account)
-        self.stdout.write(f"{user_id!r} is erased: {told}.")
+        self.stdout.write(f"Erased {user_id!r}: {told}.")
         if found["unfinished"]:
-            self.stdout.write("A tool that was inside its call may still end: run this again in a minute.")
+            self.stdout.write("A tool that is still running may store its result. Run this command again in a minute.")
 
 
 def _confirm(question: str) -> None:
     if not sys.stdin.isatty():
-        raise CommandError("Nobody can be asked here: add --yes.")
+        raise CommandError("Can't ask for confirmation without a terminal. To confirm, add --yes.")
     if input(question).strip().lower() != "yes":
         raise CommandError("Nothing was erased.")

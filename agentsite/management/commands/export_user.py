@@ -16,12 +16,12 @@ from core.identifiers import identifier
 class Command(BaseCommand):
     """Command that writes one JSON document."""
 
-    help = "Write everything the service has about a user as JSON."
+    help = "Export all data about a user as JSON."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user_id", help="the owner's id, as in the API")
-        parser.add_argument("--output", metavar="FILE", type=Path, help="a new file, which only you can read")
+        parser.add_argument("user_id", help="user_id of the owner, as in the API")
+        parser.add_argument("--output", metavar="FILE", type=Path, help="new file to write to, readable only by you")
 
     @override
     def handle(self, *args: Any, user_id: str, output: Path | None, **options: Any) -> None:
@@ -36,7 +36,7 @@ class Command(BaseCommand):
             return
         with _new(output) as file:
             file.writelines(pieces)
-        self.stdout.write(f"Written to {output}.")
+        self.stdout.write(f"Wrote {output}.")
 
 
 @contextmanager

@@ -24,14 +24,18 @@ from devserver.supervisor import Plan
 class Command(BaseCommand):
     """Command that checks, migrates, creates the first accounts and then becomes the supervisor of all processes."""
 
-    help = "Set the service up and run all of it on this machine, until Ctrl-C."
+    help = "Set up the service and run all of it on this machine. Press Ctrl-C to stop it."
     requires_system_checks: list[str] = []  # `handle` runs them after its quick checks
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         """Add the options for the address. Everything else is configured by the environment."""
-        parser.add_argument("--host", default="127.0.0.1", help="address to listen on; another needs DEBUG=false")
-        parser.add_argument("--port", type=int, default=settings.PORT, help="default: PORT or 8000")
+        parser.add_argument(
+            "--host",
+            default="127.0.0.1",
+            help="address to listen on; addresses other than loopback require DEBUG=false",
+        )
+        parser.add_argument("--port", type=int, default=settings.PORT, help="port to listen on (default: PORT or 8000)")
 
     @override
     def handle(self, *args: Any, host: str, port: int, **options: Any) -> None:
@@ -52,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         except DatabaseError as error:
             reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise CommandError(f"The database can't be used ({reason}): see DATABASE_URL.") from error
+            raise CommandError(f"Can't use the database ({reason}). Check DATABASE_URL.") from error
         except KeyboardInterrupt:
             sys.exit(130)
         connections.close_all()
@@ -77,17 +81,17 @@ def _ready(url: str, first: FirstRun | None, *, rule_model: bool) -> str:
     lines = ["", f"Agentsite is ready at {url}/", "", f"  Admin      {url}/admin/"]
     if first:
         lines += [
-            f"  Accounts   {first.admin_user:<9} {first.admin_password:<20} may do everything",
-            f"             {first.reviewer_user:<9} {first.reviewer_password:<20} decides reviews",
+            f"  Accounts   {first.admin_user:<9} {first.admin_password:<20} has all permissions",
+            f"             {first.reviewer_user:<9} {first.reviewer_password:<20} can decide reviews",
             f"  API keys   service   {first.service_key}   acts for any user",
             f"             reviewer  {first.reviewer_key}",
-            f"             All of it is in {file}, which only you can read.",
+            f"             Stored in {file}, readable only by you.",
         ]
     elif file.exists():
         lines.append(f"  Accounts   in {file}")
     if rule_model:
-        lines.append("  Model      a small demo model that needs no key; set OPENAI_API_KEY for a real one")
-    return "\n".join([*lines, "  Next       the curl lines of README.md. Ctrl-C stops everything.", ""])
+        lines.append("  Model      a demo model; to use a real one, set OPENAI_API_KEY")
+    return "\n".join([*lines, "  Next       try the curl commands in README.md. Press Ctrl-C to stop everything.", ""])
 
 
 def _become_supervisor(plan: Plan, environ: dict[str, str]) -> NoReturn:

@@ -9,15 +9,15 @@ from reviews.decisions import services
 class Command(BaseCommand):
     """Thin wrapper of `services.expire`. Workers expire reviews automatically, too."""
 
-    help = "Close the reviews that nobody decided in time, as their terms say (never by approving)."
+    help = "Close overdue reviews as their terms specify. A review is never approved this way."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="only say how many it would close")
+        parser.add_argument("--dry-run", action="store_true", help="only show how many would be closed")
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
         if options["dry_run"]:
-            self.stdout.write(f"{services.overdue_count()} review(s) would be closed.")
+            self.stdout.write(f"Would close {services.overdue_count()} review(s).")
         else:
-            self.stdout.write(f"{services.expire()} review(s) closed.")
+            self.stdout.write(f"Closed {services.expire()} review(s).")

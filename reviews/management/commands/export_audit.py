@@ -15,8 +15,10 @@ class Command(BaseCommand):
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--format", choices=log.FORMATS, default="csv", help="CSV, or a JSON object a line")
-        parser.add_argument("--since", metavar="2026-01-31", help="only from this day or moment on (ISO 8601; UTC)")
+        parser.add_argument("--format", choices=log.FORMATS, default="csv", help="CSV, or one JSON object per line")
+        parser.add_argument(
+            "--since", metavar="2026-01-31", help="only entries from this date or time on (ISO 8601, UTC)"
+        )
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
@@ -32,5 +34,5 @@ def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError as error:
-        raise CommandError(f"--since {text!r} is no date or moment, such as 2026-01-31.") from error
+        raise CommandError(f"--since {text!r} is not a valid date or time. Use a value such as 2026-01-31.") from error
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

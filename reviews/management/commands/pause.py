@@ -20,7 +20,7 @@ Scope = Pause.Scope
 def add_scopes(parser: CommandParser) -> None:
     """Add the options that select a scope; without one, it is everything."""
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--agent", metavar="NAME", help="only this agent, a name in AGENTS")
+    group.add_argument("--agent", metavar="NAME", help="only this agent (a name in AGENTS)")
     group.add_argument("--tool", metavar="NAME", help="only calls of this tool")
     group.add_argument("--user", metavar="USER_ID", help="only tasks of this user")
 
@@ -53,13 +53,13 @@ def line_of(pause: Pause) -> str:
 class Command(BaseCommand):
     """Thin wrapper of `reviews.pauses.pause`."""
 
-    help = "Pause everything, an agent, a tool or a user: nothing of it begins until `resume`. Tasks wait."
+    help = "Pause everything, an agent, a tool or a user. Affected tasks and tool calls wait until `resume`."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
         add_scopes(parser)
-        parser.add_argument("--reason", default="", help="why, for those who meet the pause and for the audit log")
-        parser.add_argument("--list", action="store_true", help="only show what is paused")
+        parser.add_argument("--reason", default="", help="reason, shown in the admin")
+        parser.add_argument("--list", action="store_true", help="list the pauses in force and exit")
 
     @override
     def handle(self, *args: Any, **options: Any) -> None:
@@ -74,9 +74,9 @@ class Command(BaseCommand):
         except Invalid as error:
             wrong = "; ".join(f"{name}: {' '.join(texts)}" for name, texts in error.extra["errors"].items())
             raise CommandError(wrong) from error
-        self.stdout.write(f"{'Paused' if is_new else 'Was paused already'}: {line_of(pause)}")
+        self.stdout.write(f"{'Paused' if is_new else 'Already paused'}: {line_of(pause)}")
         if scope == Scope.TOOL and not _has_tool(value):
-            self.stderr.write(f"No agent has a tool called {value!r} now: check the name.")
+            self.stderr.write(f"No agent has a tool with the name {value!r}. Check the name.")
 
 
 def _has_tool(name: str) -> bool:

@@ -12,7 +12,7 @@ from reviews.management.commands.pause import actor, add_scopes, line_of, scope_
 class Command(BaseCommand):
     """Thin wrapper of `reviews.pauses.resume`."""
 
-    help = "Lift a pause: the one of everything, or of an agent, a tool or a user. What it held goes on."
+    help = "Lift the pause of everything, an agent, a tool or a user. Tasks that it held continue."
 
     @override
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,7 +24,9 @@ class Command(BaseCommand):
         scope, value = scope_of(options)
         found = list(held.active().filter(scope=scope, value=value))
         if not found:
-            raise CommandError(f"{scope} {value}".strip() + " is not paused; `pause --list` shows what is.")
+            raise CommandError(
+                f"{scope} {value}".strip() + " is not paused. To list the pauses in force, run `pause --list`."
+            )
         refused = []
         for pause in found:
             try:
@@ -36,4 +38,4 @@ class Command(BaseCommand):
         if refused:
             raise CommandError("\n".join(refused))
         if left := held.active().count():
-            self.stdout.write(f"{left} other pause(s) stay in force; `pause --list` shows them.")
+            self.stdout.write(f"{left} other pause(s) stay in force. To list them, run `pause --list`.")
