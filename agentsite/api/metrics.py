@@ -37,9 +37,9 @@ from agentsite.api.system import VERSION
 from core.auth.principals import VIEW_SYSTEM
 from core.errors import NotAllowed
 from notifications.events import NOTICES
+from reviews.policy.engine import RISKS
 
 UNFINISHED = (Status.QUEUED, *ACTIVE)
-RISKS = ("low", "medium", "high")
 
 Rows = dict[str, list[tuple[tuple[str, ...], float]]]  # label values and amounts, keyed by the measure's name
 
