@@ -66,9 +66,13 @@ def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMe
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the retention times."""
+    zero = {
+        **dict.fromkeys(("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS"), "for ever"),
+        "CHECKPOINT_RETENTION_DAYS": "not at all",
+    }
     return [
-        Error(f"{name} is {days}: give days from 0 (for ever) to {MAX_DAYS}.", id="agents.E006")
-        for name in ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS")
+        Error(f"{name} is {days}: give days from 0 ({meaning}) to {MAX_DAYS}.", id="agents.E006")
+        for name, meaning in zero.items()
         if not 0 <= (days := getattr(settings, name)) <= MAX_DAYS
     ]
 
