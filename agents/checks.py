@@ -75,9 +75,13 @@ def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMe
 
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the retention times."""
+    zero = {
+        **dict.fromkeys(("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS"), "no limit"),
+        "CHECKPOINT_RETENTION_DAYS": "none are kept",
+    }
     return [
-        Error(f"{name} is {days}, but must be from 0 (no limit) to {MAX_DAYS} days.", id="agents.E006")
-        for name in ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS")
+        Error(f"{name} is {days}, but must be from 0 ({meaning}) to {MAX_DAYS} days.", id="agents.E006")
+        for name, meaning in zero.items()
         if not 0 <= (days := getattr(settings, name)) <= MAX_DAYS
     ]
 

@@ -8,6 +8,7 @@ SQLite the tables are in Django's own file, so that one lock covers both.
 import os
 import sqlite3
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
@@ -20,6 +21,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, dict_row
 from typing_extensions import override
 
+from agents.checkpoints.newest import RemembersNewest
 from agents.models import Attempt
 from agents.observability import failpoints
 from agents.state.tasks import StaleAttempt
@@ -37,60 +39,105 @@ _pools: dict[tuple[int, str], Pool[Connection[DictRow]]] = {}  # by process and 
 _pools_lock = threading.Lock()
 
 
-class FencedPostgresSaver(PostgresSaver):
+_FENCE = "WITH fence AS (SELECT FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE)"
+# Types of the columns that PostgresSaver's statements write. Rows are sent as columns: so our text does not depend on
+# their number, and is prepared once.
+_PARTS = {
+    PostgresSaver.UPSERT_CHECKPOINT_BLOBS_SQL: ("text", "text", "text", "text", "text", "bytea"),
+    PostgresSaver.UPSERT_CHECKPOINTS_SQL: ("text", "text", "text", "text", "jsonb", "jsonb"),
+    PostgresSaver.UPSERT_CHECKPOINT_WRITES_SQL: (*("text",) * 5, "int", "text", "text", "bytea"),
+    PostgresSaver.INSERT_CHECKPOINT_WRITES_SQL: (*("text",) * 5, "int", "text", "text", "bytea"),
+}
+
+
+def _part(sql: str, types: tuple[str, ...]) -> str:
+    """Return the INSERT with its rows from arrays, and only if the fence is open."""
+    arrays = ", ".join(f"%s::{name}[]" for name in types)
+    before, _, rest = sql.partition("VALUES")
+    return (
+        f"{before} SELECT new.* FROM fence, unnest({arrays}) AS new {rest[rest.index(')') + 1 :].rstrip().rstrip(';')}"
+    )
+
+
+class _Batch:
+    """Cursor in place of which PostgresSaver's statements are collected, to be sent as one."""
+
+    def __init__(self) -> None:
+        self.statements: list[tuple[str, list[Any]]] = []  # each with its rows
+
+    def execute(self, sql: str, row: Any) -> None:
+        """Collect a statement for one row."""
+        self.statements.append((sql, [row]))
+
+    def executemany(self, sql: str, rows: Any) -> None:
+        """Collect a statement for several rows."""
+        self.statements.append((sql, list(rows)))
+
+    def is_known(self) -> bool:
+        """Return whether all statements are those of a checkpoint or its writes."""
+        return all(sql in _PARTS for sql, _ in self.statements)
+
+    def joined(self, attempt: uuid.UUID) -> tuple[str, list[Any]]:
+        """Return one statement, with its parameters, that yields a row only if the attempt's fence is open."""
+        parts, values = [_FENCE], list[Any]([attempt])
+        for number, (sql, rows) in enumerate(self.statements):
+            parts.append(f"part{number} AS ({_JOINED[sql]})")
+            columns: Any = zip(*rows, strict=True) if rows else ((),) * len(_PARTS[sql])
+            values += [list(column) for column in columns]
+        return f"{', '.join(parts)} SELECT 1 FROM fence", values
+
+
+_JOINED = {sql: _part(sql, types) for sql, types in _PARTS.items()}
+
+
+class FencedPostgresSaver(RemembersNewest, PostgresSaver):
     """PostgreSQL saver that writes under a lock on its attempt's row."""
 
     def __init__(self, pool: Pool[Connection[DictRow]], attempt: Attempt) -> None:
         super().__init__(pool)
         self.pool = pool
-        self.attempt = attempt
+        self.remember(attempt)
 
     @contextmanager
     @override
     def _cursor(self, *, pipeline: bool = False) -> Iterator[Cursor[DictRow]]:
-        """Open the fence around the pipeline that PostgresSaver requests for each write.
+        """Send what PostgresSaver writes as one statement that also locks the attempt's row.
 
-        Raises StaleAttempt, and Django's errors instead of the driver's, because an unavailable database must not fail
-        the task.
+        PostgresSaver requests a pipeline for each write. One statement costs one round trip and one commit, and a
+        worker that freezes holds no lock. Raises StaleAttempt, and Django's errors instead of the driver's, because an
+        unavailable database must not fail the task.
         """
         with connection.wrap_database_errors:
-            if pipeline:
-                with self._fenced() as cursor:
-                    yield cursor
-                failpoints.here("after-checkpoint")
-            else:
+            if not pipeline:
                 with super()._cursor() as cursor:
                     yield cursor
-
-    @contextmanager
-    def _fenced(self) -> Iterator[Cursor[DictRow]]:
-        with (
-            self.lock,
-            self.pool.connection() as conn,
-            conn.pipeline() as pipeline,
-            conn.transaction(),
-            conn.cursor() as fence,
-            conn.cursor(binary=True, row_factory=dict_row) as cursor,
-        ):
-            fence.execute(
-                "SELECT 1 FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE", (self.attempt.pk,)
-            )
-            # The server measures idle time from here on, so a worker that freezes now loses the lock.
-            pipeline.sync()
-            if fence.fetchone() is None:
-                raise StaleAttempt
-            yield cursor
-            pipeline.sync()  # raises a write's own error, not one about the skipped commit
+                return
+            batch: Any = _Batch()
+            yield batch
             failpoints.here("before-checkpoint")
+            self._write(batch)
+            failpoints.here("after-checkpoint")
+
+    def _write(self, batch: _Batch) -> None:
+        with self.pool.connection() as conn:
+            if batch.is_known():
+                if conn.execute(*batch.joined(self.attempt.pk)).fetchone() is None:
+                    raise StaleAttempt
+                return
+            with conn.transaction(), conn.cursor() as cursor:
+                if cursor.execute(f"{_FENCE} SELECT 1 FROM fence", (self.attempt.pk,)).fetchone() is None:
+                    raise StaleAttempt
+                for sql, rows in batch.statements:
+                    cursor.executemany(sql, rows)
 
 
-class FencedSqliteSaver(SqliteSaver):
+class FencedSqliteSaver(RemembersNewest, SqliteSaver):
     """SQLite saver that takes SQLite's write lock before it checks its attempt's row."""
 
     def __init__(self, conn: sqlite3.Connection, attempt: Attempt) -> None:
         super().__init__(conn)
         self.is_setup = True  # `create_tables` did this when the database was migrated
-        self.attempt = attempt
+        self.remember(attempt)
 
     @contextmanager
     @override

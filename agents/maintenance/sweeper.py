@@ -16,6 +16,7 @@ from agents.desk import desk
 from agents.maintenance import duties
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
 from agents.observability import metrics
+from agents.policy import DAY
 from agents.state import holds, tasks
 from core.db import leases
 from core.db.clock import Now, seconds_from_now
@@ -157,9 +158,12 @@ def expire_reviews() -> int:
 
 
 def forget_checkpoints() -> int:
-    """Delete the checkpoints of tasks that have ended."""
-    found = list(Task.objects.filter(status__in=FINAL, has_thread=True).values_list("pk", flat=True)[:BATCH])
-    tables.forget(found)
+    """Delete the checkpoints of tasks that ended CHECKPOINT_RETENTION_DAYS ago."""
+    before = seconds_from_now(-settings.CHECKPOINT_RETENTION_DAYS * DAY)
+    ended = Task.objects.filter(status__in=FINAL, has_thread=True, updated_at__lt=before)
+    found = list(ended.values_list("pk", flat=True)[:BATCH])
+    if found:
+        tables.forget(found)
     return len(found)
 
 

@@ -67,7 +67,7 @@ class Task(models.Model):
     published_at = models.DateTimeField(null=True)  # when its job was last published, while pending
     # The tool before whose call a pause stopped the task. The database default serves releases without this field.
     held_tool = models.CharField(max_length=200, blank=True, default="", db_default="")
-    has_thread = models.BooleanField(default=False)  # checkpoints may exist; deleted when the task has ended
+    has_thread = models.BooleanField(default=False)  # checkpoints may exist; deleted some time after the task has ended
     counted = models.BooleanField(default=False)  # the figures of `metrics` include its end
 
     request_id = models.CharField(_("request"), max_length=128, blank=True)  # of the HTTP request that submitted it
@@ -97,7 +97,8 @@ class Task(models.Model):
             models.Index(fields=("user_id", "status"), name="task_flight_user"),
             models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
             models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
-            models.Index(fields=("status",), condition=Q(has_thread=True), name="task_thread"),  # for the sweeper
+            # For the sweeper, which deletes the checkpoints of tasks that ended a while ago.
+            models.Index(fields=("status", "updated_at"), condition=Q(has_thread=True), name="task_checkpoints"),
             # For the figures of `metrics`: holds only tasks that are unfinished or have just ended.
             models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
         )

@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from agents.observability import metrics
 from agents.worker import listening
+from agents.worker.pool import TaskPool
 
 logger = logging.getLogger(__name__)
 warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)  # a page of text at each loss of the connection
@@ -69,9 +70,14 @@ class Consumer(consumer.Consumer):
         self._steady_at = time.monotonic() + STEADY
 
     def register_with_event_loop(self, hub: Any) -> None:
-        """Note in each tick that the worker listens. Celery calls this if the transport has an event loop."""
+        """Note in each tick that the worker listens, and let a free thread wake the loop, which then takes a job.
+
+        Celery calls this if the transport has an event loop.
+        """
         super().register_with_event_loop(hub)
         hub.on_tick.add(self._note)
+        if isinstance(self.pool, TaskPool):
+            self.pool.freed = partial(hub.call_soon, self._note)
 
     def perform_pending_operations(self) -> None:
         """Note that the worker listens. Celery calls this in each cycle if the transport has no event loop."""

@@ -96,7 +96,7 @@ def record(attempt: Attempt, outcome: Outcome) -> None:
         logger.exception("task %s: its outcome can't be stored", attempt.task_id)
         tasks.fail(attempt, UNSTORABLE)
         ended = True
-    if ended:
+    if ended and not settings.CHECKPOINT_RETENTION_DAYS:
         tables.forget([attempt.task_id])
 
 

@@ -220,13 +220,28 @@ def test_whoever_stands_still_in_a_transaction_loses_its_locks() -> None:
 
 
 @pytest.mark.usefixtures("only_postgres")
-def test_the_fence_of_a_checkpoint_is_counted_as_standing_still(invoke: Any) -> None:
-    """Else a worker that freezes between its lock and its writes would keep all others from taking its task over."""
-    attempt = tasks.claim(invoke("multiply 6 by 7").pk, "frozen")
-    assert attempt is not None
-    states = "SELECT state FROM pg_stat_activity WHERE query LIKE '%FOR NO KEY UPDATE' AND pid <> pg_backend_pid()"
-    with fenced_saver.saver_of(attempt) as saver, saver._cursor(pipeline=True), other_session() as other:  # type: ignore[attr-defined]
-        assert [row[0] for row in other.execute(states)] == ["idle in transaction"]
+@pytest.mark.parametrize("point", ["before-checkpoint", "after-checkpoint"])
+def test_a_worker_that_freezes_around_a_checkpoint_holds_no_lock(
+    invoke: Any, work: Any, monkeypatch: Any, point: str
+) -> None:
+    """Else others would wait for its connection to end before they could take its task over."""
+    task = invoke("multiply 6 by 7")
+    states = "SELECT 1 FROM pg_stat_activity WHERE state LIKE 'idle in transaction%' AND query LIKE 'WITH fence%'"
+    seen: list[Any] = []
+
+    def frozen(name: Any) -> None:
+        if name == point:
+            with other_session() as other:
+                other.execute("SET LOCAL lock_timeout = '5s'")  # another thread of the graph may write just now
+                attempt = other.execute("SELECT 1 FROM agents_attempt FOR UPDATE").fetchall()
+                seen.append((other.execute(states).fetchall(), len(attempt)))
+                other.rollback()
+
+    monkeypatch.setattr(fenced_saver.failpoints, "here", frozen)
+    work()
+    assert "42" in answer_of(task)
+    assert len(seen) > 5
+    assert set(map(str, seen)) == {"([], 1)"}
 
 
 @contextmanager
@@ -248,28 +263,21 @@ def impatient() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("only_postgres")
-@pytest.mark.parametrize("where", ["checkpoint", "entry"])
-def test_who_stood_still_in_a_transaction_has_not_failed_the_task(
-    invoke: Any, work: Any, monkeypatch: Any, where: str
-) -> None:
+def test_who_stood_still_in_a_transaction_has_not_failed_the_task(invoke: Any, work: Any, monkeypatch: Any) -> None:
     """PostgreSQL says so with an error of its own kind, which is none of the agent's."""
     task = invoke("multiply 6 by 7")
     left = [1]
 
-    def frozen(run: Callable[..., Any]) -> Callable[..., Any]:
-        def slow(name: Any) -> None:
-            run(name)
-            if left and (where == "entry" or name == "before-checkpoint"):
-                left.pop()
-                time.sleep(1.2)
+    require_open = tasks.require_open
 
-        return slow
+    def slow(attempt: Attempt) -> None:
+        require_open(attempt)
+        if left:
+            left.pop()
+            time.sleep(1.2)
 
     with impatient(), monkeypatch.context() as patch:
-        if where == "entry":
-            patch.setattr(tasks, "require_open", frozen(tasks.require_open))
-        else:
-            patch.setattr(fenced_saver.failpoints, "here", frozen(fenced_saver.failpoints.here))
+        patch.setattr(tasks, "require_open", slow)
         with pytest.raises((InternalError, OperationalError)):  # as soon as the end of the connection shows, the latter
             work()
     assert again(task).status == "running"

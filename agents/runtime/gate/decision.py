@@ -2,8 +2,8 @@
 
 LangGraph reruns a node from its top after each pause and each crash, so the same call is decided many times. The next
 step depends only on what the database says about the call, and on whether its tool declares to be idempotent:
-`next_step` decides first, and where that asks the policy, `after_policy` decides. docs/explanation/execution.md shows both as tables, which tests/agents/test_gate_decision.py
-checks.
+`next_step` decides first, and where that asks the policy, `after_policy` decides. docs/explanation/execution.md shows
+both as tables, which tests/agents/test_gate_decision.py checks.
 """
 
 from dataclasses import dataclass
