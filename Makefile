@@ -11,7 +11,7 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all services-test chaos lint format docs api-docs messages screenshots lock
+.PHONY: help run demo test test-all services-test chaos bench lint format docs api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -43,6 +43,9 @@ services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Red
 
 chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (ARGS="--runs 1000 --kills 300"; needs both servers installed)
 	$(BIN)/python benchmarks/chaos.py $(ARGS)
+
+bench: $(VENV)/.installed-dev ## Measure the service beside the bare graph and bare views (ARGS=--quick sees only that it runs; needs both servers installed)
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 lint: $(VENV)/.installed-dev ## Check style, format and types
 	$(BIN)/ruff check .

@@ -2,11 +2,14 @@
 
 import os
 import random
+import shlex
 import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from glob import glob
 from pathlib import Path
 
@@ -23,16 +26,24 @@ def free_port() -> int:
 
 
 class PostgreSQL:
-    """One cluster in its own folder. Under root it runs as `postgres`, because PostgreSQL refuses to run as root."""
+    """One cluster in its own folder. Under root it runs as `postgres`, because PostgreSQL refuses to run as root.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder / "postgres", free_port()
+    `options` are those of the program `postgres`.
+    """
+
+    def __init__(self, folder: Path, options: Sequence[str] = ("-c", "max_connections=300")) -> None:
+        self.folder, self.port, self.options = folder / "postgres", free_port(), options
         self.folder.mkdir()
         folder.chmod(0o711)
         if os.geteuid() == 0:
             shutil.chown(self.folder, "postgres")
         self._run("initdb", "-D", self.data, "-U", "chaos", "-A", "trust", "-E", "UTF8", "--no-sync")
-        self.start()
+        try:
+            self.start()
+        except BaseException:  # also Ctrl-C: a server that has begun to start would stay
+            with suppress(subprocess.CalledProcessError):
+                self.stop()
+            raise
 
     @property
     def data(self) -> str:
@@ -42,11 +53,21 @@ class PostgreSQL:
     @property
     def url(self) -> str:
         """URL for DATABASE_URL."""
-        return f"postgres://chaos@127.0.0.1:{self.port}/postgres"
+        return self.url_of("chaos", "postgres")
+
+    @property
+    def pid(self) -> int:
+        """Process id of the server, whose children answer the clients."""
+        return int(Path(self.data, "postmaster.pid").read_text().split()[0])
+
+    def url_of(self, role: str, database: str) -> str:
+        """Return the URL of a database for one role."""
+        return f"postgres://{role}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
-        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c max_connections=300"
+        own = ("-p", str(self.port), "-k", str(self.folder), "-c", "listen_addresses=127.0.0.1")
+        options = shlex.join([*own, *self.options])
         self._run("pg_ctl", "-D", self.data, "-l", str(self.folder / "log"), "-w", "-s", "start", "-o", options)
 
     def stop(self) -> None:
@@ -67,10 +88,10 @@ class PostgreSQL:
 
 
 class Redis:
-    """One Redis in its own folder."""
+    """One Redis in its own folder. `options` are those of the program `redis-server`."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.port = folder / "redis", free_port()
+    def __init__(self, folder: Path, options: Sequence[str] = ("--appendonly", "yes", "--save", "")) -> None:
+        self.folder, self.port, self.options = folder / "redis", free_port(), options
         self.folder.mkdir()
         self.process = self._start()
 
@@ -95,5 +116,6 @@ class Redis:
 
     def _start(self) -> "subprocess.Popen[bytes]":
         command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
-        command += ["--appendonly", "yes", "--save", ""]
-        return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        quiet = subprocess.DEVNULL
+        # In a session of its own, so that Ctrl-C does not take it away from those who still need it.
+        return subprocess.Popen([*command, *self.options], stdout=quiet, stderr=quiet, start_new_session=True)
