@@ -85,7 +85,7 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         OperationalError, InterfaceError, InternalError: the database is away; the caller gives up the lease.
     """
     try:
-        task = Task.objects.select_related("session").get(pk=attempt.task_id)
+        task = attempt.task  # as it was when it was claimed: what changes later, changes under the fence
         agent = registry.agent(task.agent)
         run = Run(task, attempt, agent, system_prompt.for_task(task, agent), stop)
         with fenced_saver.saver_of(attempt) as saver:

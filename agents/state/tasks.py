@@ -58,7 +58,9 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     """
     failpoints.here("before-claim")
     with transaction.atomic():
-        task = _locked(pk=task_pk, status=Status.PENDING).first()
+        # With its session, which the run needs, so that the worker reads the row once. Only the task is locked.
+        rows = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("session")
+        task = rows.filter(pk=task_pk, status=Status.PENDING).first()
         if task is None or pauses.over(task, task.held_tool) is not None:
             return None
         lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
@@ -232,12 +234,16 @@ def promote(session_pk: uuid.UUID) -> Task | None:
     """Start the session's oldest queued task (queued -> pending) if the session is free. Returns the task or None."""
     with transaction.atomic():
         sessions.lock(session_pk)
-        tasks = Task.objects.filter(session=session_pk)
-        if tasks.filter(status__in=ACTIVE).exists():
-            return None
-        task = tasks.filter(status=Status.QUEUED).order_by("position").first()
-        if task is not None:
-            _move(task, Status.PENDING)
+        return _next(session_pk)
+
+
+def _next(session_pk: uuid.UUID) -> Task | None:
+    """Start the session's oldest queued task as `promote` does. The caller has locked the session."""
+    tasks = Task.objects.filter(session=session_pk)
+    task = tasks.filter(status=Status.QUEUED).order_by("position").first()
+    if task is None or tasks.filter(status__in=ACTIVE).exists():
+        return None
+    _move(task, Status.PENDING)
     return task
 
 
@@ -266,9 +272,12 @@ def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> Non
 
 
 def _settle(task: Task) -> None:
-    """Cancel the ended task's open interrupts, start the session's next task and send `task_finished`."""
+    """Cancel the ended task's open interrupts, start the session's next task and send `task_finished`.
+
+    The caller has locked the session.
+    """
     interrupts.cancel_open(task)
-    promote(task.session_id)
+    _next(task.session_id)
     signals.task_finished.send_robust(sender=Task, task=task)
 
 
