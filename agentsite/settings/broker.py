@@ -18,7 +18,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 _POOLS = {"threads": "agents.worker.pool:TaskPool"}
 CELERY_WORKER_POOL = _POOLS.get(_pool := env.str("WORKER_POOL", default="threads"), _pool)
-CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=8)
+# Tasks at once. Most wait for their model, which costs a thread little memory and no connection; a forked process costs
+# 85 MB, and SQLite has one writer at a time.
+_many = 200 if REDIS_URL else 16
+CELERY_WORKER_CONCURRENCY = env.int("WORKER_CONCURRENCY", default=_many if _pool == "threads" else 8)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_BROKER_CHANNEL_ERROR_RETRY = True  # a worker must survive a command that the broker refuses
