@@ -32,14 +32,8 @@ class OpenViewSet(ViewSet):
     @openapi.INDEX
     def index(self, request: Request) -> Response:
         """Return the name and version of the service, with links."""
-        links = {
-            "docs": reverse("docs"),
-            "schema": reverse("schema"),
-            "admin": reverse("admin:index"),
-            "health": reverse("health"),
-        }
-        body = serializers.IndexSerializer.of(name="Agentsite", version=VERSION, **links)
-        return Response(body)
+        links = {"admin": reverse("admin:index"), **{name: reverse(name) for name in ("docs", "schema", "health")}}
+        return Response(serializers.IndexSerializer.of(name="Agentsite", version=VERSION, **links))
 
     @openapi.HEALTH
     def health(self, request: Request) -> Response:
@@ -57,7 +51,7 @@ class ReadinessViewSet(ViewSet):
         """Return 200 if the service can accept work. Callers with the permission `view_system` see more details."""
         if missing := readiness.missing_migrations():
             detail = f"Migrations are missing: {', '.join(missing[:10])}. Run `manage.py migrate`."
-            error = {"status": "unavailable", "message": detail, "detail": detail, "code": "migrations_missing"}
+            error = {"detail": detail, "code": "migrations_missing", "status": "unavailable", "message": detail}
             return Response(serializers.NotReadySerializer.of(**error), status=503)
         found = readiness.surroundings() if request.user.has_perm(VIEW_SYSTEM) else {}
         return Response(serializers.ReadySerializer.of(**{"message": "The service accepts work.", **found}))

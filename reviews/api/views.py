@@ -10,15 +10,7 @@ from rest_framework.viewsets import ViewSet
 from typing_extensions import override
 
 from agents import pauses
-from agents.api.serializers import (
-    ConfigSerializer,
-    InterruptSerializer,
-    LastResponseSerializer,
-    MissingTaskSerializer,
-    NamedTaskSerializer,
-    PausedSerializer,
-    TaskSerializer,
-)
+from agents.api import serializers as bodies
 from agents.models import ACTIVE, FINAL, Interrupt, Status, Task
 from agents.services import find_task
 from agents.state.tasks import NO_TASK
@@ -43,9 +35,9 @@ class StatusViewSet(ClientIdsViewSet):
             task = find_task(user_id, session_id, task_id)
         except NotFound:
             nothing = dict.fromkeys(("message", "last_query", "last_updated", "last_response"))
-            return Response(MissingTaskSerializer.of(NotFound(NO_TASK), **self.kwargs, **nothing), status=404)
+            return Response(bodies.MissingTaskSerializer.of(NotFound(NO_TASK), **self.kwargs, **nothing), status=404)
         last = _last_response(task, request.user)
-        return Response(TaskSerializer.of(task, last_response=last, **_what_holds(task)))
+        return Response(bodies.TaskSerializer.of(task, last_response=last, **_what_holds(task)))
 
 
 class ConflictsViewSet(ViewSet):
@@ -74,12 +66,9 @@ class ResumeViewSet(ConflictsViewSet):
         require_to_read(request.user, user_id)
         task = find_task(user_id, data["session_id"], data["task_id"])
         given = data.get("decisions") or [data]
-        resume(
-            task,
-            principal_of(request),
-            [Addressed(one.get("interrupt_id"), serializers.choice_from(one)) for one in given],
-        )
-        return Response(NamedTaskSerializer.of(task), status=202)
+        decisions = [Addressed(one.get("interrupt_id"), serializers.choice_from(one)) for one in given]
+        resume(task, principal_of(request), decisions)
+        return Response(bodies.NamedTaskSerializer.of(task), status=202)
 
 
 class ReviewViewSet(ConflictsViewSet):
@@ -144,13 +133,14 @@ def _last_response(task: Task, principal: Any) -> dict[str, Any] | None:
     if task.status not in (Status.INTERRUPTED, *FINAL):
         return None
     asked = list(_open_questions(task, principal)) if task.status == Status.INTERRUPTED else []
-    return LastResponseSerializer.of(task, interrupt_data=asked[0] if asked else None, interrupts=asked)
+    return bodies.LastResponseSerializer.of(task, interrupt_data=asked[0] if asked else None, interrupts=asked)
 
 
 def _open_questions(task: Task, principal: Any) -> Iterator[dict[str, Any]]:
     for row in Review.objects.filter(task=task, status=Interrupt.Status.PENDING).order_by("created_at", "pk"):
         row.task = task
-        yield InterruptSerializer.of(row, config=ConfigSerializer.of(services.allowed_for(principal, row)))
+        config = bodies.ConfigSerializer.of(services.allowed_for(principal, row))
+        yield bodies.InterruptSerializer.of(row, config=config)
 
 
 def _what_holds(task: Task) -> dict[str, Any]:
@@ -160,7 +150,7 @@ def _what_holds(task: Task) -> dict[str, Any]:
         return {"blocked_by": active.values_list("task_id", flat=True).first()}
     if task.status == Status.PENDING and getattr(task, "is_paused", True):
         pause = pauses.over(task, task.held_tool)
-        return {"paused": PausedSerializer.of(pause)} if pause is not None else {}
+        return {"paused": bodies.PausedSerializer.of(pause)} if pause is not None else {}
     return {}
 
 
