@@ -1,100 +1,15 @@
 """OpenAPI descriptions of the system endpoints."""
 
-from rest_framework import serializers
-
-from agents.api.openapi import WIRE_STATUSES, PausedSerializer
-from core.api.openapi import LIMIT, ErrorSerializer, operation
+from agentsite.api import serializers
+from core.api.openapi import LIMIT, operation
 
 TAG = "system"
-
-
-class IndexSerializer(serializers.Serializer):
-    """The name and version of the service, with links."""
-
-    name = serializers.CharField()
-    version = serializers.CharField()
-    docs = serializers.CharField()
-    schema = serializers.CharField()
-    admin = serializers.CharField()
-    health = serializers.CharField()
-
-
-class HealthSerializer(serializers.Serializer):
-    """The response of a live process."""
-
-    status = serializers.ChoiceField(["healthy"])
-    message = serializers.CharField()
-
-
-class ReadySerializer(serializers.Serializer):
-    """The service is ready. The optional fields are for callers with the permission `view_system`."""
-
-    status = serializers.ChoiceField(["ready"])
-    message = serializers.CharField()
-    broker = serializers.ChoiceField(["reachable", "unreachable"], required=False)
-    last_heartbeat = serializers.DateTimeField(
-        allow_null=True, required=False, help_text="The latest heartbeat of any worker."
-    )
-    oldest_pending_seconds = serializers.FloatField(allow_null=True, required=False)
-    paused = PausedSerializer(many=True, required=False, help_text="Pauses in force.")
-    workers_alive = serializers.IntegerField(
-        required=False, help_text="Worker processes with a heartbeat in the last minute."
-    )
-    workers_listening = serializers.IntegerField(
-        required=False, help_text="Live worker processes that take jobs from the broker."
-    )
-    unreadable_messages = serializers.IntegerField(
-        required=False, help_text="Unreadable message files that were moved away. 0 with Redis."
-    )
-
-
-class NotReadySerializer(ErrorSerializer):
-    """The service is not ready: the database is unreachable, or migrations are missing."""
-
-    status = serializers.ChoiceField(["unavailable"], required=False)
-    message = serializers.CharField(required=False)
-
-
-class UserFiguresSerializer(serializers.Serializer):
-    """Figures of one user."""
-
-    sessions = serializers.IntegerField()
-    tasks = serializers.IntegerField()
-    interrupted = serializers.IntegerField()
-    last_active = serializers.DateTimeField()
-
-
-class ReviewFiguresSerializer(serializers.Serializer):
-    """Figures of the review queue."""
-
-    pending = serializers.IntegerField()
-    oldest_seconds = serializers.FloatField(allow_null=True)
-
-
-class SystemInfoSerializer(serializers.Serializer):
-    """Figures of the caller's own sessions, or of all with the permission `view_system` or `act_for_any_user`."""
-
-    sessions_count = serializers.IntegerField()
-    active_users = serializers.DictField(
-        child=serializers.ListField(child=serializers.CharField()), help_text="Session IDs by user."
-    )
-    tasks = serializers.DictField(
-        child=serializers.IntegerField(), help_text=f"Number of tasks by status: {', '.join(WIRE_STATUSES)}."
-    )
-    users = serializers.DictField(child=UserFiguresSerializer(), help_text="Figures of the most recently active users.")
-    reviews = ReviewFiguresSerializer()
-    paused = PausedSerializer(
-        many=True, help_text="Pauses in force. Without the permission, pauses of other users are left out."
-    )
-    workers = serializers.IntegerField(help_text="Live worker processes.")
-    as_of = serializers.DateTimeField()
-
 
 INDEX = operation(
     "index",
     "Show name and version",
     tag=TAG,
-    answers={200: (IndexSerializer, "Name, version and links.")},
+    answers={200: (serializers.IndexSerializer, "Name, version and links.")},
     fails=(406,),
     public=True,
 )
@@ -102,7 +17,7 @@ HEALTH = operation(
     "health",
     "Check that the process is alive",
     tag=TAG,
-    answers={200: (HealthSerializer, "The process is alive.")},
+    answers={200: (serializers.HealthSerializer, "The process is alive.")},
     fails=(406,),
     public=True,
 )
@@ -110,9 +25,9 @@ READY = operation(
     "ready",
     "Check that the service is ready",
     tag=TAG,
-    answers={200: (ReadySerializer, "The service is ready.")},
+    answers={200: (serializers.ReadySerializer, "The service is ready.")},
     fails=(401, 406),
-    bodies={503: (NotReadySerializer, "The database is unreachable, or migrations are missing.")},
+    bodies={503: (serializers.NotReadySerializer, "The database is unreachable, or migrations are missing.")},
     public=True,
 )
 INFO = operation(
@@ -120,6 +35,6 @@ INFO = operation(
     "Read system figures",
     tag=TAG,
     parameters=[LIMIT],
-    answers={200: (SystemInfoSerializer, "The figures. They can be up to 10 seconds old.")},
+    answers={200: (serializers.SystemInfoSerializer, "The figures. They can be up to 10 seconds old.")},
     fails=(400,),
 )

@@ -10,7 +10,7 @@ from django.db.models import Max, Min
 from django.utils import timezone
 
 from agents import message_files, pauses
-from agents.api import presenters
+from agents.api.serializers import PausedSerializer
 from agents.models import Status, Task, WorkerProcess
 from core.db.clock import seconds_from_now
 
@@ -47,7 +47,7 @@ def surroundings() -> dict[str, Any]:
         "broker": "reachable" if _broker_answers() else "unreachable",
         "last_heartbeat": beat,
         "oldest_pending_seconds": (now - oldest).total_seconds() if oldest else None,
-        "paused": [presenters.pause(row) for row in pauses.active()],
+        "paused": [PausedSerializer.of(row) for row in pauses.active()],
         **found,
         "unreadable_messages": message_files.count(settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("unreadable_folder")),
     }

@@ -13,9 +13,9 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from agents import pauses
-from agents.api import presenters
+from agents.api.serializers import PausedSerializer
 from agents.models import Interrupt, Pause, Session, Status, Task
-from agentsite.api import openapi, readiness
+from agentsite.api import openapi, readiness, serializers
 from core.api.pagination import limit_of
 from core.auth.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
 from core.version import VERSION
@@ -32,13 +32,13 @@ class OpenViewSet(ViewSet):
     @openapi.INDEX
     def index(self, request: Request) -> Response:
         """Return the name and version of the service, with links."""
-        links = {"docs": reverse("docs"), "schema": reverse("schema"), "admin": reverse("admin:index")}
-        return Response({"name": "Agentsite", "version": VERSION, **links, "health": reverse("health")})
+        links = {"admin": reverse("admin:index"), **{name: reverse(name) for name in ("docs", "schema", "health")}}
+        return Response(serializers.IndexSerializer.of(name="Agentsite", version=VERSION, **links))
 
     @openapi.HEALTH
     def health(self, request: Request) -> Response:
         """Return 200 while the process is alive. Nothing else is checked."""
-        return Response({"status": "healthy", "message": "The service is alive."})
+        return Response(serializers.HealthSerializer.of(message="The service is alive."))
 
 
 class ReadinessViewSet(ViewSet):
@@ -49,14 +49,12 @@ class ReadinessViewSet(ViewSet):
     @openapi.READY
     def retrieve(self, request: Request) -> Response:
         """Return 200 if the service can accept work. Callers with the permission `view_system` see more details."""
-        missing = readiness.missing_migrations()
-        body: dict[str, Any] = {"status": "ready", "message": "The service accepts work."}
-        if missing:
+        if missing := readiness.missing_migrations():
             detail = f"Migrations are missing: {', '.join(missing[:10])}. Run `manage.py migrate`."
-            body = {"status": "unavailable", "message": detail, "detail": detail, "code": "migrations_missing"}
-        elif request.user.has_perm(VIEW_SYSTEM):
-            body |= readiness.surroundings()
-        return Response(body, status=503 if missing else 200)
+            error = {"detail": detail, "code": "migrations_missing", "status": "unavailable", "message": detail}
+            return Response(serializers.NotReadySerializer.of(**error), status=503)
+        found = readiness.surroundings() if request.user.has_perm(VIEW_SYSTEM) else {}
+        return Response(serializers.ReadySerializer.of(**{"message": "The service accepts work.", **found}))
 
 
 class SystemInfoViewSet(ViewSet):
@@ -85,19 +83,17 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
         reviews = reviews.filter(task__session__user_id=owner)
     users = _users(sessions, limit)
     oldest = reviews.aggregate(count=Count("pk"), oldest=Min("created_at"))
-    return {
-        "sessions_count": sessions.count(),
-        "active_users": _sessions_of(sessions, list(users)),
-        "tasks": _by_status(tasks),
-        "users": users,
-        "reviews": {
-            "pending": oldest["count"],
-            "oldest_seconds": (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None,
-        },
-        "paused": [presenters.pause(row) for row in _pauses(owner)],
-        "workers": readiness.workers()["workers_alive"],
-        "as_of": timezone.now(),
-    }
+    waited = (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None
+    return serializers.SystemInfoSerializer.of(
+        sessions_count=sessions.count(),
+        active_users=_sessions_of(sessions, list(users)),
+        tasks=_by_status(tasks),
+        users=users,
+        reviews=serializers.ReviewFiguresSerializer.of(pending=oldest["count"], oldest_seconds=waited),
+        paused=[PausedSerializer.of(row) for row in _pauses(owner)],
+        workers=readiness.workers()["workers_alive"],
+        as_of=timezone.now(),
+    )
 
 
 def _pauses(owner: str | None) -> QuerySet[Pause]:
@@ -115,21 +111,15 @@ def _by_status(tasks: QuerySet[Task]) -> Counter[str]:
 
 
 def _users(sessions: QuerySet[Session], limit: int) -> dict[str, dict[str, Any]]:
-    rows = sessions.values("user_id").annotate(
+    found = sessions.values("user_id").annotate(
         sessions=Count("pk", distinct=True),
         task_count=Count("tasks"),
         interrupted=Count("tasks", filter=Q(tasks__status=Status.INTERRUPTED)),
         last_active=Max("tasks__updated_at", default=Max("created_at")),
     )
-    return {
-        row["user_id"]: {
-            "sessions": row["sessions"],
-            "tasks": row["task_count"],
-            "interrupted": row["interrupted"],
-            "last_active": row["last_active"],
-        }
-        for row in rows.order_by("-last_active")[:limit]
-    }
+    fields = ("user_id", "sessions", "task_count", "interrupted", "last_active")
+    rows = found.order_by("-last_active").values_list(*fields, named=True)[:limit]
+    return {row.user_id: serializers.UserFiguresSerializer.of(row) for row in rows}
 
 
 def _sessions_of(sessions: QuerySet[Session], users: list[str]) -> dict[str, list[str]]:

@@ -5,11 +5,11 @@ from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension, OpenApiSerializerFieldExtension
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
-from rest_framework import serializers
 from typing_extensions import override
 
 from core import identifiers
 from core.api import pagination
+from core.api.outputs import ErrorSerializer
 
 Schema = dict[str, Any]
 Answers = Mapping[int, tuple[Any, str]]  # status: (the body's serializer, when it is returned)
@@ -38,23 +38,6 @@ FAILURES = {
     429: "Too many requests. `Retry-After` says how long to wait.",
     503: "The database is unreachable. Nothing was changed.",
 }
-
-
-class ErrorSerializer(serializers.Serializer):
-    """An error. `code` identifies it for programs. `detail` explains it in English."""
-
-    detail = serializers.CharField()
-    code = serializers.CharField()
-    errors = serializers.DictField(  # type: ignore[assignment] # DRF's own property of this name is not for reading here
-        child=serializers.ListField(child=serializers.CharField()), required=False, help_text="Problems by field."
-    )
-
-
-class DoneSerializer(serializers.Serializer):
-    """Confirmation of a request that returns no data."""
-
-    status = serializers.ChoiceField(["success"])
-    message = serializers.CharField()
 
 
 def _path(name: str, schema: Schema, description: str) -> OpenApiParameter:

@@ -43,7 +43,7 @@ FORMER = {
     "agents.model_clients": "agents.runtime.endpoints.http_clients",
     "agents.openapi": "agents.api.openapi",
     "agents.pause_models": "agents.models.pauses",
-    "agents.presenters": "agents.api.presenters",
+    "agents.presenters": "agents.api.serializers",
     "agents.prompt": "agents.runtime.system_prompt",
     "agents.questions": "agents.state.interrupts",
     "agents.queue": "agents.broker",

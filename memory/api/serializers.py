@@ -1,8 +1,10 @@
 """Serializers of the long-term memory API."""
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from core.api.fields import TextField
+from core.api.outputs import ConstantField, Output
 from core.identifiers import IdentifierField
 from memory.models import TEXT_LIMIT, Memory
 
@@ -28,3 +30,19 @@ class MemorySerializer(serializers.ModelSerializer[Memory]):
         model = Memory
         fields = ("memory_id", "text", "kind", "source", "status", "created_at", "updated_at")
         read_only_fields = fields
+
+
+class WrittenSerializer(Output):
+    """Confirmation with the ID of the memory."""
+
+    status = ConstantField("success")
+    memory_id = serializers.UUIDField(source="pk")
+    message = serializers.CharField()
+
+
+@extend_schema_serializer(many=False)
+class MemoryListSerializer(Output):
+    """A page of memories."""
+
+    results = MemorySerializer(many=True)
+    next = serializers.CharField(allow_null=True)

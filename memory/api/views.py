@@ -7,12 +7,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core.api import pagination
+from core.api.outputs import DoneSerializer
 from core.api.viewsets import ClientIdsViewSet
 from core.auth.principals import require_to_read, require_to_write
 from core.errors import Invalid, NotFound
 from memory import services
-from memory.api import openapi
-from memory.api.serializers import ChangeSerializer, MemorySerializer, WriteSerializer
+from memory.api import openapi, serializers
 from memory.models import OPEN, Memory
 from memory.search import ranked
 
@@ -23,12 +23,11 @@ class MemoryViewSet(ClientIdsViewSet):
     @openapi.WRITE
     def create(self, request: Request) -> Response:
         """Store a text as a memory. If the text is already stored, return its memory."""
-        data = _valid(WriteSerializer(data=request.data))
+        data = _valid(serializers.WriteSerializer(data=request.data))
         user_id = data.get("user_id", request.user.get_username())
         require_to_write(request.user, user_id)
         memory = services.add(user_id, data["memory_info"], source=Memory.Source.API, trusted=True)
-        body = {"status": "success", "memory_id": str(memory.pk), "message": "The memory is stored."}
-        return Response(body, status=201)
+        return Response(serializers.WrittenSerializer.of(memory, message="The memory is stored."), status=201)
 
     @openapi.LIST
     def list(self, request: Request, user_id: str) -> Response:
@@ -44,24 +43,25 @@ class MemoryViewSet(ClientIdsViewSet):
             page, cursor = [found[one.candidate.id] for one in ranking[: pagination.limit_of(request)]], None
         else:
             page, cursor = pagination.page(request, rows)
-        return Response({"results": MemorySerializer(page, many=True).data, "next": cursor})
+        results = serializers.MemorySerializer(page, many=True).data
+        return Response(serializers.MemoryListSerializer.of(results=results, next=cursor))
 
     @openapi.CHANGE
     def partial_update(self, request: Request, user_id: str, memory_id: str) -> Response:
         """Replace the text of a memory. This creates a new memory with a new ID. The old one is kept as history."""
         memory = _find(request, user_id, memory_id)
-        data = _valid(ChangeSerializer(data=request.data))
+        data = _valid(serializers.ChangeSerializer(data=request.data))
         memory = services.supersede(memory, data["memory_info"], source=Memory.Source.API, trusted=True)
-        return Response(MemorySerializer(memory).data)
+        return Response(serializers.MemorySerializer(memory).data)
 
     @openapi.FORGET
     def destroy(self, request: Request, user_id: str, memory_id: str) -> Response:
         """Forget a memory."""
         services.forget(_find(request, user_id, memory_id))
-        return Response({"status": "success", "message": "The memory is forgotten."})
+        return Response(DoneSerializer.of(message="The memory is forgotten."))
 
 
-def _valid(serializer: ChangeSerializer) -> dict[str, Any]:
+def _valid(serializer: serializers.ChangeSerializer) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
     return dict(serializer.validated_data)
 

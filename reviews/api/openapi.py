@@ -3,17 +3,15 @@
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.utils import OpenApiParameter, extend_schema_serializer
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiParameter
 from typing_extensions import override
 
 from agents.api import openapi as agents
-from agents.api.openapi import NamedTaskSerializer, ObjectField
+from agents.api.serializers import MissingTaskSerializer, NamedTaskSerializer, TaskSerializer
 from agents.models import Interrupt
-from agents.policy import RESPONSE_TYPES
 from core.api import openapi
-from core.api.openapi import FAILURES, NOT_BLANK, SESSION_ID, TASK_ID, USER_ID, ErrorSerializer, operation
-from reviews.api.serializers import AddressedSerializer, ClaimSerializer, DecideSerializer, ResumeSerializer
+from core.api.openapi import FAILURES, NOT_BLANK, SESSION_ID, TASK_ID, USER_ID, operation
+from reviews.api import serializers
 from reviews.decisions.services import MESSAGE_LIMIT
 
 TAG = "reviews"
@@ -21,66 +19,6 @@ REVIEW_ID = openapi.uuid_parameter("id", "The review.")
 STATUS = OpenApiParameter(
     "status", {"type": "string", "enum": Interrupt.Status.values}, description="Return only reviews with this status."
 )
-
-
-class DecisionSerializer(serializers.Serializer):
-    """A decision: what was decided, by whom and when."""
-
-    response_type = serializers.ChoiceField(RESPONSE_TYPES)
-    args = ObjectField(allow_null=True)
-    message = serializers.CharField(allow_null=True)
-    by = serializers.CharField()
-    at = serializers.DateTimeField()
-
-
-class ClaimedBySerializer(serializers.Serializer):
-    """The user who has claimed the review, and until when."""
-
-    user = serializers.CharField()
-    until = serializers.DateTimeField()
-
-
-class ReviewSerializer(NamedTaskSerializer):
-    """A review. `allowed` lists the decisions that the caller may make now."""
-
-    id = serializers.UUIDField()
-    version = serializers.IntegerField()
-    status = serializers.ChoiceField(Interrupt.Status.values)
-    kind = serializers.ChoiceField(Interrupt.Kind.values)
-    interrupt_id = serializers.UUIDField()
-    action_request = agents.ActionRequestSerializer()
-    args_schema = ObjectField()
-    description = serializers.CharField(allow_blank=True)
-    risk = serializers.CharField(allow_blank=True)
-    allowed = serializers.ListField(child=serializers.ChoiceField(RESPONSE_TYPES))
-    claimed_by = ClaimedBySerializer(allow_null=True)
-    requested_at = serializers.DateTimeField()
-    expires_at = serializers.DateTimeField(allow_null=True)
-    decision = DecisionSerializer(allow_null=True)
-
-
-@extend_schema_serializer(many=False)
-class ReviewListSerializer(serializers.Serializer):
-    """A page of reviews, oldest first."""
-
-    results = ReviewSerializer(many=True)
-    next = serializers.CharField(allow_null=True)
-
-
-class DecisionConflictSerializer(ErrorSerializer):
-    """Why nothing was decided. `decision` is the existing decision, `open_interrupts` lists the open questions."""
-
-    decision = DecisionSerializer(allow_null=True, required=False)
-    status = serializers.ChoiceField(Interrupt.Status.values, required=False)
-    open_interrupts = serializers.ListField(child=serializers.UUIDField(), required=False)
-
-
-class ClaimConflictSerializer(ErrorSerializer):
-    """Why the review could not be claimed."""
-
-    claimed_by = ClaimedBySerializer(allow_null=True, required=False)
-
-
 ARGS = "For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result."
 CHOICE_RULES: list[openapi.Schema] = [
     {
@@ -100,7 +38,7 @@ CHOICE_RULES: list[openapi.Schema] = [
 class DecideRules(OpenApiSerializerExtension):
     """Rules for `args`, which depend on `response_type`."""
 
-    target_class: Any = DecideSerializer
+    target_class: Any = serializers.DecideSerializer
 
     @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
@@ -112,13 +50,13 @@ class DecideRules(OpenApiSerializerExtension):
 class AddressedRules(DecideRules):
     """Same rules for each of several decisions."""
 
-    target_class = AddressedSerializer
+    target_class = serializers.AddressedSerializer
 
 
 class ResumeRules(DecideRules):
     """Rules for one decision, or for several by their interrupts."""
 
-    target_class = ResumeSerializer
+    target_class = serializers.ResumeSerializer
 
     @override
     def map_serializer(self, auto_schema: Any, direction: Any) -> openapi.Schema:
@@ -134,20 +72,20 @@ READ_STATUS = operation(
     "Read a task",
     tag=agents.TASKS,
     parameters=[USER_ID, SESSION_ID, TASK_ID],
-    answers={200: (agents.TaskSerializer, "The task, with its result or its open questions.")},
+    answers={200: (TaskSerializer, "The task, with its result or its open questions.")},
     fails=(400,),
-    bodies={404: (agents.MissingTaskSerializer, FAILURES[404])},
+    bodies={404: (MissingTaskSerializer, FAILURES[404])},
 )
 RESUME = operation(
     "resume",
     "Answer the questions of a task",
     tag=agents.TASKS,
-    request=ResumeSerializer,
+    request=serializers.ResumeSerializer,
     answers={202: (NamedTaskSerializer, "The decisions are stored. The task continues.")},
     fails=(403, 404),
     bodies={
         409: (
-            DecisionConflictSerializer,
+            serializers.DecisionConflictSerializer,
             f"{DECIDED} `which_interrupt`: send one of the `open_interrupts` as `interrupt_id`. "
             "`not_interrupted`: the task has not asked a question.",
         )
@@ -158,7 +96,7 @@ LIST = operation(
     "List reviews",
     tag=TAG,
     parameters=[STATUS, *openapi.PAGE],
-    answers={200: (ReviewListSerializer, "A page of the reviews that the caller may see.")},
+    answers={200: (serializers.ReviewListSerializer, "A page of the reviews that the caller may see.")},
     fails=(400,),
 )
 READ = operation(
@@ -166,32 +104,37 @@ READ = operation(
     "Read a review",
     tag=TAG,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review.")},
+    answers={200: (serializers.ReviewSerializer, "The review.")},
     fails=(404,),
 )
 DECIDE = operation(
     "decide_review",
     "Decide a review",
     tag=TAG,
-    request=DecideSerializer,
+    request=serializers.DecideSerializer,
     parameters=[REVIEW_ID],
     answers={
-        200: (ReviewSerializer, "The review and its decision. Repeating the same decision returns the same response.")
+        200: (
+            serializers.ReviewSerializer,
+            "The review and its decision. Repeating the same decision returns the same response.",
+        )
     },
     fails=(403, 404),
-    bodies={409: (DecisionConflictSerializer, f"{DECIDED} `stale`: `version` is not the current version.")},
+    bodies={409: (serializers.DecisionConflictSerializer, f"{DECIDED} `stale`: `version` is not the current version.")},
 )
 CLAIM = operation(
     "claim_review",
     "Claim a review",
     tag=TAG,
-    request=ClaimSerializer,
+    request=serializers.ClaimSerializer,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review. For five minutes, other reviewers see who has claimed it.")},
+    answers={
+        200: (serializers.ReviewSerializer, "The review. For five minutes, other reviewers see who has claimed it.")
+    },
     fails=(403, 404),
     bodies={
         409: (
-            ClaimConflictSerializer,
+            serializers.ClaimConflictSerializer,
             "`claimed`: someone else has claimed the review; send `take_over` to take it over. "
             "`not_open`: the review is closed.",
         )
@@ -202,6 +145,6 @@ RELEASE = operation(
     "Release a claim",
     tag=TAG,
     parameters=[REVIEW_ID],
-    answers={200: (ReviewSerializer, "The review, without your claim.")},
+    answers={200: (serializers.ReviewSerializer, "The review, without your claim.")},
     fails=(404,),
 )

@@ -218,8 +218,9 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
         form.add_error(None, error.detail)
         return
     detail = error.detail
-    if decision := error.extra.get("decision"):
-        when = timezone.localtime(decision["at"]).strftime("%Y-%m-%d %H:%M %Z")
-        said = {"by": visible(decision["by"]), "what": Interrupt.Status(error.extra["status"]).label, "when": when}
+    decided = error.review if isinstance(error, services.AlreadyDecided) else None
+    if decided is not None and decided.answered_at is not None:
+        when = timezone.localtime(decided.answered_at).strftime("%Y-%m-%d %H:%M %Z")
+        said = {"by": visible(decided.answered_by), "what": Interrupt.Status(decided.status).label, "when": when}
         detail = _("%(by)s decided first: %(what)s, %(when)s. Your input is kept below.") % said
     form.add_error(None, detail)

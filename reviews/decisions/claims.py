@@ -27,6 +27,10 @@ class Claimed(Conflict):
     default_detail = gettext_noop("Someone else has claimed this review. You can take it over.")
     code = "claimed"
 
+    def __init__(self, claim: Claim) -> None:
+        super().__init__()
+        self.claim = claim
+
 
 class Closed(Conflict):
     """Error for a claim on a review that is not pending."""
@@ -40,11 +44,6 @@ def held(reviews: Iterable[Interrupt]) -> dict[Any, Claim]:
     keys = [review.pk for review in reviews if review.status == Interrupt.Status.PENDING]
     rows = leases.held(Claim.objects.filter(review__in=keys), "until").select_related("by") if keys else ()
     return {row.review_id: row for row in rows}
-
-
-def shown(claim: Claim | None) -> dict[str, Any] | None:
-    """Return a claim as the API shows it."""
-    return None if claim is None else {"user": claim.by.get_username(), "until": claim.until}
 
 
 def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review:
@@ -62,7 +61,7 @@ def claim(review_pk: Any, principal: User, *, take_over: bool = False) -> Review
             _store(review, principal)
             return review
         if other is not None and not take_over:
-            raise Claimed(claimed_by=shown(other))
+            raise Claimed(other)
         _store(review, principal)
         log.claim(Verb.CLAIMED if other is None else Verb.TAKEN_OVER, review, principal)
     return review

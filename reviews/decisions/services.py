@@ -1,6 +1,5 @@
 """The only services that decide reviews: `decide`, for the admin, REST and `/agent/resume`, and `expire`."""
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,6 +50,10 @@ class AlreadyDecided(Conflict):
 
     default_detail = gettext_noop("This review has already been decided.")
     code = "already_decided"
+
+    def __init__(self, review: Interrupt | None = None) -> None:
+        super().__init__()
+        self.review = review
 
 
 class Stale(Conflict):
@@ -224,20 +227,7 @@ def _repeated(review: Review, choice: Choice) -> Review:
         same = review.answer_message == choice.message
     if same:
         return review
-    raise AlreadyDecided(decision=decision_of(review), status=review.status)
-
-
-def decision_of(review: Interrupt) -> dict[str, Any] | None:
-    """Return the decision as the API shows it: who decided what, and when. None if there is none."""
-    if review.answered_at is None:
-        return None
-    return {
-        "response_type": review.answer_type,
-        "args": json.loads(review.answer_args_text) if review.answer_args_text else None,
-        "message": review.answer_message or None,
-        "by": review.answered_by,
-        "at": review.answered_at,
-    }
+    raise AlreadyDecided(review)
 
 
 def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
