@@ -46,7 +46,7 @@ class Async(BaseCheckpointSaver[str]):
 
     @override
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        return await asyncio.to_thread(self.saver(config).get_tuple, config)  # type: ignore[no-any-return]
+        return await asyncio.to_thread(self.saver(config).get_tuple, config)
 
     @override
     async def alist(self, config: RunnableConfig | None, **more: Any) -> AsyncIterator[CheckpointTuple]:
@@ -62,7 +62,7 @@ class Async(BaseCheckpointSaver[str]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         put = self.saver(config).put
-        return await asyncio.to_thread(put, config, checkpoint, metadata, new_versions)  # type: ignore[no-any-return]
+        return await asyncio.to_thread(put, config, checkpoint, metadata, new_versions)
 
     @override
     async def aput_writes(
