@@ -109,6 +109,9 @@ def _types(schema: dict[str, Any]) -> None:
     if isinstance(kinds, str):
         kinds = _type(kinds)
     elif isinstance(kinds, list):
+        for kind in [kind for kind in kinds if isinstance(kind, str) and kind.lower() in FORMATS]:
+            schema.setdefault("format", FORMATS[kind.lower()])  # says something of texts only
+            kinds = ["string" if one is kind else one for one in kinds]
         named = [_type(kind) if isinstance(kind, str) else kind for kind in kinds]
         kinds = "any" if "any" in named else [kind for place, kind in enumerate(named) if kind not in named[:place]]
     if kinds == "any":
@@ -133,7 +136,11 @@ def _nullable(schema: dict[str, Any]) -> None:
         if isinstance(schema.get("enum"), list) and None not in schema["enum"]:
             schema["enum"] = [*schema["enum"], None]
     elif "$ref" in schema:
-        schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "null"}]
+        either = [{"$ref": schema.pop("$ref")}, {"type": "null"}]
+        if "anyOf" not in schema:
+            schema["anyOf"] = either
+        elif isinstance(schema.setdefault("allOf", []), list):
+            schema["allOf"] = [*schema["allOf"], {"anyOf": either}]
     del schema["nullable"]
 
 

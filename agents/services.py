@@ -126,13 +126,18 @@ def _key(principal: User, key: str, body: str) -> Keys:
 
 
 def _stored(submission: Submission, body: str, principal: User) -> Task:
-    session = sessions.lock_named(submission.user_id, submission.session_id or str(uuid.uuid4()))
-    known = session.tasks.filter(task_id=submission.task_id).first() if submission.task_id else None
+    if submission.session_id:
+        session, is_new = sessions.lock_named(submission.user_id, submission.session_id)
+    else:
+        session, is_new = sessions.create(submission.user_id), True
+    known = None
+    if submission.task_id and not is_new:
+        known = session.tasks.filter(task_id=submission.task_id).first()
     if known is not None:
         if known.request_digest != body:
             raise DifferentTask
         return known
-    _require_room(session, submission.multitask_strategy)
+    is_busy = not is_new and _is_busy(session, submission.multitask_strategy)
     _require_few(submission.user_id, principal)
     task = Task(
         session=session,
@@ -144,7 +149,7 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
         submitted_by=principal,
         **tracing.origin(),
     )
-    return tasks.begin(session, task)
+    return tasks.begin(session, task, is_busy=is_busy, is_first=is_new)
 
 
 def _require_agent(alias: str) -> None:
@@ -152,11 +157,17 @@ def _require_agent(alias: str) -> None:
         raise Invalid(errors={"agent": [f"There is no agent called {alias!r}."]})
 
 
-def _require_room(session: Session, strategy: str) -> None:
-    if strategy == REJECT and session.tasks.filter(status__in=UNFINISHED).exists():
+def _is_busy(session: Session, strategy: str) -> bool:
+    """Return whether the session has an unfinished task. Raises SessionBusy and QueueFull."""
+    # One that is active and as many as may be queued: more need not be counted.
+    found = list(
+        session.tasks.filter(status__in=UNFINISHED).values_list("status", flat=True)[: settings.TASK_MAX_QUEUED + 1]
+    )
+    if strategy == REJECT and found:
         raise SessionBusy
-    if session.tasks.filter(status=Status.QUEUED).count() >= settings.TASK_MAX_QUEUED:
+    if found.count(Status.QUEUED) >= settings.TASK_MAX_QUEUED:
         raise QueueFull(retry_after=RETRY_AFTER)
+    return bool(found)
 
 
 def unfinished() -> QuerySet[Task, Any]:

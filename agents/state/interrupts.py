@@ -154,7 +154,7 @@ def resolve(interrupt: Interrupt, given: Answer) -> bool:
 
     Raises ValueError for a status that no answer leads to.
     """
-    if given.status not in targets(INTERRUPT, Interrupt.Status.PENDING):
+    if given.status not in targets(INTERRUPT, Interrupt.Status.PENDING) - {Interrupt.Status.CANCELLED}:
         raise ValueError(f"An answer makes no interrupt {given.status!r}.")
     rows = Interrupt.objects.filter(pk=interrupt.pk, status=Interrupt.Status.PENDING, version=interrupt.version)
     return bool(

@@ -217,15 +217,15 @@ def _remove(pks: list[uuid.UUID]) -> None:
     Task.objects.filter(pk__in=held).only("pk").delete()
 
 
-def begin(session: Session, task: Task) -> Task:
-    """Store a new task: pending if the session is free, else queued. The caller has locked the session."""
-    busy = session.tasks.filter(status__in=[*ACTIVE, Status.QUEUED]).exists()
+def begin(session: Session, task: Task, *, is_busy: bool, is_first: bool) -> Task:
+    """Store a new task: pending if the session is free, else queued. The caller has locked the session and looked."""
+    last = None if is_first else session.tasks.aggregate(last=Max("position"))["last"]
     task.user_id = session.user_id
-    task.status = Status.QUEUED if busy else Status.PENDING
-    task.published_at = None if busy else Now()
-    task.position = (session.tasks.aggregate(last=Max("position"))["last"] or 0) + 1
+    task.status = Status.QUEUED if is_busy else Status.PENDING
+    task.published_at = None if is_busy else Now()
+    task.position = (last or 0) + 1
     task.save(force_insert=True)
-    if not busy:
+    if not is_busy:
         transaction.on_commit(partial(_publish, task.pk), robust=True)
     return task
 

@@ -123,8 +123,10 @@ def written(conditions: list[Condition]) -> str:
 
 def _at(parts: list[str], condition: Condition, sure: bool, every_item: bool) -> Schema:
     """Return the schema of the value in which the path begins."""
-    if condition.operator == IS_MISSING:
-        return {"not": _at(parts, Condition(condition.argument, IS_THERE), True, every_item)}
+    if (
+        condition.operator == IS_MISSING
+    ):  # of every item: there is none that has it; of some item: not every item has it
+        return {"not": _at(parts, Condition(condition.argument, IS_THERE), True, not every_item)}
     if not parts:
         return _leaf(condition.operator, condition.value, sure)
     sure = sure or condition.operator == IS_THERE  # an argument that can't be judged counts as missing

@@ -128,3 +128,14 @@ def test_any_schema_is_read_or_refused_and_nothing_else(schema: Any, value: Any)
     assert modern(once) == once
     with suppress(Unreadable, jsonschema.ValidationError):
         validate(value, schema)
+
+
+def test_a_date_that_may_be_null_is_read() -> None:
+    assert modern({"type": ["datetime", "null"]}) == {"type": ["string", "null"], "format": "date-time"}
+    assert fits({"type": ["datetime", "null"]}, None)
+
+
+def test_a_nullable_reference_takes_nothing_of_the_rest_away() -> None:
+    schema = {"$ref": "#/$defs/A", "nullable": True, "anyOf": [{"minimum": 5}], "$defs": {"A": {"type": "integer"}}}
+    assert not fits(schema, 1)
+    assert fits(schema, 6)

@@ -220,3 +220,22 @@ def test_what_is_written_reads_the_same(line: str) -> None:
 def test_a_glob_of_many_stars_ends_soon() -> None:
     wanted = [Condition("a", "matches", "*a" * 40 + "b")]
     assert not conditions.hold(wanted, {"a": "a" * 200}, sure=True, every_item=False)
+
+
+@pytest.mark.parametrize(
+    ("items", "of_every", "of_some"),
+    [
+        ([{"price": 9999}, {}], NO, YES),
+        ([{"price": 9999}, {"price": None}], NO, YES),
+        ([{"price": 1}, {"price": 2}], NO, NO),
+        ([{}, {"name": "x"}], YES, YES),
+        ([], YES, YES),
+        ("no list", YES, YES),
+    ],
+)
+def test_missing_in_a_list_is_of_every_item_for_an_allow_and_of_some_for_a_deny(
+    items: Any, of_every: str, of_some: str
+) -> None:
+    line = "items[].price is missing"
+    assert said(line, {"items": items}, every_item=True) == of_every
+    assert said(line, {"items": items}, every_item=False) == of_some
