@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import transaction
 
 from agents import services, signals
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Pause, Status, Task
@@ -197,7 +198,8 @@ def bring(user: User, status: Status, special: str) -> World:
     # An attempt of a task that never ran: nobody has it, so it is the most that one could make up.
     attempt = Attempt(task=task, token=0, worker="nobody", started_at="2020-01-01T00:00:00Z", lease_until="2020-01-01")
     if ahead is not None and special == "the session is free":
-        tasks.remove(ahead.session, Task.objects.filter(pk=ahead.pk))
+        with transaction.atomic():  # without `promote`, which follows where a client deletes it
+            tasks.remove(ahead.session, Task.objects.filter(pk=ahead.pk))
     elif status != QUEUED and special != "it never ran":
         attempt = run_twice(task)
         tool = "charge" if special.startswith("held before") and status != RUNNING else ""

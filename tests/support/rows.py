@@ -25,12 +25,12 @@ def picture(*models: type[Model]) -> Rows:
     }
 
 
-def differences(before: Rows, after: Rows) -> dict[tuple[str, Any], dict[str, Any]]:
+def differences(before: Rows, after: Rows) -> Rows:
     """What was written, by row: the new value of each column that is another, {} for a row that is gone.
 
     A time reads SET or UNSET. A row that is new has all of its columns.
     """
-    found = {key: {} for key in before.keys() - after.keys()}
+    found: Rows = {key: {} for key in before.keys() - after.keys()}
     for key, row in after.items():
         old = before.get(key, {})
         written = {name: _told(value) for name, value in row.items() if name not in old or old[name] != value}
