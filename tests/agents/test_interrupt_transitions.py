@@ -10,6 +10,7 @@ from django.contrib.auth.models import User
 
 from agents import services, signals
 from agents.models import Attempt, Interrupt, Task, ToolCall
+from agents.policy import ResponseType
 from agents.state import interrupts, tasks, tool_calls
 from agents.state.transitions import INTERRUPT, targets
 from core.db.clock import seconds_from_now
@@ -23,7 +24,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 Status = Interrupt.Status
 Columns = dict[str, Any]
 ANSWERS = (Status.APPROVED, Status.EDITED, Status.RESPONDED, Status.REJECTED, Status.EXPIRED)  # not CANCELLED
-TYPES = {"approved": "accept", "edited": "edit", "responded": "response", "rejected": "reject", "expired": "reject"}
+TYPES: dict[str, ResponseType] = {
+    "approved": "accept",
+    "edited": "edit",
+    "responded": "response",
+    "rejected": "reject",
+    "expired": "reject",
+}
 BY_ITSELF = {"answer_type": "response", "answer_message": interrupts.CLOSED_BY_ITSELF, "answered_by": "system"}
 NOTHING: Columns = {}
 USED: Columns = {"used_at": SET}
@@ -84,15 +91,14 @@ class World:
     asked: Interrupt
 
 
+def answering(status: Status) -> Callable[[World], bool]:
+    return lambda world: interrupts.resolve(world.asked, interrupts.Answer(TYPES[status], status, "rita"))
+
+
 WRITERS: dict[str, Callable[[World], Any]] = {
     "store": lambda world: interrupts.store(doubt(world.task))[1],
     "store, moved": lambda world: interrupts.store(doubt(world.task, graph_id="moved"))[1],
-    **{
-        f"resolve {status}": lambda world, status=status: interrupts.resolve(
-            world.asked, interrupts.Answer(TYPES[status], status, "rita")
-        )
-        for status in ANSWERS
-    },
+    **{f"resolve {status}": answering(status) for status in ANSWERS},
     "resolve_ended": lambda world: interrupts.resolve_ended(world.call),
     "cancel_open": lambda world: interrupts.cancel_open(world.task),
     "use": lambda world: interrupts.use(world.asked),

@@ -21,6 +21,7 @@ from agents.state.tasks import StaleAttempt, TransitionLost
 from agents.state.transitions import TASK, targets
 from core.db import leases
 from core.errors import NotFound
+from tests.support.concurrency import in_threads
 from tests.support.rows import SET, UNSET, Rows, answered, differences, make_old, picture, question
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -451,6 +452,40 @@ def test_of_two_ends_only_the_first_counts(reviewer: User, ended: Any, status: S
     assert differences(before, picture()) == {}
     assert len(ended) == (0 if status in FINAL else 1)
     assert Task.objects.filter(status__in=ACTIVE).count() == 1, "the next one, or the one ahead"
+
+
+def test_of_ten_that_claim_it_at_once_one_gets_it(reviewer: User) -> None:
+    world = bring(reviewer, PENDING, "")
+    gave = in_threads(10, lambda number: tasks.claim(world.task.pk, f"w{number}"))
+    (attempt,) = [one for one in gave if one is not None]
+    assert attempt.worker == f"w{gave.index(attempt)}"
+    assert Attempt.objects.get(task=world.task, ended_at=None) == attempt
+    assert Task.objects.get(pk=world.task.pk).token == attempt.token == 4
+
+
+def test_of_four_ends_at_once_one_counts_and_one_task_follows(reviewer: User, ended: Any, published: list[Any]) -> None:
+    world = bring(reviewer, RUNNING, "")
+    del published[:], ended[:]
+    ends = ("finish", "fail", "overrun", "cancel")
+    gave = in_threads(4, lambda number: WRITERS[ends[number]](world))
+    task = Task.objects.get(pk=world.task.pk)
+    outcome = Attempt.objects.get(pk=world.attempt.pk).outcome
+    was_told = {
+        "finish": (COMPLETED, "finished", ""),
+        "fail": (ERROR, "failed", "broken"),
+        "overrun": (ERROR, "failed", TOO_LONG),
+        "cancel": (CANCELLED, "voided", ""),
+    }
+    won = [end for end in ends if was_told[end] == (task.status, outcome, task.message)]
+    assert len(won) == 1
+    lost = {end: told for end, told in zip(ends, gave, strict=True) if end not in won}
+    for end, told in lost.items():
+        if end == "cancel":
+            assert told.status == task.status
+        else:
+            assert told is False if end == "overrun" else isinstance(told, StaleAttempt)
+    assert ended == [(task.pk, task.status)]
+    assert published == [world.behind.pk]
 
 
 def test_control_a_write_that_nobody_expects_shows(reviewer: User) -> None:

@@ -104,7 +104,7 @@ TABLE: dict[str, tuple[Does, ...]] = {
         IGNORED,
         IGNORED,
     ),
-    "take_back": (
+    "take_back": (  # an open question about it stays open: a person still answers it
         Does(GONE),
         Does(GONE),
         Does(GONE),
