@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from langgraph.store.base import MatchCondition
 
 from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from memory import services
@@ -353,12 +352,12 @@ def test_a_filter_knows_only_equality(store: DjangoStore) -> None:
     ],
 )
 def test_namespaces_are_found_by_their_beginning_or_end(
-    store: DjangoStore, kind: Any, path: tuple[str, ...], count: int
+    store: DjangoStore, kind: str, path: tuple[str, ...], count: int
 ) -> None:
     kept()
     kept(user="bob")
-    match = MatchCondition(match_type=kind, path=path)
-    found = store.list_namespaces(**{match.match_type: match.path})
+    named: dict[str, Any] = {kind: path}
+    found = store.list_namespaces(**named)
     assert len(found) == count
 
 
