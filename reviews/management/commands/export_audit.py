@@ -33,6 +33,6 @@ class Command(BaseCommand):
 def _moment(text: str) -> datetime:
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as error:
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
         raise CommandError(f"--since {text!r} is not a valid date or time. Use a value such as 2026-01-31.") from error
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
