@@ -12,7 +12,7 @@ from agents.models import Attempt, Interrupt, Task, ToolCall
 from reviews.decisions.services import Choice, decide
 from tests.support.helpers import again, answer_of, open_review
 from tests.support.oracle import calls, keys
-from tests.support.processes import until
+from tests.support.processes import freeze, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -83,7 +83,7 @@ def test_a_worker_stopped_beyond_its_lease_wakes_up_and_changes_nothing(approved
     first = workers.start()
     task = approved('call slow_charge with {"seconds": 2}')
     until(lambda: ToolCall.objects.filter(task=task, status="started").exists())
-    first.send_signal(signal.SIGSTOP)
+    freeze(first)
     workers.start()
     until(lambda: Interrupt.objects.filter(task=task, kind="in_doubt", status="pending").exists())
     first.send_signal(signal.SIGCONT)

@@ -2,8 +2,10 @@
 
 import os
 import signal
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -42,6 +44,27 @@ def database_url() -> str:
     if connection.vendor == "sqlite":
         return f"sqlite:///{name}"
     return urlsplit(django_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
+
+
+def freeze(worker: Forked) -> None:
+    """Stop the process, but not while it has SQLite's write lock: until it went on, nobody could write."""
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        if _can_write():
+            return
+        worker.send_signal(signal.SIGCONT)
+        time.sleep(0.05)
+
+
+def _can_write() -> bool:
+    if connection.vendor != "sqlite":
+        return True
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=1, isolation_level=None)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return False
+    return True
 
 
 def children_of(pid: int) -> list[int]:
