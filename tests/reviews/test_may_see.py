@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core import cache as caches
+from django.db import connection
 from django.utils import timezone
 
 from agents.models import Interrupt, Session, Task, ToolCall
@@ -83,6 +84,10 @@ def world(people: dict[str, User]) -> list[Review]:
     of_call = {"message_id": "m", "tool_call_id": "c", "args_text": "{}"}
     Decision.objects.bulk_create(Decision(review=one, response_type="accept", version=1) for one in decided)
     ToolCall.objects.bulk_create(ToolCall(task=one.task, tool=one.tool, **of_call) for one in decided)
+    # Otherwise PostgreSQL may plan for the empty tables that its autovacuum has seen, and take minutes for a query.
+    with connection.cursor() as cursor:
+        for model in (Session, Task, Review, Decision, ToolCall):
+            cursor.execute(f"ANALYZE {model._meta.db_table}")
     return list(Review.objects.select_related("task__session"))
 
 
