@@ -50,6 +50,7 @@ def _database() -> dict[str, Any]:
     options.setdefault("options", " ".join(f"-c {name}={value}" for name, value in server.items()))
     for name, value in (*_KEEPALIVE.items(), ("tcp_user_timeout", _UNACKNOWLEDGED)):
         options.setdefault(name, value)
+    options |= {"server_side_binding": True, "prepare_threshold": 5}
     options["pool"] = {
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL_SIZE", default=20),

@@ -6,6 +6,7 @@ response can notice. A process sets its limit with `limit_waits`; tools and othe
 `patience`. Both are in `core.db.connections`.
 """
 
+import time
 from typing import Any, TypeVar
 
 import psycopg
@@ -21,17 +22,21 @@ Value = TypeVar("Value")
 class Connection(psycopg.Connection[Any]):
     """psycopg's connection, which closes if a response takes longer than the limit."""
 
+    answered_at = float("-inf")  # when the server last answered, on the monotonic clock
+
     @override
     def wait(self, gen: PQGen[Value], interval: float = 0.1, timeout: float | None = None) -> Value:
         """Wait for a response. Raises OperationalError if it does not arrive in time."""
         limit = wait_limit() if timeout is None else timeout
         try:
-            return super().wait(gen, interval=interval, timeout=limit)
+            answer = super().wait(gen, interval=interval, timeout=limit)
         except errors._WaitTimeout as error:
             if timeout is not None:
                 raise
             self.pgconn.finish()  # a late response would be taken for the response to the next query
             raise psycopg.OperationalError(f"PostgreSQL has not answered within {limit:g} s") from error
+        self.answered_at = time.monotonic()
+        return answer
 
 
 class Driver:

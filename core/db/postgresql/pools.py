@@ -1,5 +1,6 @@
 """Connection pools that quickly replace dead connections."""
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -14,6 +15,7 @@ from core.db.connections import patience
 Taken = TypeVar("Taken", bound=Connection[Any])
 
 CHECK = 3.0  # seconds for a connection to respond to the check
+FRESH = 1.0  # seconds after an answer for which a connection is not checked: a busy process would check it all the time
 PATIENCE = 8.0  # seconds that a request waits for a connection
 IMPATIENCE = 1.0  # seconds to wait for one while the server is away: many requests may queue behind this one
 
@@ -28,6 +30,8 @@ def living(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
     its timeout, so all connections are closed without a check.
     """
     connection = _taken(pool, take)
+    if time.monotonic() - getattr(connection, "answered_at", 0.0) < FRESH:
+        return connection
     try:
         with patience(CHECK):
             pool.check_connection(connection)
