@@ -1,6 +1,7 @@
 """Language and time zone of the admin's users. Responses for programs are in English and UTC."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from django.conf import settings
@@ -16,7 +17,12 @@ from core import timezones
 
 def is_for_people(request: HttpRequest) -> bool:
     """Return whether the request is for a page of the admin."""
-    return request.path_info.startswith(reverse("admin:index"))
+    return request.path_info.startswith(_admin())
+
+
+@cache
+def _admin() -> str:
+    return reverse("admin:index")
 
 
 class LanguageMiddleware(LocaleMiddleware):

@@ -1,8 +1,11 @@
 """Authentication as the Django user who holds the key of `Authorization: Bearer <key>` or is logged in to the admin."""
 
+import hashlib
 from typing import Any, cast
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
+from django.core.cache import caches
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
@@ -28,15 +31,14 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, credential = get_authorization_header(request).partition(b" ")
         if scheme.lower() != KEYWORD.lower().encode():
             return None
-        throttling.require_unguessed(request)
-        try:
-            text = credential.strip().decode("ascii")
-            if not text.isprintable():  # PostgreSQL refuses a NUL in a query
-                raise AuthenticationFailed
-            key = cast(ApiKey, ApiKey.objects.get_from_key(text))
-        except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
-            raise AuthenticationFailed from error
-        if key.has_expired or not key.user.is_active:
+        process = caches["process"]
+        name = f"credential:{hashlib.sha256(credential).hexdigest()}"
+        key: ApiKey | None = process.get(name)
+        if key is None:
+            throttling.require_unguessed(request)
+            key = _checked(credential)
+            process.set(name, key, settings.STALENESS_SECONDS)
+        if key.has_expired:
             raise AuthenticationFailed
         return key.user, key
 
@@ -44,6 +46,21 @@ class ApiKeyAuthentication(BaseAuthentication):
     def authenticate_header(self, request: Request) -> str:
         """Return the scheme, which makes a missing credential a 401 instead of a 403."""
         return KEYWORD
+
+
+def _checked(credential: bytes) -> ApiKey:
+    """Return the valid key with its active user, and the user with their permissions. Raises AuthenticationFailed."""
+    try:
+        text = credential.strip().decode("ascii")
+        if not text.isprintable():  # PostgreSQL refuses a NUL in a query
+            raise AuthenticationFailed
+        key = cast(ApiKey, ApiKey.objects.get_from_key(text))
+    except (ApiKey.DoesNotExist, UnicodeDecodeError, ValueError) as error:
+        raise AuthenticationFailed from error
+    if key.has_expired or not key.user.is_active:
+        raise AuthenticationFailed
+    key.user.get_all_permissions()  # which the user remembers
+    return key
 
 
 class AdminSessionAuthentication(SessionAuthentication):
