@@ -2,14 +2,20 @@
 
 import uuid
 
-from django.db import IntegrityError
+from django.db import connection
 
 from agents.models import Session
+
+# One statement that creates the session or does nothing, and waits for another transaction that is creating it.
+_CREATE = """
+    INSERT INTO agents_session (id, user_id, session_id, title, agent) VALUES (%s, %s, %s, %s, %s)
+    ON CONFLICT (user_id, session_id) DO NOTHING RETURNING *
+"""
 
 
 def lock(pk: uuid.UUID) -> None:
     """Lock the session until the transaction ends."""
-    Session.objects.select_for_update(no_key=True).filter(pk=pk).first()
+    Session.objects.select_for_update(no_key=True).filter(pk=pk).exists()
 
 
 def lock_named(user_id: str, session_id: str) -> tuple[Session, bool]:
@@ -18,12 +24,11 @@ def lock_named(user_id: str, session_id: str) -> tuple[Session, bool]:
     A new session needs no lock: until this transaction ends, others wait at the index of the names.
     """
     rows = Session.objects.select_for_update(no_key=True).filter(user_id=user_id, session_id=session_id)
-    while True:  # again if another transaction creates the session in between
+    while True:  # again if another transaction deletes the session in between
+        if (session := _created(user_id, session_id)) is not None:
+            return session, True
         if (session := rows.first()) is not None:
             return session, False
-        session, is_new = open_named(user_id, session_id)
-        if is_new:
-            return session, True
 
 
 def create(user_id: str) -> Session:
@@ -33,8 +38,17 @@ def create(user_id: str) -> Session:
 
 def open_named(user_id: str, session_id: str, **values: str) -> tuple[Session, bool]:
     """Return the session and whether it is new. A new session gets these values."""
-    while True:
-        try:
-            return Session.objects.get_or_create(user_id=user_id, session_id=session_id, defaults=values)
-        except IntegrityError:  # created by another transaction, and deleted again
-            continue
+    rows = Session.objects.filter(user_id=user_id, session_id=session_id)
+    while True:  # as above
+        if (session := _created(user_id, session_id, **values)) is not None:
+            return session, True
+        if (session := rows.first()) is not None:
+            return session, False
+
+
+def _created(user_id: str, session_id: str, **values: str) -> Session | None:
+    """Create the session, or return None if it exists."""
+    new = Session(user_id=user_id, session_id=session_id, **values)
+    pk = Session._meta.pk.get_db_prep_value(new.pk, connection)
+    made = list(Session.objects.raw(_CREATE, [pk, user_id, session_id, new.title, new.agent]))
+    return made[0] if made else None
