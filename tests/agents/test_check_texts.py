@@ -8,7 +8,7 @@ from django.core.management.base import SystemCheckError
 
 from agents import checks
 from agents import config as agents_config
-from core.checks import limits
+from core.checks import limits, pooler
 from notifications.checks import notices
 
 
@@ -272,3 +272,13 @@ def test_the_command_stops_with_what_the_checks_found(settings: Any) -> None:
         call_command("check")
     for text in ("RATE_USER is 'often'", "NOTICE_TRIES is 0.", "TASK_TOKENS is 5, but must be at least 500."):
         assert text in str(stopped.value)
+
+
+# Pooler
+
+
+@pytest.mark.parametrize(("value", "sound"), [("", True), ("transaction", True), ("session", False)])
+def test_a_pooler_is_none_or_one_that_shares_by_transaction(settings: Any, value: str, sound: bool) -> None:
+    settings.DATABASE_POOLER = value
+    expected = [("core.E004", "DATABASE_POOLER is 'session', but can only be transaction.")]
+    assert told(pooler()) == ([] if sound else expected)
