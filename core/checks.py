@@ -42,7 +42,7 @@ def pooler(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the setting for a pooler in front of PostgreSQL."""
     if settings.DATABASE_POOLER in POOLERS:
         return []
-    hint = "Leave it empty for PostgreSQL itself and for a pooler in session mode."
+    hint = "Leave it empty if DATABASE_URL leads to PostgreSQL itself."
     return [
         Error(
             f"DATABASE_POOLER is {settings.DATABASE_POOLER!r}, but can only be transaction.", hint=hint, id="core.E004"

@@ -129,9 +129,16 @@ class RabbitMQ:
         self.folder, self.port = folder / "rabbitmq", free_port()
         self.folder.mkdir()
         (self.folder / "enabled_plugins").write_text("[].")
-        self.environment = self._environment()
+        epmd = ["epmd", "-port", str(port := free_port()), "-address", "127.0.0.1"]
+        # Started here, because one that RabbitMQ starts lives on after it.
+        self.epmd = subprocess.Popen(epmd, stderr=subprocess.DEVNULL, start_new_session=True)
+        self.environment = self._environment(port)
         self.process = self._start()
-        self.wait()
+        try:
+            self.wait()
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def url(self) -> str:
@@ -156,8 +163,8 @@ class RabbitMQ:
     def stop(self) -> None:
         """Stop the server and its epmd."""
         self.kill()
-        epmd = [self._program("epmd"), "-port", self.environment["ERL_EPMD_PORT"], "-kill"]
-        subprocess.run(epmd, check=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self.epmd.kill()
+        self.epmd.wait()
 
     def wait(self, seconds: float = 60) -> None:
         """Wait until the server greets a client. Raises RuntimeError if it does not in time."""
@@ -170,10 +177,10 @@ class RabbitMQ:
             time.sleep(0.1)
         raise RuntimeError(f"RabbitMQ does not start: see {self.folder / 'log'}")
 
-    def _environment(self) -> dict[str, str]:
+    def _environment(self, epmd_port: int) -> dict[str, str]:
         own = {
             "HOME": str(self.folder),  # of Erlang's cookie
-            "ERL_EPMD_PORT": str(free_port()),
+            "ERL_EPMD_PORT": str(epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODENAME": f"agentsite{self.port}@localhost",
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
@@ -188,15 +195,12 @@ class RabbitMQ:
         }
         return {**os.environ, **own}
 
-    def _program(self, name: str) -> str:
-        # The packaged service's wrapper runs as its own user and in its own folder.
-        packaged = sorted(glob(f"/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/{name}"))
-        return packaged[-1] if packaged else (shutil.which(name) or name)
-
     def _start(self) -> "subprocess.Popen[bytes]":
+        # The packaged service's wrapper in the PATH runs as its own user and in its own folder.
+        packaged = sorted(glob("/usr/lib/rabbitmq/lib/rabbitmq_server-*/sbin/rabbitmq-server"))
         with open(self.folder / "log", "ab") as log:
             return subprocess.Popen(
-                [self._program("rabbitmq-server")],
+                [packaged[-1] if packaged else "rabbitmq-server"],
                 cwd=self.folder,
                 env=self.environment,
                 stdout=log,
