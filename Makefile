@@ -22,7 +22,7 @@ run: $(VENV)/.installed ## Set up and run the whole service on this machine (POR
 
 # Data of its own, whatever the environment says of other data: the demo never gets among what is real.
 demo: $(VENV)/.installed ## The same with a full desk to look at, on data of its own in var/demo (PORT=8000)
-	@$(WITH_DEBUG); unset DATABASE_URL REDIS_URL; AGENTSITE_DATA=var/demo AGENT_TOOLS=demo.tools; \
+	@$(WITH_DEBUG); unset DATABASE_URL REDIS_URL CELERY_BROKER_URL; AGENTSITE_DATA=var/demo AGENT_TOOLS=demo.tools; \
 		export AGENTSITE_DATA AGENT_TOOLS; $(BIN)/python manage.py migrate -v0 && \
 		$(BIN)/python manage.py seed_demo && exec $(BIN)/python manage.py dev $(ARGS)
 
@@ -31,10 +31,10 @@ JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)
-	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
+	@unset DATABASE_URL REDIS_URL CELERY_BROKER_URL SECRET_KEY; DEBUG=true exec $(PYTEST) $(ARGS)
 
 test-all: $(VENV)/.installed-dev ## The same with those that are long by nature
-	@unset DATABASE_URL REDIS_URL SECRET_KEY; DEBUG=true exec $(PYTEST) --long $(ARGS)
+	@unset DATABASE_URL REDIS_URL CELERY_BROKER_URL SECRET_KEY; DEBUG=true exec $(PYTEST) --long $(ARGS)
 
 services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Redis of DATABASE_URL and REDIS_URL
 	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \

@@ -22,6 +22,7 @@ class AgentsConfig(AppConfig):
         register(checks.retention)
         register(checks.budgets)
         register(checks.former_reviewers)
+        register(checks.broker)
         register(checks.duties, "agents", deploy=True)
         register(checks.agents, "agents", deploy=True)
         post_migrate.connect(_create_checkpoint_tables, sender=self)

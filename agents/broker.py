@@ -19,6 +19,7 @@ RUN = "agents.jobs.run"
 REMEMBER = "agents.jobs.remember"
 
 SWEPT = "the sweeper will try again"  # what follows when a job is not taken
+QUICK = 0.5  # seconds; a failure that takes less may be tried again
 SLOW = 1.0  # seconds; a failure that takes longer delays the request noticeably
 PAUSE = 5.0  # seconds without another try after such a failure, so that the next requests are not delayed too
 
@@ -68,8 +69,9 @@ def waiting() -> int | None:
     try:
         with connection, connection.channel() as channel:
             # Declared just as by workers: a passive declare in kombu's Redis transport ignores the key prefix.
-            declared = channel.queue_declare(current_app.conf.task_default_queue, durable=True, auto_delete=False)
-            return int(declared.message_count)
+            queue = current_app.amqp.queues[current_app.conf.task_default_queue]
+            settings = {"durable": queue.durable, "auto_delete": queue.auto_delete, "arguments": queue.queue_arguments}
+            return int(channel.queue_declare(queue.name, **settings).message_count)
     except Exception as error:
         logger.warning("the broker does not say how many jobs wait (%s)", error)
         if isinstance(error, connection.connection_errors):  # otherwise it refuses the question, but may take jobs
@@ -89,7 +91,7 @@ def _send(name: str, *args: str, about: str, then: str) -> bool:
     if not is_taking() or started < _deaf_until.get(broker, 0.0):
         return False
     try:
-        current_app.send_task(name, args=args, retry=False)
+        _send_at_once(name, args)
     except Exception as error:  # kombu passes on each transport's own exceptions
         logger.warning("%s: the broker takes no job now, %s (%s)", about, then, error)
         _note(error)
@@ -97,6 +99,20 @@ def _send(name: str, *args: str, about: str, then: str) -> bool:
             _deaf_until[broker] = time.monotonic() + PAUSE
         return False
     return True
+
+
+def _send_at_once(name: str, args: tuple[str, ...]) -> None:
+    """Send the job. To RabbitMQ a second time if the first try fails quickly.
+
+    Its client, unlike that of Redis, does not replace a connection that died while it was idle.
+    """
+    started = time.monotonic()
+    try:
+        current_app.send_task(name, args=args, retry=False)
+    except Exception:
+        if time.monotonic() - started > QUICK or not str(current_app.conf.broker_url).startswith("amqp"):
+            raise
+        current_app.send_task(name, args=args, retry=False)
 
 
 def _note(failure: Exception) -> None:

@@ -21,6 +21,12 @@ GUARD = (
 LEFT_OUT = "AGENTS[{alias!r}] leaves out the tool {name}, because its schema can't be read: {reason}."
 SCHEMA = "Correct the tool's schema, or remove the tool from TOOLS."
 AT_LEAST_ONE = ("GRAPH_RECURSION_LIMIT", "TASK_MAX_REFUSALS", "ANSWER_MAX_CALLS")
+BROKERS = ("amqp", "amqps", "redis", "rediss", "sentinel")
+BROKER = (
+    "For example amqp://user:password@host:5672/vhost, or sentinel://host:26379;sentinel://other:26379. "
+    "Redis Cluster can't be the broker."
+)
+QUEUE_TYPES = ("classic", "quorum")
 LEAST_TOKENS = 500  # of a budget: with less, even short results would consist mostly of truncation marks
 
 
@@ -61,6 +67,23 @@ def budgets(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         for name in ("CONVERSATION_TOKENS", "TASK_TOKENS")
         if (tokens := getattr(settings, name)) < LEAST_TOKENS
     ]
+
+
+def broker(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check the broker's URLs, one by one, and the kind of RabbitMQ's queue."""
+    url = settings.CELERY_BROKER_URL
+    schemes = {one.partition("://")[0].lower() if "://" in one else "" for one in url.split(";")}
+    found: list[CheckMessage] = []
+    if url != "filesystem://" and not (len(schemes) == 1 and schemes <= set(BROKERS)):
+        # Without the URL, which may hold a password.
+        given = ", ".join(sorted(scheme or "no scheme" for scheme in schemes))
+        text = f"CELERY_BROKER_URL has to begin with one of {', '.join(BROKERS)} and ://, but has: {given}."
+        found.append(Error(text, hint=BROKER, id="agents.E012"))
+    kind = getattr(settings, "CELERY_TASK_DEFAULT_QUEUE_TYPE", QUEUE_TYPES[0])
+    if kind not in QUEUE_TYPES:
+        text = f"RABBITMQ_QUEUE_TYPE is {kind!r}, but must be one of {', '.join(QUEUE_TYPES)}."
+        found.append(Error(text, id="agents.E013"))
+    return found
 
 
 def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:

@@ -2,10 +2,11 @@
 
     python benchmarks/chaos.py --runs 1000 --kills 300 --stalls 100 --broker-restarts 20 --database-restarts 10
     python benchmarks/chaos.py --sqlite --runs 200 --kills 50
+    python benchmarks/chaos.py --broker rabbitmq         # a RabbitMQ takes the jobs
     python benchmarks/chaos.py --control ledger          # removes a guard: must show damage
 
-Starts its own PostgreSQL, Redis and rule model. Prints one line. Exits with 1 if a call was lost or doubled (with
---control: if none was).
+Starts its own PostgreSQL, Redis (or RabbitMQ) and rule model. Prints one line. Exits with 1 if a call was lost or
+doubled (with --control: if none was).
 """
 
 import argparse
@@ -22,10 +23,11 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.harness.blows import Blows, tell  # noqa: E402
-from benchmarks.harness.servers import PostgreSQL, Redis  # noqa: E402
+from benchmarks.harness.servers import PostgreSQL, RabbitMQ, Redis  # noqa: E402
 from benchmarks.harness.workers import Workers  # noqa: E402
 from demo.model_server import serve  # noqa: E402
 
+Servers = tuple[PostgreSQL, Redis | RabbitMQ]
 LEASE = 3.0  # seconds, as set for the run
 TIMES = {"TASK_LEASE_SECONDS": "3", "TASK_HEARTBEAT_SECONDS": "1", "TASK_SWEEP_SECONDS": "1"}
 
@@ -42,12 +44,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--slowest", type=int, default=0, help="tell the story of so many recoveries")
     parser.add_argument("--control", choices=("token", "fence", "ledger"), help="take this guard out")
     parser.add_argument("--sqlite", action="store_true", help="SQLite and files in place of PostgreSQL and Redis")
+    parser.add_argument("--broker", choices=("redis", "rabbitmq"), default="redis")
     return parser.parse_args()
 
 
-def environment(folder: Path, model_url: str, servers: tuple[PostgreSQL, Redis] | None, control: str | None) -> None:
+def environment(folder: Path, model_url: str, servers: Servers | None, control: str | None) -> None:
     """Set the environment variables of this process and the workers."""
-    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "OPENAI_API_BASE"):
+    for name in ("SECRET_KEY", "DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "OPENAI_API_BASE"):
         os.environ.pop(name, None)
     os.environ |= {
         **TIMES,
@@ -68,7 +71,8 @@ def environment(folder: Path, model_url: str, servers: tuple[PostgreSQL, Redis] 
     if control:
         os.environ["CHAOS_CONTROL"] = control
     if servers:
-        os.environ |= {"DATABASE_URL": servers[0].url, "REDIS_URL": servers[1].url}
+        broker = "CELERY_BROKER_URL" if isinstance(servers[1], RabbitMQ) else "REDIS_URL"
+        os.environ |= {"DATABASE_URL": servers[0].url, broker: servers[1].url}
 
 
 def faults(given: argparse.Namespace, chance: random.Random) -> list[str]:
@@ -85,7 +89,8 @@ def main() -> int:
     given = arguments()
     with tempfile.TemporaryDirectory(prefix="agentsite-chaos-") as name, serve(port=0) as model:
         folder = Path(name)
-        servers = None if given.sqlite else (PostgreSQL(folder), Redis(folder))
+        kind = RabbitMQ if given.broker == "rabbitmq" else Redis
+        servers = None if given.sqlite else (PostgreSQL(folder), kind(folder))
         environment(folder, model.url, servers, given.control)
         command = [sys.executable, "-m", "benchmarks.harness.clients", str(folder), json.dumps(vars(given))]
         clients = subprocess.Popen(command, cwd=ROOT, start_new_session=True)
@@ -100,7 +105,7 @@ def main() -> int:
 
 def under_fire(
     folder: Path,
-    servers: "tuple[PostgreSQL, Redis] | None",
+    servers: Servers | None,
     clients: "subprocess.Popen[bytes]",
     given: argparse.Namespace,
 ) -> None:

@@ -1,5 +1,5 @@
 from django.apps import AppConfig
-from django.core.checks import register
+from django.core.checks import Tags, register
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
@@ -14,3 +14,5 @@ class CoreConfig(AppConfig):
     @override
     def ready(self) -> None:
         register(checks.limits)
+        register(checks.pooler)
+        register(checks.idle_transactions, Tags.database)

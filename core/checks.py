@@ -1,15 +1,21 @@
-"""System check of the limits, so that `manage.py check` finds mistakes before a client's request does."""
+"""System checks of the limits and the pooler, so that `manage.py check` finds mistakes before a client does."""
 
 import re
 from collections.abc import Sequence
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error
+from django.core.checks import CheckMessage, Error, Warning
+from django.db import connections
 
 RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
 RATES = ("RATE_PRINCIPAL", "RATE_SERVICE", "RATE_USER", "RATE_ANONYMOUS")
 SHORTEST_ANSWER = 1.0  # seconds
+POOLERS = ("", "transaction")
+IDLE = (
+    "Behind the pooler, PostgreSQL ends no transaction of {alias} that idles, or only after more than half of a lease: "
+    "a worker that hangs in one would keep its locks from the worker that takes over."
+)
 COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
 
 
@@ -29,4 +35,33 @@ def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         found.append(
             Error(f"DATABASE_ANSWER_SECONDS is {settings.DATABASE_ANSWER_SECONDS:g}.", hint=hint, id="core.E003")
         )
+    return found
+
+
+def pooler(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check the setting for a pooler in front of PostgreSQL."""
+    if settings.DATABASE_POOLER in POOLERS:
+        return []
+    hint = "Leave it empty if DATABASE_URL leads to PostgreSQL itself."
+    return [
+        Error(
+            f"DATABASE_POOLER is {settings.DATABASE_POOLER!r}, but can only be transaction.", hint=hint, id="core.E004"
+        )
+    ]
+
+
+def idle_transactions(databases: Sequence[str] | None = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check, behind a pooler, the time after which PostgreSQL ends an idle transaction. Run by `migrate`."""
+    found: list[CheckMessage] = []
+    for alias in databases or ():
+        connection = connections[alias]
+        if connection.vendor != "postgresql" or not settings.DATABASE_POOLER:
+            continue
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT setting::int FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout'")
+            (milliseconds,) = cursor.fetchone()
+        if not 0 < milliseconds <= settings.TASK_LEASE_SECONDS * 500:
+            seconds = int(settings.TASK_LEASE_SECONDS / 2)
+            hint = f"ALTER ROLE … SET idle_in_transaction_session_timeout = '{seconds}s', then RECONNECT the pooler."
+            found.append(Warning(IDLE.format(alias=alias), hint=hint, id="core.W001"))
     return found

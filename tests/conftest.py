@@ -34,11 +34,14 @@ from tests.support.receiver import Receiver, receiving
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the tests that need a program which this machine lacks, in one line; never one that is required."""
     required = os.environ.get("AGENTSITE_TEST_REQUIRE", "").split(",")
-    if not shutil.which("redis-server") and "services" not in required:
-        reason = "no redis-server on this machine: the tests that refuse its commands are left out"
-        for item in items:
-            if item.get_closest_marker("redis_server"):
-                item.add_marker(pytest.mark.skip(reason=reason))
+    if "services" in required:
+        return
+    for program in ("redis-server", "rabbitmq-server", "pgbouncer"):
+        if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
+            reason = f"no {program} on this machine: the tests that need one of their own are left out"
+            for item in items:
+                if item.get_closest_marker(program.replace("-", "_")):
+                    item.add_marker(pytest.mark.skip(reason=reason))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
@@ -205,6 +206,11 @@ def _libpq() -> dict[str, Any]:
     return {key: parameters[key] for key in _LIBPQ if key in parameters}
 
 
+def _session() -> dict[str, Any]:
+    # Behind a pooler, the next statement may reach a server connection on which it was not prepared.
+    return {"autocommit": True, "prepare_threshold": None if settings.DATABASE_POOLER else 0}
+
+
 def _pool() -> Pool[Connection[DictRow]]:
     parameters = _libpq()
     key = (os.getpid(), str(parameters.get("dbname")))
@@ -216,7 +222,7 @@ def _pool() -> Pool[Connection[DictRow]]:
                 max_size=_POOL_SIZE,
                 reconnect_timeout=RECONNECT_SECONDS,
                 reconnect_failed=begin_anew,
-                kwargs={**parameters, "autocommit": True, "prepare_threshold": 0, "row_factory": dict_row},
+                kwargs={**parameters, **_session(), "row_factory": dict_row},
                 open=True,
             )
         return _pools[key]

@@ -10,6 +10,9 @@ from core.db import connections
 
 TASK_LEASE_SECONDS = env.float("TASK_LEASE_SECONDS", default=30.0)
 DATABASE_URL = env.str("DATABASE_URL", default="")
+# "transaction": a pooler in front of PostgreSQL gives a connection to another client after each transaction. Then
+# nothing may be kept in a session of the server: no start-up options, no cursors, no prepared statements.
+DATABASE_POOLER = env.str("DATABASE_POOLER", default="")
 # Seconds that a request waits for one answer from PostgreSQL; 0: no limit. A worker's runs wait for at least the length
 # of a lease, tools and management commands without a limit.
 DATABASE_ANSWER_SECONDS = env.float("DATABASE_ANSWER_SECONDS", default=10.0)
@@ -47,7 +50,10 @@ def _database() -> dict[str, Any]:
         "idle_in_transaction_session_timeout": int(TASK_LEASE_SECONDS * 500),
         **{f"tcp_{k}": v for k, v in _KEEPALIVE.items()},
     }
-    options.setdefault("options", " ".join(f"-c {name}={value}" for name, value in server.items()))
+    if DATABASE_POOLER:
+        config["DISABLE_SERVER_SIDE_CURSORS"] = True  # docs/explanation/performance.md says what the role needs
+    else:
+        options.setdefault("options", " ".join(f"-c {name}={value}" for name, value in server.items()))
     for name, value in (*_KEEPALIVE.items(), ("tcp_user_timeout", _UNACKNOWLEDGED)):
         options.setdefault(name, value)
     options |= {"server_side_binding": True, "prepare_threshold": 5}

@@ -68,7 +68,7 @@ class Verdict:
         restarts = (
             ""
             if given.sqlite
-            else (f", {given.broker_restarts} broker and {given.database_restarts} database restarts")
+            else (f", {given.broker_restarts} {given.broker} and {given.database_restarts} database restarts")
         )
         kills = [one.seconds for one in self.recoveries if one.kind == "kill" and not one.met_outage]
         p50, p99 = _share(kills, 0.5), _share(kills, 0.99)

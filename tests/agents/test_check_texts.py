@@ -8,7 +8,7 @@ from django.core.management.base import SystemCheckError
 
 from agents import checks
 from agents import config as agents_config
-from core.checks import limits
+from core.checks import limits, pooler
 from notifications.checks import notices
 
 
@@ -272,3 +272,53 @@ def test_the_command_stops_with_what_the_checks_found(settings: Any) -> None:
         call_command("check")
     for text in ("RATE_USER is 'often'", "NOTICE_TRIES is 0.", "TASK_TOKENS is 5, but must be at least 500."):
         assert text in str(stopped.value)
+
+
+# Broker
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "filesystem://",
+        "amqp://user:secret@rabbit:5672/vhost",
+        "amqps://rabbit//;amqps://other//",
+        "rediss://:secret@redis:6379/0",
+        "sentinel://one:26379;sentinel://two:26379",
+    ],
+)
+def test_a_broker_that_can_be_used_passes(settings: Any, url: str) -> None:
+    settings.CELERY_BROKER_URL = url
+    assert checks.broker() == []
+
+
+@pytest.mark.parametrize(
+    ("url", "given"),
+    [
+        ("http://rabbit:5672", "http"),
+        ("rabbit:5672", "no scheme"),
+        ("redis+cluster://:secret@redis:6379", "redis+cluster"),
+        ("amqp://rabbit//;redis://:secret@redis", "amqp, redis"),
+    ],
+)
+def test_one_that_can_not_is_named_without_its_password(settings: Any, url: str, given: str) -> None:
+    settings.CELERY_BROKER_URL = url
+    ((number, text),) = told(checks.broker())
+    assert (number, text.rpartition(": ")[2]) == ("agents.E012", f"{given}.")
+    assert "secret" not in text
+
+
+def test_a_queue_of_another_kind_is_refused(settings: Any) -> None:
+    settings.CELERY_TASK_DEFAULT_QUEUE_TYPE = "stream"
+    expected = "RABBITMQ_QUEUE_TYPE is 'stream', but must be one of classic, quorum."
+    assert told(checks.broker()) == [("agents.E013", expected)]
+
+
+# Pooler
+
+
+@pytest.mark.parametrize(("value", "sound"), [("", True), ("transaction", True), ("session", False)])
+def test_a_pooler_is_none_or_one_that_shares_by_transaction(settings: Any, value: str, sound: bool) -> None:
+    settings.DATABASE_POOLER = value
+    expected = [("core.E004", "DATABASE_POOLER is 'session', but can only be transaction.")]
+    assert told(pooler()) == ([] if sound else expected)

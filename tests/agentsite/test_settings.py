@@ -44,6 +44,21 @@ def test_forwarded_addresses_are_trusted_only_behind_a_proxy(env: dict[str, str]
     assert done.stdout.strip() == proxies, done.stderr
 
 
+def test_a_broker_that_is_none_fails_the_check() -> None:
+    done = manage("check", DEBUG="true", CELERY_BROKER_URL="http://:secret@rabbit")
+    assert done.returncode == 1
+    assert "agents.E012" in done.stderr
+    assert "secret" not in done.stderr
+
+
+def test_jobs_go_to_the_broker_and_rates_to_redis() -> None:
+    ask = "from agentsite import settings as s; print(s.CELERY_BROKER_URL, s.CACHES['default']['LOCATION'])"
+    env = {"DEBUG": "true", "CELERY_BROKER_URL": "amqp://rabbit//", "REDIS_URL": "redis://redis"}
+    own = {"PATH": os.environ["PATH"], "AGENTSITE_DATA": os.environ["AGENTSITE_DATA"], **env}
+    done = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, env=own, capture_output=True, text=True, timeout=60)
+    assert done.stdout.split() == ["amqp://rabbit//", "redis://redis"], done.stderr
+
+
 def test_a_rate_that_is_none_fails_the_check() -> None:
     done = manage("check", DEBUG="true", RATE_USER="lots")
     assert done.returncode == 1
