@@ -7,6 +7,8 @@ and records the tool whose call was about to begin (`held_tool`). No worker clai
 import logging
 from typing import Any
 
+from django.conf import settings
+from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
@@ -48,17 +50,33 @@ def marked(tasks: QuerySet[Task]) -> QuerySet[Any]:
     return tasks.annotate(is_paused=Exists(Pause.objects.filter(about, lifted_at=None)))
 
 
-def require_none(task: Task, tool: str) -> None:
-    """Raise OnHold if this call may not begin. Called in the transaction that enters the call in the ledger.
+def announce_entry() -> None:
+    """Let `settle` wait for this transaction, which is about to enter a call in the ledger.
 
     No entry is made after the request for a pause has been answered: on PostgreSQL, `settle` waits for entries in
-    progress; SQLite allows one writer at a time.
+    progress; SQLite allows one writer at a time. The pauses are read in a later statement, which sees all that were
+    committed before.
     """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", (LOCK,))
+
+
+def require_none(task: Task, tool: str) -> None:
+    """Raise OnHold if this call may not begin. Called in the transaction that enters the call in the ledger."""
     if over(task, tool) is not None:
         raise OnHold(tool)
+
+
+def may_hold(task: Task) -> bool:
+    """Return whether a pause holds this task, as far as this process knows: it looks every STALENESS_SECONDS."""
+    process = caches["process"]
+    known: list[tuple[str, str]] | None = process.get("pauses")
+    if known is None:
+        known = list(active().values_list("scope", "value"))
+        process.set("pauses", known, settings.STALENESS_SECONDS)
+    mine = {(Scope.EVERYTHING, ""), (Scope.AGENT, task.agent), (Scope.USER, task.user_id)}
+    return any(pause in mine for pause in known)
 
 
 def settle() -> None:

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
+from django.core.cache import caches
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -67,9 +68,20 @@ def _on_decided(review: Interrupt, status: str, **kwargs: Any) -> None:
     announce(event, review, Listening(), status=status)
 
 
-@_harmless
 def _on_finished(task: Task, **kwargs: Any) -> None:
-    tell(Event(f"task.{task.status}"), task.pk, task, {"status": task.status}, TASK_PAGE, Listening())
+    """Write the deliveries. That nobody listens is known for STALENESS_SECONDS, because each run ends here."""
+    event = Event(f"task.{task.status}")
+    if caches["process"].get(f"unheard:{event}") is None:
+        _tell_finished(event=event, task=task)
+
+
+@_harmless
+def _tell_finished(event: Event, task: Task) -> None:
+    listening = Listening()
+    if listening.to(event):
+        tell(event, task.pk, task, {"status": task.status}, TASK_PAGE, listening)
+    else:
+        caches["process"].set(f"unheard:{event}", True, settings.STALENESS_SECONDS)
 
 
 def near_expiry() -> int:

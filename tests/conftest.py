@@ -95,7 +95,7 @@ def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
     model_server.misbehaviours.forget()
     settings.AGENTS = {"default": {**settings.AGENTS["default"], "MODEL": "openai:demo"}}
     settings.WHITENOISE_AUTOREFRESH = True
-    settings.STALENESS_SECONDS = 0  # tests/core/test_staleness.py is about it
+    settings.STALENESS_SECONDS = 0  # tests/agentsite/test_staleness.py is about it
     settings.EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
     settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
     registry.agent.cache_clear()

@@ -108,9 +108,9 @@ class Run:
     def require_unpaused(self) -> None:
         """Stop the node before a call of the model if the task is paused."""
         with self.holding():
-            found = pauses.over(self.task)
+            is_held = pauses.may_hold(self.task)
             self.let_go()  # a model may take minutes
-            if found is not None:
+            if is_held:
                 raise pauses.OnHold
 
     def let_go(self) -> None:

@@ -20,7 +20,7 @@ from agents import broker, pauses, signals
 from agents.checkpoints import tables
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
-from agents.state import interrupts, sessions
+from agents.state import interrupts, sessions, statements
 from agents.state.transitions import TASK, targets
 from core.db import leases
 from core.db.clock import Now, SecondsSince, seconds_from_now
@@ -57,20 +57,30 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     Returns None if the task is not pending, or is paused.
     """
     failpoints.here("before-claim")
-    with transaction.atomic():
-        # With its session, which the run needs, so that the worker reads the row once. Only the task is locked.
-        rows = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("session")
-        task = rows.filter(pk=task_pk, status=Status.PENDING).first()
-        if task is None or pauses.over(task, task.held_tool) is not None:
-            return None
-        lease = seconds_from_now(settings.TASK_LEASE_SECONDS)
-        attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=lease)
-        waited = attempt.started_at - task.updated_at
-        _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None, held_tool="")
+    claimed = (statements.claim if statements.are_there() else _claimed)(task_pk, worker, settings.TASK_LEASE_SECONDS)
+    if claimed is None:
+        return None
+    attempt, task = claimed, claimed.task
+    waited = attempt.started_at - task.pending_since
     failpoints.here("after-claim")
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # the caller knows it only after this
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
+    return attempt
+
+
+def _claimed(task_pk: uuid.UUID | str, worker: str, lease: float) -> Attempt | None:
+    """Do what `statements.claim` does."""
+    with transaction.atomic():
+        # With its session, which the run needs, so that the worker reads the row once. Only the task is locked.
+        rows = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("session")
+        task: Any = rows.filter(pk=task_pk, status=Status.PENDING).first()
+        if task is None or pauses.over(task, task.held_tool) is not None:
+            return None
+        until = seconds_from_now(lease)
+        attempt: Attempt = Attempt.objects.create(task=task, token=task.token + 1, worker=worker, lease_until=until)
+        task.pending_since = task.updated_at
+        _move(task, Status.RUNNING, token=attempt.token, has_thread=True, published_at=None, held_tool="")
     return attempt
 
 
@@ -262,13 +272,25 @@ def require_open(attempt: Attempt) -> None:
         raise StaleAttempt
 
 
-def _conclude(attempt: Attempt, status: str, outcome: str, **values: Any) -> None:
+def _conclude(
+    attempt: Attempt, status: str, outcome: str, *, result: dict[str, Any] | None = None, message: str = ""
+) -> None:
     with transaction.atomic():
         sessions.lock(attempt.task.session_id)
-        task = _held(attempt)
-        _end(attempt, task, outcome, status, **values)
-        _settle(task)
-    logger.info("task %s: %s %s", task.pk, status, values.get("message", ""))
+        if statements.are_there():
+            is_next = statements.conclude(attempt, status, outcome, result, message)
+            if is_next is None:
+                raise StaleAttempt
+            task = attempt.task
+            task.status = status
+            if is_next:
+                _next(task.session_id)
+            signals.task_finished.send_robust(sender=Task, task=task)
+        else:
+            task = _held(attempt)
+            _end(attempt, task, outcome, status, result=result, message=message)
+            _settle(task)
+    logger.info("task %s: %s %s", task.pk, status, message)
 
 
 def _settle(task: Task) -> None:

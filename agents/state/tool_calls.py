@@ -16,7 +16,7 @@ from agents.desk import desk
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.observability import failpoints, metrics
 from agents.policy import Denied
-from agents.state import interrupts, tasks
+from agents.state import interrupts, statements, tasks
 from core.db.clock import Now
 
 logger = logging.getLogger(__name__)
@@ -61,28 +61,44 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     Raises StaleAttempt, RuleLapsed, and OnHold if the call is paused. Then nothing is entered and no answer is used.
     """
     failpoints.here("before-entry")
+    row = ToolCall(
+        id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
+        task_id=attempt.task_id,
+        attempt=attempt,
+        message_id=entry.message_id,
+        tool_call_id=entry.tool_call_id,
+        tool=entry.tool,
+        args_text=entry.args_text,
+        args_digest=entry.args_digest,
+        reviewed=entry.approved_by is not None,
+        outer=entry.outer,
+    )
     with transaction.atomic():
-        pauses.require_none(attempt.task, entry.tool)
+        pauses.announce_entry()
         if entry.approved_by is not None:
             interrupts.use(entry.approved_by)
-        tasks.require_open(attempt)
-        row = ToolCall.objects.create(
-            id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
-            task_id=attempt.task_id,
-            attempt=attempt,
-            message_id=entry.message_id,
-            tool_call_id=entry.tool_call_id,
-            tool=entry.tool,
-            args_text=entry.args_text,
-            args_digest=entry.args_digest,
-            reviewed=entry.approved_by is not None,
-            outer=entry.outer,
-        )
+        _enter(attempt, row)
         if entry.rule_id is not None and not config.policy(attempt.task.agent).consume(row, entry.rule_id):
             raise RuleLapsed
         row.admitted_by = entry.rule_id
     failpoints.here("after-entry")
     return row
+
+
+def _enter(attempt: Attempt, row: ToolCall) -> None:
+    """Store the row. Raises StaleAttempt and OnHold."""
+    if not statements.are_there():
+        pauses.require_none(attempt.task, row.tool)
+        tasks.require_open(attempt)
+        row.save(force_insert=True)
+        return
+    entered = statements.enter(row, attempt.task)
+    if entered.is_paused:
+        raise pauses.OnHold(row.tool)
+    if not entered.is_open:
+        raise tasks.StaleAttempt
+    row.started_at = entered.started_at  # type: ignore[assignment] # the row was entered
+    row._state.adding = False
 
 
 def deny(attempt: Attempt, entry: Entry) -> None:
@@ -112,6 +128,7 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
     Raises StaleAttempt, and OnHold if the call is paused.
     """
     with transaction.atomic():
+        pauses.announce_entry()
         pauses.require_none(attempt.task, row.tool)
         if answer is not None:
             interrupts.use(answer)
@@ -139,6 +156,8 @@ def close(row: ToolCall, status: str, result_text: str) -> bool:
 
 def _closed(row: ToolCall, status: str, result_text: str) -> bool:
     """Close the call as the attempt that still holds the task: no question about the call can exist yet."""
+    if statements.are_there():
+        return statements.close(row, status, result_text)
     with transaction.atomic():
         try:
             tasks.require_open(Attempt(pk=row.attempt_id))

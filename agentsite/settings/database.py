@@ -53,10 +53,10 @@ def _database() -> dict[str, Any]:
     if DATABASE_POOLER:
         config["DISABLE_SERVER_SIDE_CURSORS"] = True  # docs/explanation/performance.md says what the role needs
     else:
+        options |= {"server_side_binding": True, "prepare_threshold": 5}  # planned once per connection
         options.setdefault("options", " ".join(f"-c {name}={value}" for name, value in server.items()))
     for name, value in (*_KEEPALIVE.items(), ("tcp_user_timeout", _UNACKNOWLEDGED)):
         options.setdefault(name, value)
-    options |= {"server_side_binding": True, "prepare_threshold": 5}
     options["pool"] = {
         "min_size": 1,
         "max_size": env.int("DATABASE_POOL_SIZE", default=20),

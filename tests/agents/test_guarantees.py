@@ -19,7 +19,7 @@ from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.policy import Declaration, Terms, Verdict
 from agents.runtime.gate.passage import Passage
 from agents.runtime.runner import advance
-from agents.state import interrupts, tasks, tool_calls
+from agents.state import interrupts, statements, tasks, tool_calls
 from agents.worker import jobs
 from reviews.decisions.services import Choice, decide
 from tests.support.concurrency import in_threads
@@ -127,6 +127,7 @@ def test_2_control_without_the_token_it_could(stalled: Attempt, monkeypatch: Any
         "_held",
         lambda attempt: Task(pk=attempt.task_id, session_id=attempt.task.session_id, status="running"),
     )
+    monkeypatch.setattr(statements, "_CONCLUDE", statements._CONCLUDE.replace("token = %s", "%s > 0"))
     Task.objects.update(status="running")
     tasks.fail(stalled, "damage")
     assert again(stalled.task).message == "damage"

@@ -11,7 +11,7 @@ from agents import pauses
 from agents.maintenance import sweeper
 from agents.models import Attempt, Interrupt, Pause, Task, ToolCall
 from agents.runtime.run_context import Run
-from agents.state import tasks, tool_calls
+from agents.state import statements, tasks, tool_calls
 from agents.worker.heartbeat import Heart, heart
 from reviews import pauses as switch
 from reviews.decisions.services import Choice, decide
@@ -309,6 +309,7 @@ def test_a_pause_is_answered_for_only_when_no_entry_is_on_its_way(invoke: Any) -
 
     def enter() -> None:
         with transaction.atomic():
+            pauses.announce_entry()
             pauses.require_none(attempt.task, "charge")
             entered.set()
             may_commit.wait(10)
@@ -338,6 +339,7 @@ def test_a_drained_worker_hands_over_as_before(invoke: Any, work: Any, monkeypat
 
 
 def test_control_without_the_look_before_the_entry_a_paused_call_runs(invoke: Any, work: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(statements, "are_there", lambda: False)  # they look by themselves
     monkeypatch.setattr(pauses, "require_none", lambda task, tool: None)
     pause("tool", "free_charge")
     invoke(FREE_CHARGE)
@@ -346,6 +348,7 @@ def test_control_without_the_look_before_the_entry_a_paused_call_runs(invoke: An
 
 
 def test_control_without_the_look_before_the_claim_a_paused_task_runs(invoke: Any, work: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(statements, "are_there", lambda: False)
     monkeypatch.setattr(Run, "require_unpaused", lambda self: None)
     monkeypatch.setattr(pauses, "over", lambda task, tool="": None)
     pause()

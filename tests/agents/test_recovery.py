@@ -19,7 +19,7 @@ from agents.checkpoints import fenced_saver, tables
 from agents.maintenance import sweeper
 from agents.models import Attempt, Chore, Interrupt, Task, ToolCall
 from agents.runtime.runner import Finished
-from agents.state import tasks, tool_calls
+from agents.state import statements, tasks, tool_calls
 from agents.worker import heartbeat, jobs
 from agents.worker.heartbeat import Heart, heart
 from reviews.decisions.services import Choice, decide, expire
@@ -268,16 +268,17 @@ def test_who_stood_still_in_a_transaction_has_not_failed_the_task(invoke: Any, w
     task = invoke("multiply 6 by 7")
     left = [1]
 
-    require_open = tasks.require_open
+    enter = statements.enter
 
-    def slow(attempt: Attempt) -> None:
-        require_open(attempt)
+    def slow(row: ToolCall, task: Task) -> statements.Entered:
+        entered = enter(row, task)
         if left:
             left.pop()
             time.sleep(1.2)
+        return entered
 
     with impatient(), monkeypatch.context() as patch:
-        patch.setattr(tasks, "require_open", slow)
+        patch.setattr(statements, "enter", slow)
         with pytest.raises((InternalError, OperationalError)):  # as soon as the end of the connection shows, the latter
             work()
     assert again(task).status == "running"

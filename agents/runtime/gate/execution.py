@@ -127,7 +127,11 @@ class Execution:
         """
         if row.status == ToolCall.Status.STARTED:
             self.lost()
-        changed = f"[A person changed the arguments to {row.args_text}]" if note and self.was_edited() else ""
+        changed = (
+            f"[A person changed the arguments to {row.args_text}]"
+            if note and row.reviewed and self.was_edited()
+            else ""
+        )
         return loaded(row.result_text, self.name, self.answered_id, changed)
 
     def reread(self, row: ToolCall) -> ToolCall:

@@ -1,5 +1,6 @@
 """Connection pools that quickly replace dead connections."""
 
+import select
 import time
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +31,7 @@ def living(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
     its timeout, so all connections are closed without a check.
     """
     connection = _taken(pool, take)
-    if time.monotonic() - getattr(connection, "answered_at", 0.0) < FRESH:
+    if _is_fresh(connection):
         return connection
     try:
         with patience(CHECK):
@@ -52,6 +53,18 @@ def _taken(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
         raise
     pool.timeout = patience_of_old
     return connection
+
+
+def _is_fresh(connection: Connection[Any]) -> bool:
+    """Return whether the connection has just answered, and its server has not closed it since.
+
+    That it was closed arrives as something to read.
+    """
+    if time.monotonic() - getattr(connection, "answered_at", float("-inf")) >= FRESH:
+        return False
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)
 
 
 def _failed(pool: ConnectionPool[Any]) -> int:
