@@ -13,7 +13,7 @@ from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
-from agents.models import Interrupt, ToolCall
+from agents.models import Interrupt, Task, ToolCall
 from agents.policy import GROUP, REQUESTER, REVIEWERS, Terms, Verdict
 from agents.state.interrupts import agreed_terms
 from core.auth.principals import ACT_FOR_ANY_USER, may_act_for
@@ -82,7 +82,9 @@ def visible(principal: Principal) -> QuerySet[Review]:
     reviews = Review.objects.select_related("task__session")
     if sees_all(principal):
         return reviews
-    return reviews.filter(Q(task__session__user_id=principal.get_username()) | _decidable(principal))
+    if not principal.has_perm(DECIDE):  # such a reader decides at most what they asked for
+        reviews = reviews.filter(_asked_for(principal))
+    return reviews.filter(_own(principal) | _decidable(principal))
 
 
 def decidable(principal: Principal) -> QuerySet[Review]:
@@ -108,20 +110,30 @@ def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
     reviewed = visible(principal).filter(
         task=OuterRef("task"), message_id=OuterRef("message_id"), tool_call_id=OuterRef("tool_call_id")
     )
-    return calls.filter(Q(task__session__user_id=principal.get_username()) | Exists(reviewed))
+    return calls.filter(_own(principal) | Exists(reviewed))
 
 
 def _decidable(principal: Principal) -> Q:
     """Return `may_decide` as a query condition. Both read the same frozen terms, and a test compares their results."""
-    asked_for = Q(task__session__user_id=principal.get_username())
-    if principal.pk is not None:
-        asked_for |= Q(task__submitted_by=principal.pk)
+    asked_for = _asked_for(principal)
     may = _names(REQUESTER) & (Q() if principal.has_perm(ACT_FOR_ANY_USER) else asked_for)
     if principal.has_perm(DECIDE):
         groups = principal.groups.values_list("name", flat=True)
         for decider in (REVIEWERS, *(f"{GROUP}{name}" for name in groups)):
             may |= _names(decider)
     return may & ~(Q(distinct=True) & asked_for)
+
+
+def _own(principal: Principal) -> Q:
+    # By a subquery and not by a join: reviews are then counted and sorted without looking up the task of each.
+    return Q(task__in=Task.objects.filter(user_id=principal.get_username()).values("pk"))
+
+
+def _asked_for(principal: Principal) -> Q:
+    """Return `is_requester` as a query condition."""
+    owned = Q(user_id=principal.get_username())
+    asked = owned if principal.pk is None else owned | Q(submitted_by=principal.pk)
+    return Q(task__in=Task.objects.filter(asked).values("pk"))
 
 
 def _names(decider: str) -> Q:
