@@ -20,10 +20,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-import psycopg  # noqa: E402
+import psycopg
 
-from benchmarks.harness.servers import PostgreSQL  # noqa: E402
-from benchmarks.speed.processes import Child, Peer  # noqa: E402
+from benchmarks.harness.servers import PostgreSQL
+from benchmarks.speed.processes import Child, Peer
 
 ALLOWED = 1.5
 NOISE = 3.0  # milliseconds: what takes less than this longer is no slower
@@ -118,8 +118,8 @@ def main() -> int:
             counts = [LEAST, options.tasks]
             filled = both.map(lambda site, tasks: site.ask(FILLING, do="fill", tasks=tasks), sites, counts)
             print(f"tasks: {', '.join(f'{count:,}' for count in filled)}, filled in {time.monotonic() - started:.0f} s")
-        names = [site.ask(MEASURING, do="names") for site in sites][0]
-        names = [name for name in names if options.only in name]
+        known = [site.ask(MEASURING, do="names") for site in sites]
+        names = [name for name in known[0] if options.only in name]
         if options.explain:
             explain(sites[1], names)
             return 0

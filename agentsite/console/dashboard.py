@@ -13,13 +13,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from agents.models import Interrupt, Status, Task
+from agents.observability import totals
 from agentsite.console.charts import Bar, bars, columns
 from core.db.clock import seconds_from_now
 from reviews.decisions import permissions
 from reviews.models import Decision
 
 DAYS = 14  # of decisions
-TOOL_DAYS = 30  # of decisions by tool
+TOOL_DAYS, TOOL_DECISIONS = 30, 1_000  # of decisions by tool: the newest of these days
 TOOLS = 8
 ERRORS = 5
 HOUR, DAY = 3600, 86_400  # seconds
@@ -50,7 +51,12 @@ def errors(principal: Any) -> Iterable[Task]:
     """Return the latest failed tasks, or none without the permission to view tasks."""
     if not principal.has_perm("agents.view_task"):
         return []
-    return Task.objects.filter(status=Status.ERROR).select_related("session").order_by("-updated_at")[:ERRORS]
+    return (
+        Task.objects.filter(status=Status.ERROR)
+        .select_related("session")
+        .defer("result")
+        .order_by("-updated_at")[:ERRORS]
+    )
 
 
 def _pending(principal: Any) -> Panel:
@@ -95,8 +101,9 @@ def _decisions(principal: Any) -> Panel:
 
 
 def _tools(principal: Any) -> Panel:
-    rows = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY)).exclude(review__tool="")
-    rows = permissions.limited(principal, rows, "review")
+    recent = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY))
+    newest = permissions.limited(principal, recent, "review").order_by("-created_at").values("pk")[:TOOL_DECISIONS]
+    rows = Decision.objects.filter(pk__in=newest).exclude(review__tool="")
     totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
     found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
     drawn = []
@@ -114,7 +121,7 @@ def _tools(principal: Any) -> Panel:
 
 
 def _tasks() -> Panel:
-    counted = dict(Task.objects.order_by().values_list("status").annotate(count=Count("pk")))
+    counted = totals.tasks_by_status()
     shown = [(status, counted.get(status.value, 0)) for status in Status]
     colours = {Status.ERROR: "bad", Status.COMPLETED: "good", Status.INTERRUPTED: "warn"}
     drawn = [Bar(str(status.label), [(colours.get(status, "calm"), count)], str(count)) for status, count in shown]

@@ -19,6 +19,7 @@ from django.test.utils import CaptureQueriesContext  # noqa: E402
 
 from agents import broker  # noqa: E402
 from agents.models import Task  # noqa: E402
+from agents.observability import totals  # noqa: E402
 from benchmarks.scale_parts import pages, rows  # noqa: E402
 from benchmarks.speed.processes import answer_commands  # noqa: E402
 
@@ -37,6 +38,7 @@ def fill(tasks: int) -> int:
 def names() -> list[str]:
     """Return the names of everything that is measured."""
     broker.publish = lambda *args: True  # type: ignore[assignment]
+    totals.keep()
     _addresses.update(pages.addresses())
     for who in {who for who, _path in _addresses.values()}:
         _clients[who] = Client()
