@@ -68,7 +68,8 @@ class BoundedList(ChangeList):
 class BoundedSearch:
     """Mixin for ModelAdmins of large tables, whose search looks for words only in the newest rows of the list.
 
-    `whole_terms` are look-ups that have an index: rows that match the whole term are found however old they are.
+    `ordering` begins with their time, newest first. `whole_terms` are look-ups that have an index: rows that match the
+    whole term are found however old they are.
     """
 
     search_help_text: Any = NEWEST_HELP
@@ -84,7 +85,9 @@ class BoundedSearch:
         if not term:
             return queryset, False
         listed = queryset.order_by(*self.ordering)
-        newest = queryset.filter(pk__in=listed.values("pk")[:NEWEST])
+        time = self.ordering[0].removeprefix("-")
+        since = list(listed.values_list(time, flat=True)[NEWEST : NEWEST + 1])
+        newest = queryset.filter(**{f"{time}__gt": since[0]}) if since else queryset
         matching, _has_duplicates = super().get_search_results(request, newest, search_term)  # type: ignore[misc]
         found = set(_keys(matching.order_by(*self.ordering)))
         for lookup in self.whole_terms:

@@ -135,10 +135,13 @@ def _republished(found: Iterable[Task]) -> int:
 
 def wake_answered() -> int:
     """Wake interrupted tasks that have an unused answer."""
-    # Begins with the answers, which are few, and not with the tasks that wait.
-    unused = Interrupt.objects.filter(answered_at__isnull=False, used_at=None).values("task")
-    found = Task.objects.filter(pk__in=unused, status=Status.INTERRUPTED)
-    return each(found[:BATCH], tasks.wake)
+    # In two steps, because the database would begin with the tasks that wait, of which there are more.
+    unused = list(Interrupt.objects.filter(answered_at__isnull=False, used_at=None).values_list("task", flat=True))
+    done = 0
+    for start in range(0, len(unused), BATCH):
+        found = Task.objects.filter(pk__in=unused[start : start + BATCH], status=Status.INTERRUPTED)
+        done += each(found, tasks.wake)
+    return done
 
 
 def wake_held() -> int:

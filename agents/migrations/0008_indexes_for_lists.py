@@ -89,6 +89,12 @@ class Migration(migrations.Migration):
                 condition=models.Q(("doubtful", True)), fields=["-started_at"], name="tool_call_doubtful"
             ),
         ),
+        AddIndexOnline(
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("held_tool", ""), _negated=True), fields=["status"], name="task_held"
+            ),
+        ),
         PrepareUnique(
             model_name="task",
             constraint=models.UniqueConstraint(fields=("task_id", "session"), name="one_task_per_id_and_session"),

@@ -108,6 +108,8 @@ class Task(models.Model):
             models.Index(fields=("agent", "-updated_at"), name="task_by_agent"),  # its filters
             # GET /agent/active/sessionid, and the most recently active users in GET /system/info
             models.Index(fields=("user_id", "-updated_at"), name="task_by_user"),
+            # For the sweeper, which wakes tasks that a pause has held: holds only such tasks.
+            models.Index(fields=("status",), condition=~Q(held_tool=""), name="task_held"),
             # For the sweeper, which deletes the checkpoints of tasks that ended a while ago.
             models.Index(fields=("status", "updated_at"), condition=Q(has_thread=True), name="task_checkpoints"),
         )

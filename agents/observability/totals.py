@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from agents.models import FINAL, UNFINISHED, Chore, Measure, Session, Task
 from core.db import leases
+from core.text import canonical
 
 EXACT = 10_000  # rows up to which a total is counted at once
 EVERY = 600.0  # seconds between two counts of everything
@@ -25,7 +26,7 @@ SESSIONS, MOMENT = "sessions", "moment"
 def tasks_by_status() -> dict[str, int]:
     """Return the number of tasks in each status that has any."""
     unfinished = Task.objects.filter(status__in=UNFINISHED).order_by().values_list("status")
-    counts = dict(unfinished.annotate(count=Count("pk")))
+    counts = dict(unfinished.annotate(count=Count("*")))
     for status in FINAL:
         counts[status.value] = _total(status.value, Task.objects.filter(status=status), "updated_at")
     return {status: count for status, count in counts.items() if count}
@@ -47,7 +48,7 @@ def keep() -> None:
     found = {label: rows.filter(**{f"{time}__lte": moment}).count() for label, (rows, time) in _counted().items()}
     with transaction.atomic():  # the totals belong to their moment
         for label, value in {**found, MOMENT: moment.timestamp()}.items():
-            Measure.objects.update_or_create(name=NAME, labels=label, defaults={"value": value})
+            Measure.objects.update_or_create(name=NAME, labels=_written(label), defaults={"value": value})
 
 
 def _counted() -> dict[str, tuple[QuerySet[Any], str]]:
@@ -66,8 +67,14 @@ def _total(label: str, rows: QuerySet[Any], time: str) -> int:
     some = int(rows.order_by()[: EXACT + 1].count())
     if some <= EXACT:
         return some
-    kept = dict(Measure.objects.filter(name=NAME, labels__in=(label, MOMENT)).values_list("labels", "value"))
+    kept = dict(
+        Measure.objects.filter(name=NAME, labels__in=(_written(label), _written(MOMENT))).values_list("labels", "value")
+    )
     if len(kept) < 2:
         return int(rows.count())  # no sweeper has counted yet
-    moment = datetime.fromtimestamp(kept[MOMENT], UTC)
-    return int(kept[label]) + int(rows.filter(**{f"{time}__gt": moment}).count())
+    moment = datetime.fromtimestamp(kept[_written(MOMENT)], UTC)
+    return int(kept[_written(label)]) + int(rows.filter(**{f"{time}__gt": moment}).count())
+
+
+def _written(label: str) -> str:
+    return canonical([label])  # as all measures are

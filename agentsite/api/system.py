@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.cache import cache
-from django.db.models import Count, Max, Min, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, Exists, Max, Min, OuterRef, Q, QuerySet, Subquery
 from django.urls import reverse
 from django.utils import timezone
 from rest_framework.permissions import AllowAny
@@ -85,7 +85,7 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
         sessions = sessions.filter(user_id=owner)
         reviews = reviews.filter(task__user_id=owner)
     users = _users(_newest(limit) if owner is None else _last_active([owner]))
-    oldest = reviews.aggregate(count=Count("pk"), oldest=Min("created_at"))
+    oldest = reviews.aggregate(count=Count("*"), oldest=Min("created_at"))
     waited = (timezone.now() - oldest["oldest"]).total_seconds() if oldest["oldest"] else None
     return serializers.SystemInfoSerializer.of(
         sessions_count=totals.sessions() if owner is None else sessions.count(),
@@ -111,7 +111,7 @@ def _by_status(owner: str | None) -> Counter[str]:
         found = totals.tasks_by_status()
     else:
         own = Task.objects.filter(user_id=owner).order_by().values_list("status")
-        found = dict(own.annotate(count=Count("pk")))
+        found = dict(own.annotate(count=Count("*")))
     counts: Counter[str] = Counter()
     for status, count in found.items():
         counts[Status.PENDING.value if status == Status.QUEUED else status] += count
@@ -125,9 +125,13 @@ def _newest(limit: int) -> dict[str, datetime]:
         found.setdefault(user_id, at)
     if len(found) < limit:  # few users have most of the tasks, or there are no more
         found = latest(Task, "user_id", "updated_at", limit)
-    newest = Session.objects.order_by("-created_at", "-pk").values_list("user_id", flat=True)[:WALKED]
-    if without := set(newest) - found.keys():
-        found |= _last_active(sorted(without))
+    top = sorted(found.items(), key=lambda item: item[1], reverse=True)[:limit]
+    # Users without a task count from their last session.
+    sessions = Session.objects.filter(~Exists(Task.objects.filter(session=OuterRef("pk"))))
+    if len(top) == limit:
+        sessions = sessions.filter(created_at__gt=top[-1][1])
+    newest = sessions.order_by("-created_at", "-pk").values_list("user_id", flat=True)[:WALKED]
+    found = {**dict(top), **_last_active(sorted(set(newest) - found.keys()))}
     return dict(sorted(found.items(), key=lambda item: item[1], reverse=True)[:limit])
 
 
@@ -142,9 +146,9 @@ def _last_active(users: list[str]) -> dict[str, datetime]:
 def _users(active: dict[str, datetime]) -> dict[str, dict[str, Any]]:
     sessions = Session.objects.filter(user_id__in=active).order_by().values_list("user_id")
     tasks = Task.objects.filter(user_id__in=active).order_by().values_list("user_id")
-    opened = dict(sessions.annotate(count=Count("pk")))
-    interrupted = Count("pk", filter=Q(status=Status.INTERRUPTED))
-    counts = {row[0]: row[1:] for row in tasks.annotate(count=Count("pk"), interrupted=interrupted)}
+    opened = dict(sessions.annotate(count=Count("*")))
+    interrupted = Count("status", filter=Q(status=Status.INTERRUPTED))
+    counts = {row[0]: row[1:] for row in tasks.annotate(count=Count("*"), interrupted=interrupted)}
     found = {}
     for user_id, last_active in active.items():
         task_count, waiting = counts.get(user_id, (0, 0))

@@ -1,5 +1,6 @@
 """Dashboard on the admin's first page. The number of queries is fixed."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -89,7 +90,7 @@ def _decisions(principal: Any) -> Panel:
         principal, Decision.objects.filter(created_at__gt=seconds_from_now(-(DAYS + 1) * DAY)), "review"
     )
     counted: dict[date, int] = dict(
-        rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("pk"))
+        rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("*"))
     )
     days = [first + timedelta(days=number) for number in range(DAYS)]
     values = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT"), counted.get(day, 0)) for day in days]
@@ -102,14 +103,17 @@ def _decisions(principal: Any) -> Panel:
 
 def _tools(principal: Any) -> Panel:
     recent = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY))
-    newest = permissions.limited(principal, recent, "review").order_by("-created_at").values("pk")[:TOOL_DECISIONS]
-    rows = Decision.objects.filter(pk__in=newest).exclude(review__tool="")
-    totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
-    found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
+    newest = permissions.limited(principal, recent, "review").order_by("-created_at")
+    by_tool: dict[str, Counter[str]] = defaultdict(Counter)
+    for tool, kind in newest.values_list("review__tool", "response_type")[:TOOL_DECISIONS]:
+        by_tool[tool][kind] += 1
+    by_tool.pop("", None)  # questions of no tool
     drawn = []
-    for row in found:
-        approved, edited = (round(100 * part / row["total"]) for part in (row["accept"] + row["edit"], row["edit"]))
-        drawn.append(Bar(row["review__tool"], [(kind, row[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
+    for tool, kinds in sorted(by_tool.items(), key=lambda item: (-item[1].total(), item[0]))[:TOOLS]:
+        approved, edited = (
+            round(100 * part / kinds.total()) for part in (kinds["accept"] + kinds["edit"], kinds["edit"])
+        )
+        drawn.append(Bar(tool, [(kind, kinds[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
     legend = (("accept", _("approved")), ("edit", _("edited")), ("response", _("answered")), ("reject", _("rejected")))
     title, note = (
         _("Approval and edit rate by tool"),

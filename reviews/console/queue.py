@@ -44,7 +44,8 @@ def mine(principal: Any) -> Q:
     # Starts from the tasks and claims, of which one person has few, not from all pending reviews.
     own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
     claimed = leases.held(Claim.objects.filter(by=principal.pk), "until")
-    return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED)) | Q(pk__in=claimed.values("review"))
+    asked = Interrupt.objects.filter(PENDING, task__in=Task.objects.filter(own, status__in=UNFINISHED))
+    return Q(pk__in=asked.order_by().values("pk").union(claimed.values("review")))
 
 
 def tabs(principal: Any) -> list[tuple[str, Any, Q]]:

@@ -36,7 +36,7 @@ class ReviewAdmin(ReviewPage, ReadOnly, BoundedSearch, admin.ModelAdmin):
     )
     list_filter = (queue.TabFilter, queue.RiskFilter, "kind", queue.ToolFilter)
     search_fields = ("tool", "args_text", "task__user_id", "task__session__session_id", "task__task_id")
-    whole_terms = ("pk", "tool", "task__user_id", "task__task_id")
+    whole_terms = ("pk", "task__user_id", "task__task_id")
     ordering = ("-created_at", "-pk")  # in which a search looks for words; lists have the order of `get_ordering`
     list_deferred = ("verdict_text", "answer_args_text", "answer_verdict_text", "task__result", "task__recalled")
     extra_lookups = ("task__session__id__exact",)  # sessions link to their reviews

@@ -22,6 +22,7 @@ from reviews.models import Decision, Review
 DECIDE = "reviews.decide_review"
 VIEW = "reviews.view_review"
 VIEW_CALLS = "agents.view_toolcall"
+FEW = 100  # tasks whose keys are written into a condition
 
 Principal = User | AnonymousUser
 Row = TypeVar("Row", bound=Model)
@@ -83,8 +84,8 @@ def visible(principal: Principal) -> QuerySet[Review]:
     if sees_all(principal):
         return reviews
     if not principal.has_perm(DECIDE):  # such a reader decides at most what they asked for
-        reviews = reviews.filter(_asked_for(principal))
-    return reviews.filter(_own(principal) | _decidable(principal))
+        reviews = reviews.filter(_by_task(_asked_for(principal)))
+    return reviews.filter(_of_tasks(principal, _owned(principal)) | _decidable(principal))
 
 
 def decidable(principal: Principal) -> QuerySet[Review]:
@@ -110,12 +111,12 @@ def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
     reviewed = visible(principal).filter(
         task=OuterRef("task"), message_id=OuterRef("message_id"), tool_call_id=OuterRef("tool_call_id")
     )
-    return calls.filter(_own(principal) | Exists(reviewed))
+    return calls.filter(_by_task(_owned(principal)) | Exists(reviewed))
 
 
 def _decidable(principal: Principal) -> Q:
     """Return `may_decide` as a query condition. Both read the same frozen terms, and a test compares their results."""
-    asked_for = _asked_for(principal)
+    asked_for = _of_tasks(principal, _asked_for(principal))
     may = _names(REQUESTER) & (Q() if principal.has_perm(ACT_FOR_ANY_USER) else asked_for)
     if principal.has_perm(DECIDE):
         groups = principal.groups.values_list("name", flat=True)
@@ -124,16 +125,33 @@ def _decidable(principal: Principal) -> Q:
     return may & ~(Q(distinct=True) & asked_for)
 
 
-def _own(principal: Principal) -> Q:
-    # By a subquery and not by a join: reviews are then counted and sorted without looking up the task of each.
-    return Q(task__in=Task.objects.filter(user_id=principal.get_username()).values("pk"))
+def _owned(principal: Principal) -> Q:
+    """Return a condition for the principal's own tasks."""
+    return Q(user_id=principal.get_username())
 
 
 def _asked_for(principal: Principal) -> Q:
-    """Return `is_requester` as a query condition."""
-    owned = Q(user_id=principal.get_username())
-    asked = owned if principal.pk is None else owned | Q(submitted_by=principal.pk)
-    return Q(task__in=Task.objects.filter(asked).values("pk"))
+    """Return `is_requester` as a condition for tasks."""
+    return _owned(principal) if principal.pk is None else _owned(principal) | Q(submitted_by=principal.pk)
+
+
+def _of_tasks(principal: Principal, tasks: Q) -> Q:
+    """Return the condition for tasks as one for their reviews.
+
+    Most reviewers have few tasks or none. Their keys spare the database the look-up of each review's task, for which
+    it would read all of them.
+    """
+    if not principal.has_perm(DECIDE):
+        return _by_task(tasks)
+    found = Task.objects.filter(tasks).values_list("pk", flat=True)
+    few = list(found[: FEW + 1])
+    return Q(task__in=few if len(few) <= FEW else found)
+
+
+def _by_task(tasks: Q) -> Q:
+    """Return the condition for tasks as one for rows that refer to a task."""
+    parts = [_by_task(part) if isinstance(part, Q) else (f"task__{part[0]}", part[1]) for part in tasks.children]
+    return Q(*parts, _connector=tasks.connector)
 
 
 def _names(decider: str) -> Q:
