@@ -124,8 +124,7 @@ def republish_oldest() -> int:
 
 
 def _published_before(seconds: float) -> QuerySet[Task]:
-    # `counted` is for the partial index, which holds only tasks that are unfinished or have just ended.
-    found = Task.objects.filter(counted=False, status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
+    found = Task.objects.filter(status=Status.PENDING, published_at__lt=seconds_from_now(-seconds))
     return pauses.free(found).order_by("published_at")[:BATCH]
 
 

@@ -59,12 +59,6 @@ class Migration(migrations.Migration):
         ),
         AddIndexOnline(
             model_name="task",
-            index=models.Index(
-                condition=models.Q(("counted", False)), fields=["status", "published_at"], name="task_unfinished"
-            ),
-        ),
-        AddIndexOnline(
-            model_name="task",
             index=models.Index(fields=["status", "-updated_at"], name="task_by_status"),
         ),
         AddIndexOnline(

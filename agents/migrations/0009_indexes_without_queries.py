@@ -39,10 +39,6 @@ class Migration(migrations.Migration):
             model_name="task",
             name="task_sweep",
         ),
-        migrations.RemoveIndex(
-            model_name="task",
-            name="task_uncounted",
-        ),
         migrations.AlterField(
             model_name="attempt",
             name="task",

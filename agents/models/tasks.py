@@ -99,7 +99,7 @@ class Task(models.Model):
         indexes = (
             # For the sweeper and the figures of `metrics`: holds only tasks that are unfinished or have just ended. A
             # condition on the status would not do, because SQLite uses no such index if the status is a parameter.
-            models.Index(fields=("status", "published_at"), condition=Q(counted=False), name="task_unfinished"),
+            models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
             # For counting tasks in flight at each submission. Not partial, as SQLite would scan the table all the same.
             models.Index(fields=("user_id", "status"), name="task_flight_user"),
             models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
