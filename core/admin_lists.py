@@ -1,7 +1,7 @@
 """Change lists whose cost does not grow with their tables: bounded counts and searches, and known filter choices."""
 
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.views.main import ChangeList
@@ -34,7 +34,8 @@ class BoundedPaginator(Paginator):
         return int(rows.order_by()[: COUNTED + 1].count())
 
     @cached_property
-    def count(self) -> int:  # type: ignore[override]
+    @override
+    def count(self) -> int:
         """Return the number of rows that can be paged through."""
         return min(self.counted, COUNTED)
 
@@ -74,7 +75,7 @@ class BoundedSearch:
 
     search_help_text: Any = NEWEST_HELP
     whole_terms: tuple[str, ...] = ("pk",)
-    ordering: Any
+    ordering: ClassVar[Any]
     model: type[Model]
 
     def get_search_results(
@@ -125,8 +126,8 @@ def choices_of(title: Any, field: str, known: Callable[[], Iterable[str]]) -> ty
         @override
         def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
             names = sorted(known())
-            asked = {self.value()} - {None, "", *names}  # Django ignores a filter that has no choices
-            return [(name, visible(name)) for name in (*names, *asked)]
+            asked = self.value() or ""  # Django ignores a filter that has no choices
+            return [(name, visible(name)) for name in (*names, *({asked} - {"", *names}))]
 
         @override
         def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:

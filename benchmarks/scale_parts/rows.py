@@ -227,7 +227,8 @@ def _others(tasks: int) -> None:
 
 def _insert(model: type[Model], count: int, **columns: str) -> None:
     """Insert rows. `columns` holds an SQL expression of the row's number `i` for each column without a default."""
-    for field in model._meta.concrete_fields:
+    fields: list[Any] = list(model._meta.concrete_fields)
+    for field in fields:
         if field.column not in columns and not (field.generated or field.null or field.primary_key or _has_own(field)):
             columns[field.column] = _default(field)
     numbers = f"(WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < {count - 1}) SELECT i FROM n)"

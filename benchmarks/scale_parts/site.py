@@ -37,7 +37,7 @@ def fill(tasks: int) -> int:
 
 def names() -> list[str]:
     """Return the names of everything that is measured."""
-    broker.publish = lambda *args: True  # type: ignore[assignment]
+    broker.publish = lambda *args: True
     totals.keep()
     _addresses.update(pages.addresses())
     for who in {who for who, _path in _addresses.values()}:

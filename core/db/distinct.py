@@ -35,14 +35,8 @@ def latest(model: type[Model], field: str, time: str, limit: int) -> dict[str, d
 
     Its cost grows with the number of values, not with that of rows.
     """
-    quote, column = connection.ops.quote_name, model._meta.get_field
-    names = {
-        "table": quote(model._meta.db_table),
-        "column": quote(column(field).column),
-        "time": quote(column(time).column),
-    }  # type: ignore[union-attr]
     with connection.cursor() as cursor:
-        cursor.execute(LATEST.format(**names), [limit])
+        cursor.execute(LATEST.format(**_quoted(model, column=field, time=time)), [limit])
         return {value: _time(found) for value, found in cursor.fetchall()}
 
 
@@ -54,14 +48,18 @@ def _time(found: Any) -> datetime:
 def cached_distinct(model: type[Model], field: str) -> list[str]:
     """Return the values of `distinct`, which may be CACHED seconds old."""
     key = f"distinct:{model._meta.db_table}.{field}"
-    found: list[str] = cache.get_or_set(key, lambda: distinct(model, field), CACHED)
-    return found
+    return list(cache.get_or_set(key, lambda: distinct(model, field), CACHED) or ())
 
 
 def distinct(model: type[Model], field: str, limit: int = MOST) -> list[str]:
     """Return the first `limit` distinct values, in order, of a text column that an index begins with, but ""."""
-    quote = connection.ops.quote_name
-    names = {"table": quote(model._meta.db_table), "column": quote(model._meta.get_field(field).column)}  # type: ignore[union-attr]
     with connection.cursor() as cursor:
-        cursor.execute(SQL.format(**names), ["", limit])
+        cursor.execute(SQL.format(**_quoted(model, column=field)), ["", limit])
         return [value for (value,) in cursor.fetchall()]
+
+
+def _quoted(model: type[Model], **fields: str) -> dict[str, str]:
+    """Return the names of the table and of these columns, for use in a statement."""
+    quote, meta = connection.ops.quote_name, model._meta
+    columns: dict[str, Any] = {name: meta.get_field(field) for name, field in fields.items()}
+    return {"table": quote(meta.db_table), **{name: quote(field.column) for name, field in columns.items()}}

@@ -40,8 +40,8 @@ class OutcomeFilter(admin.SimpleListFilter):
 
     @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        asked = {self.value()} - {None, "", *OUTCOMES}
-        return [*OUTCOMES.items(), *((name, visible(name)) for name in asked)]
+        asked = self.value() or ""
+        return [*OUTCOMES.items(), *((name, visible(name)) for name in {asked} - {"", *OUTCOMES})]
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[AuditEntry]) -> QuerySet[AuditEntry]:

@@ -138,9 +138,10 @@ class ToolFilter(SimpleListFilter):
         if permissions.sees_all(request.user):
             names = cached_distinct(Interrupt, "tool")
         else:
-            names = cache.get_or_set(f"queue-tools:{request.user.pk}", lambda: _tools(request), TOOLS_CACHED)
-        asked = {self.value()} - {None, "", *names}  # Django ignores a filter that has no choices
-        return [(name, visible(name)) for name in (*names, *asked)]
+            key = f"queue-tools:{request.user.pk}"
+            names = list(cache.get_or_set(key, lambda: _tools(request), TOOLS_CACHED) or ())
+        asked = self.value() or ""  # Django ignores a filter that has no choices
+        return [(name, visible(name)) for name in (*names, *({asked} - {"", *names}))]
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:

@@ -6,7 +6,7 @@
 import json
 import uuid
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
@@ -152,8 +152,8 @@ def _of_tasks(principal: Principal, tasks: Q) -> Q:
 
 def _by_task(tasks: Q) -> Q:
     """Return the condition for tasks as one for rows that refer to a task."""
-    parts = [_by_task(part) if isinstance(part, Q) else (f"task__{part[0]}", part[1]) for part in tasks.children]
-    return Q(*parts, _connector=tasks.connector)
+    children: list[Any] = tasks.children
+    return Q(*((f"task__{field}", value) for field, value in children), _connector=tasks.connector)
 
 
 def _names(decider: str) -> Q:
