@@ -88,9 +88,10 @@ def visible(principal: Principal) -> QuerySet[Review]:
     return reviews.filter(_of_tasks(principal, _owned(principal)) | _decidable(principal))
 
 
-def decidable(principal: Principal) -> QuerySet[Review]:
-    """Return the reviews, in any status, for which `may_decide` is true."""
-    return Review.objects.select_related("task__session").filter(_decidable(principal))
+def decidable(principal: Principal, among: QuerySet[Review] | None = None) -> QuerySet[Review]:
+    """Return the reviews, of all or of these, in any status, for which `may_decide` is true."""
+    reviews = Review.objects.all() if among is None else among
+    return reviews.select_related("task__session").filter(_decidable(principal))
 
 
 def limited(principal: Principal, rows: QuerySet[Row], review: str) -> QuerySet[Row]:
