@@ -4,8 +4,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib import admin, messages
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -15,13 +16,17 @@ from typing_extensions import override
 from agents import services
 from agents.api import history
 from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
+from core.admin_lists import BoundedSearch, choices_of, counted
 from core.admin_tools import ReadOnly, link
+from core.db.distinct import cached_distinct
 from core.errors import NotFound
 from core.text import readable, shortened, visible
 
 LINE = 80  # characters of a text that are shown in a list
 LATEST = 10  # tasks on a session's page
 SAID = 40  # messages on a session's page
+AGENT = choices_of(_("agent"), "agent", lambda: settings.AGENTS)
+TOOL = choices_of(_("tool"), "tool", lambda: cached_distinct(ToolCall, "tool"))
 SPEAKERS = {"human": _("user"), "ai": _("agent"), "tool": _("tool"), "system": _("system")}  # by type of message
 
 
@@ -46,7 +51,7 @@ class AttemptInline(ReadOnly, admin.TabularInline):
 class Doubt:
     """Mixin with a column "in doubt" in words: a boolean column would show a cross for every call that is fine."""
 
-    @admin.display(description=_("in doubt"), ordering="doubtful")
+    @admin.display(description=_("in doubt"))
     def in_doubt(self, row: ToolCall) -> Any:
         """Return "Yes" if it is unknown whether the call happened, else "-"."""
         return _("Yes") if row.doubtful else "-"
@@ -71,11 +76,13 @@ class ToolCallInline(Doubt, ReadOnly, admin.TabularInline):
 
 
 @admin.register(Session)
-class SessionAdmin(ReadOnly, admin.ModelAdmin):
+class SessionAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("session_id", "user", "active", "task_count", "created_at", "memories")
     list_filter = ("created_at",)
     search_fields = ("user_id", "session_id", "title")
+    whole_terms = ("pk", "user_id", "session_id")
     ordering = ("-created_at",)
+    sortable_by = ("user", "created_at")
     fields = (
         *("session_id", "user", "name", "created_at", "active", "task_count", "latest_tasks", "memories"),
         "conversation",
@@ -97,7 +104,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
             super()
             .get_queryset(request)
             .annotate(
-                tasks_=Count("tasks", distinct=True),
+                tasks_=counted(Task.objects.all(), "session"),
                 active_=Subquery(active.values("status")[:1]),
             )
         )
@@ -117,7 +124,7 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
         """Return "Idle" or the status of the active task."""
         return Status(row.active_).label if row.active_ else _("Idle")
 
-    @admin.display(description=_("tasks"), ordering="tasks_")
+    @admin.display(description=_("tasks"))
     def task_count(self, row: Any) -> SafeString:
         """Return the number of tasks as a link to them."""
         return link("agents_task_changelist", row.tasks_, query=f"?session__id__exact={row.pk}")
@@ -149,13 +156,16 @@ class SessionAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(Task)
-class TaskAdmin(ReadOnly, admin.ModelAdmin):
+class TaskAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
-    list_filter = ("status", "agent", "updated_at")
-    search_fields = ("task_id", "session__session_id", "session__user_id", "query", "request_id")
+    list_filter = ("status", AGENT, "updated_at")
+    list_deferred = ("result", "recalled", "system_message")
+    search_fields = ("task_id", "session__session_id", "user_id", "query", "request_id")
+    whole_terms = ("pk", "task_id", "user_id", "session__session_id")
     extra_lookups = ("session__id__exact",)  # used by the links from sessions to their tasks
     list_select_related = ("session",)
     ordering = ("-updated_at",)
+    sortable_by = ("updated_at",)
     actions = ("cancel",)
     inlines = (ToolCallInline, AttemptInline)
     fields = (
@@ -167,14 +177,14 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Task]:
-        return super().get_queryset(request).annotate(attempts_=Count("attempts"))
+        return super().get_queryset(request).annotate(attempts_=counted(Attempt.objects.all(), "task"))
 
-    @admin.display(description=_("user"), ordering="session__user_id")
+    @admin.display(description=_("user"))
     def user(self, row: Task) -> str:
         """Return the owner."""
         return visible(row.session.user_id)
 
-    @admin.display(description=_("session"), ordering="session__session_id")
+    @admin.display(description=_("session"))
     def in_session(self, row: Task) -> SafeString:
         """Return the session as a link."""
         return link("agents_session_change", row.session.session_id, row.session_id)
@@ -199,7 +209,7 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
         """Return the text that the request adds to the agent's system prompt."""
         return visible(row.system_message) or "-"
 
-    @admin.display(description=_("attempts"), ordering="attempts_")
+    @admin.display(description=_("attempts"))
     def attempt_count(self, row: Any) -> int:
         """Return how often a worker has claimed the task."""
         return int(row.attempts_)
@@ -238,12 +248,15 @@ class TaskAdmin(ReadOnly, admin.ModelAdmin):
 
 
 @admin.register(ToolCall)
-class ToolCallAdmin(Doubt, ReadOnly, admin.ModelAdmin):
+class ToolCallAdmin(Doubt, ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("tool", "user", "of_task", "status", "in_doubt", "approved", "runs", "started_at", "finished_at")
-    list_filter = ("status", "doubtful", "reviewed", "tool", "started_at")
-    search_fields = ("tool", "task__task_id", "task__session__user_id", "args_text")
+    list_filter = ("status", "doubtful", "reviewed", TOOL, "started_at")
+    list_deferred = ("args_text", "result_text", "task__result", "task__recalled", "task__query")
+    search_fields = ("tool", "task__task_id", "task__user_id", "args_text")
+    whole_terms = ("pk", "tool", "task__task_id", "task__user_id")
     list_select_related = ("task__session",)
     ordering = ("-started_at",)
+    sortable_by = ("tool", "started_at")
     fields = (
         *("tool", "of_task", "user", "status", "in_doubt", "approved", "runs", "arguments", "result"),
         *("attempt", "key", "started_at", "finished_at"),
@@ -260,7 +273,7 @@ class ToolCallAdmin(Doubt, ReadOnly, admin.ModelAdmin):
         """Return the task as a link."""
         return link("agents_task_change", row.task.task_id, row.task_id)
 
-    @admin.display(description=_("reviewed"), ordering="reviewed")
+    @admin.display(description=_("reviewed"))
     def approved(self, row: ToolCall) -> Any:
         """Return "Yes" if a person approved the call, else "-"."""
         return _("Yes") if row.reviewed else "-"

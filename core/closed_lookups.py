@@ -11,14 +11,14 @@ from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.utils import get_fields_from_path
+from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import BadRequest, ValidationError
-from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import DateField, Model
 from django.http import Http404, HttpRequest, QueryDict
 from django.utils.translation import gettext as _
-from typing_extensions import override
 
+from core.admin_lists import BoundedList, BoundedPaginator
 from core.text import is_storable
 
 WORDS = 20  # in a search: each one is a condition on each searched column
@@ -31,22 +31,17 @@ def is_sound(params: QueryDict) -> bool:
     return all(is_storable(text) for name, values in params.lists() for text in (name, *values))
 
 
-class ClippingPaginator(Paginator):
-    """Paginator that shows the last page for a number beyond the end: the list may have become shorter since."""
-
-    @override
-    def validate_number(self, number: Any) -> int:
-        return min(max(int(number), 1), self.num_pages)
-
-
 class ClosedAdmin:
     """Mixin for ModelAdmins that allows only listed lookups and handles any query string without a server error.
+
+    No list counts its whole table.
 
     It goes before ModelAdmin in the order of bases; the admin site does this for every registered class. A ModelAdmin
     names in `extra_lookups` the lookups that our own links use in addition to the list's filters.
     """
 
-    paginator = ClippingPaginator
+    paginator = BoundedPaginator
+    show_full_result_count = False
     model: type[Model]
     opts: Any
     date_hierarchy: str | None
@@ -58,6 +53,11 @@ class ClosedAdmin:
             return True
         is_offered = lookup in set(self._offered(request))
         return is_offered and bool(super().lookup_allowed(lookup, value, request))  # type: ignore[misc]
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        """Return the class of the change list: ours, unless the ModelAdmin has one."""
+        made: type[ChangeList] = super().get_changelist(request, **kwargs)  # type: ignore[misc]
+        return BoundedList if made is ChangeList else made
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         """Return the change list. Raises BadRequest for a value that no column can hold."""

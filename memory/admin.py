@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 from typing_extensions import override
 
+from core.admin_lists import BoundedSearch
 from core.errors import Conflict, NotFound
 from core.identifiers import identifier
 from core.text import shortened
@@ -31,14 +32,16 @@ class MemoryForm(forms.ModelForm):
 
 
 @admin.register(Memory)
-class MemoryAdmin(admin.ModelAdmin):
+class MemoryAdmin(BoundedSearch, admin.ModelAdmin):
     """Admin of memories. A text is not edited in place: a person adds the right one and forgets the wrong one."""
 
     form = MemoryForm
     list_display = ("summary", "user_id", "kind", "status", "source", "created_at", "last_used_at")
     list_filter = ("status", "source", "kind", "scope", "created_at")
     search_fields = ("text", "user_id")
+    whole_terms = ("pk", "user_id")
     ordering = ("-created_at",)
+    sortable_by = ("user_id", "created_at")
     actions = ("approve", "forget")
     written = ("user_id", "text", "kind", "scope", "scope_ref")  # by a person, once
     kept = ("status", "source", "source_task_id", "supersedes", "valid_from", "valid_until", "created_at", "updated_at")
@@ -50,7 +53,7 @@ class MemoryAdmin(admin.ModelAdmin):
         (_("Use"), {"fields": used}),
     )
 
-    @admin.display(description=_("text"), ordering="text")
+    @admin.display(description=_("text"))
     def summary(self, memory: Memory) -> str:
         """Return the beginning of the text."""
         return shortened(memory.text, 100)

@@ -109,9 +109,7 @@ class Memory(models.Model):
         indexes = (
             models.Index(fields=("user_id", "status", "-created_at"), name="memory_owner"),  # recall, the API's list
             models.Index(fields=("-created_at",), name="memory_recent"),  # the admin's list
-            models.Index(  # the admin's list of what waits for approval
-                fields=("-created_at",), condition=Q(status="pending"), name="memory_waiting"
-            ),
+            models.Index(fields=("status", "-created_at"), name="memory_by_status"),  # its filters
         )
 
     @override

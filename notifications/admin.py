@@ -226,8 +226,10 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
-        """Annotate each delivery with whether the reader may see the review or the task that it is about."""
-        return super().get_queryset(request).annotate(is_open=_is_open_to(request.user))
+        """Annotate a delivery with whether the reader may see its content, which the list does not show."""
+        rows = super().get_queryset(request)
+        is_list = request.resolver_match is not None and request.resolver_match.url_name == DELIVERIES
+        return rows if is_list else rows.annotate(is_open=_is_open_to(request.user))
 
     @override
     def get_search_results(

@@ -42,7 +42,13 @@ class Decision(models.Model):
     """One decision on a review, kept as history. The run acts on the answer stored on the interrupt itself."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    review = models.ForeignKey(Interrupt, models.CASCADE, related_name="decisions", verbose_name=_("review"))
+    review = models.ForeignKey(
+        Interrupt,
+        models.CASCADE,
+        related_name="decisions",
+        db_index=False,  # `one_decision_per_review` is its index
+        verbose_name=_("review"),
+    )
     response_type = models.CharField(_("decision"), max_length=16)  # accept, edit, response, reject
     args_text = models.TextField(_("arguments"), blank=True)
     message = models.TextField(_("message"), blank=True)
@@ -57,6 +63,7 @@ class Decision(models.Model):
         verbose_name_plural = _("decisions")
         # One decision per review, even if the services have a bug.
         constraints = (models.UniqueConstraint(fields=("review",), name="one_decision_per_review"),)
+        indexes = (models.Index(fields=("-created_at",), name="decision_recent"),)  # the dashboard
 
     @override
     def __str__(self) -> str:
@@ -241,6 +248,10 @@ class AuditEntry(models.Model):
         indexes = (
             models.Index(fields=("object_id",), name="audit_object"),  # the admin's search
             models.Index(fields=("task",), name="audit_task"),
+            models.Index(fields=("actor", "-id"), name="audit_actor"),
+            models.Index(fields=("rule", "-id"), name="audit_rule"),
+            models.Index(fields=("verb", "-id"), name="audit_verb"),  # the admin's filters
+            models.Index(fields=("outcome", "-id"), name="audit_outcome"),
         )
 
     @override

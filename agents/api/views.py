@@ -112,7 +112,7 @@ class SessionViewSet(ClientIdsViewSet):
     def active(self, request: Request, user_id: str) -> Response:
         """Return the session with the most recently changed task, or an empty string if there is none."""
         require_to_read(request.user, user_id)
-        tasks = Task.objects.filter(session__user_id=user_id).order_by("-updated_at", "-pk")
+        tasks = Task.objects.filter(user_id=user_id).order_by("-updated_at", "-pk")
         found = tasks.values_list("session__session_id", flat=True).first()
         return Response(serializers.ActiveSessionSerializer.of(active_session_id=found or ""))
 

@@ -15,7 +15,7 @@ from agents.checkpoints import tables
 from agents.desk import desk
 from agents.maintenance import duties
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
-from agents.observability import metrics
+from agents.observability import metrics, totals
 from agents.policy import DAY
 from agents.state import holds, tasks
 from core.db import leases
@@ -134,9 +134,13 @@ def _republished(found: Iterable[Task]) -> int:
 
 def wake_answered() -> int:
     """Wake interrupted tasks that have an unused answer."""
-    unused = Interrupt.objects.filter(task=OuterRef("pk"), answered_at__isnull=False, used_at=None)
-    found = Task.objects.filter(Exists(unused), status=Status.INTERRUPTED)
-    return each(found[:BATCH], tasks.wake)
+    # In two steps, because the database would begin with the tasks that wait, of which there are more.
+    unused = list(Interrupt.objects.filter(answered_at__isnull=False, used_at=None).values_list("task", flat=True))
+    done = 0
+    for start in range(0, len(unused), BATCH):
+        found = Task.objects.filter(pk__in=unused[start : start + BATCH], status=Status.INTERRUPTED)
+        done += each(found, tasks.wake)
+    return done
 
 
 def wake_held() -> int:
@@ -167,6 +171,12 @@ def forget_checkpoints() -> int:
     return len(found)
 
 
+def keep_totals() -> int:
+    """Count tasks and sessions for GET /system/info and the dashboard, where they are too many to count each time."""
+    totals.keep()
+    return 0
+
+
 def clear_broker_folder() -> int:
     """Delete messages that the filesystem broker keeps after delivery, and rows of workers that are long gone."""
     WorkerProcess.objects.filter(beat_at__lt=seconds_from_now(-GONE)).delete()
@@ -184,5 +194,6 @@ DUTIES: tuple[Callable[[], int], ...] = (
     republish_lost,
     republish_oldest,
     forget_checkpoints,
+    keep_totals,
     clear_broker_folder,
 )

@@ -1,7 +1,7 @@
 """Models of sessions, tasks and what happens in them, one module per noun."""
 
 from agents.models.attempts import Attempt
-from agents.models.interrupts import Interrupt
+from agents.models.interrupts import NEWEST_FIRST, Interrupt
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
 from agents.models.tasks import ACTIVE, FINAL, UNFINISHED, IdempotencyKey, Status, Task
@@ -12,6 +12,7 @@ __all__ = [
     "ACTIVE",
     "FINAL",
     "ID_LENGTH",
+    "NEWEST_FIRST",
     "UNFINISHED",
     "Attempt",
     "Chore",

@@ -24,7 +24,13 @@ class Attempt(models.Model):
         VOIDED = "voided", _("Voided")  # the task was cancelled while it ran
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    task = models.ForeignKey(Task, models.CASCADE, related_name="attempts", verbose_name=_("task"))
+    task = models.ForeignKey(
+        Task,
+        models.CASCADE,
+        related_name="attempts",
+        db_index=False,  # `one_attempt_per_token` begins with it
+        verbose_name=_("task"),
+    )
     token = models.PositiveIntegerField(_("token"))  # counts up per task
     worker = models.CharField(_("worker"), max_length=200)
     lease_until = models.DateTimeField(_("lease until"))

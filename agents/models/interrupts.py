@@ -5,13 +5,18 @@ import uuid
 from typing import Any
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+from django.db.models.lookups import IsNull
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from agents.models.frozen_terms import FrozenTerm
 from agents.models.tasks import Task
 from core.db.clock import Now
+
+# Open interrupts, then the newest decisions. In this form both databases can read it from an index: SQLite has none
+# with NULLS FIRST.
+NEWEST_FIRST = (IsNull(F("answered_at"), True).desc(), F("answered_at").desc(), F("id").desc())
 
 
 class Interrupt(models.Model):
@@ -35,7 +40,13 @@ class Interrupt(models.Model):
         CANCELLED = "cancelled", _("Cancelled")  # its task ended first
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    task = models.ForeignKey(Task, models.CASCADE, related_name="interrupts", verbose_name=_("task"))
+    task = models.ForeignKey(
+        Task,
+        models.CASCADE,
+        related_name="interrupts",
+        db_index=False,  # `one_interrupt_per_question` begins with it
+        verbose_name=_("task"),
+    )
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
     message_id = models.CharField(max_length=200)  # of the model's message that holds the call
     tool_call_id = models.CharField(max_length=200)
@@ -84,8 +95,18 @@ class Interrupt(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("status", "created_at"), name="interrupt_queue"),  # GET /reviews, the pending badge
-            models.Index(fields=("status", "expires_at", "created_at", "id"), name="interrupt_desk"),  # soonest expiry
+            models.Index(fields=("created_at", "id"), name="interrupt_age"),  # GET /reviews
+            models.Index(fields=("status", "created_at", "id"), name="interrupt_by_status"),  # GET /reviews?status=
+            models.Index(  # the queue, soonest expiry first; its tabs are counted in the index alone
+                fields=("status", "expires_at", "created_at", "id", "risk", "kind"), name="interrupt_soonest"
+            ),
+            # The queue's tabs with decided reviews, see NEWEST_FIRST.
+            models.Index(*NEWEST_FIRST, name="interrupt_newest"),
+            models.Index(fields=("tool", "-answered_at"), name="interrupt_by_tool"),  # past decisions, names of tools
+            # For the sweeper: holds only answers that no run has used yet.
+            models.Index(
+                fields=("task",), condition=Q(answered_at__isnull=False, used_at=None), name="interrupt_unused"
+            ),
             models.Index(
                 fields=("expires_at",), condition=Q(status="pending", on_expiry="reject"), name="interrupt_expiry"
             ),

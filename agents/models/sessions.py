@@ -32,7 +32,8 @@ class Session(models.Model):
         constraints = (models.UniqueConstraint(fields=("user_id", "session_id"), name="one_session_per_id_and_user"),)
         indexes = (
             models.Index(fields=("user_id", "-created_at"), name="session_list"),  # GET /agent/sessionids
-            models.Index(fields=("created_at", "id"), name="session_age"),  # for deleting old sessions
+            models.Index(fields=("created_at", "id"), name="session_age"),  # the admin's list, deleting old sessions
+            models.Index(fields=("session_id",), name="session_by_id"),  # the admin's search
         )
 
     @override

@@ -38,7 +38,13 @@ class Task(models.Model):
     """One request of a user: one run of the graph on the LangGraph thread `id`, possibly stopped and resumed."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    session = models.ForeignKey(Session, models.CASCADE, related_name="tasks", verbose_name=_("session"))
+    session = models.ForeignKey(
+        Session,
+        models.CASCADE,
+        related_name="tasks",
+        db_index=False,  # `one_task_per_position_and_session` begins with it
+        verbose_name=_("session"),
+    )
     task_id = models.CharField(_("task"), max_length=ID_LENGTH)
     user_id = models.CharField(max_length=ID_LENGTH, editable=False)  # copied from the session, for indexes
     position = models.PositiveIntegerField(editable=False)  # in the session, from 1; times can be equal
@@ -80,7 +86,8 @@ class Task(models.Model):
         verbose_name = _("task")
         verbose_name_plural = _("tasks")
         constraints = (
-            models.UniqueConstraint(fields=("session", "task_id"), name="one_task_per_id_and_session"),
+            # Also the index for the admin's search, so it begins with the client's id.
+            models.UniqueConstraint(fields=("task_id", "session"), name="one_task_per_id_and_session"),
             # Also the index for the queue and the conversation.
             models.UniqueConstraint(fields=("session", "position"), name="one_task_per_position_and_session"),
             models.UniqueConstraint(
@@ -90,17 +97,21 @@ class Task(models.Model):
             ),
         )
         indexes = (
-            models.Index(fields=("session", "created_at"), name="task_order"),  # GET /agent/tasks
-            # For the sweeper. Not partial, because SQLite uses no partial index if the status is a parameter.
-            models.Index(fields=("status", "published_at"), name="task_sweep"),
+            # For the sweeper and the figures of `metrics`: holds only tasks that are unfinished or have just ended. A
+            # condition on the status would not do, because SQLite uses no such index if the status is a parameter.
+            models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
             # For counting tasks in flight at each submission. Not partial, as SQLite would scan the table all the same.
             models.Index(fields=("user_id", "status"), name="task_flight_user"),
             models.Index(fields=("submitted_by", "status"), name="task_flight_principal"),
-            models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list, GET /agent/active/sessionid
+            models.Index(fields=("-updated_at",), name="task_recent"),  # the admin's list
+            models.Index(fields=("status", "-updated_at"), name="task_by_status"),  # its filters, counts, GET /metrics
+            models.Index(fields=("agent", "-updated_at"), name="task_by_agent"),  # its filters
+            # GET /agent/active/sessionid, and the most recently active users in GET /system/info
+            models.Index(fields=("user_id", "-updated_at"), name="task_by_user"),
+            # For the sweeper, which wakes tasks that a pause has held: holds only such tasks.
+            models.Index(fields=("status",), condition=~Q(held_tool=""), name="task_held"),
             # For the sweeper, which deletes the checkpoints of tasks that ended a while ago.
             models.Index(fields=("status", "updated_at"), condition=Q(has_thread=True), name="task_checkpoints"),
-            # For the figures of `metrics`: holds only tasks that are unfinished or have just ended.
-            models.Index(fields=("status",), condition=Q(counted=False), name="task_uncounted"),
         )
 
     @override

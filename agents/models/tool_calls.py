@@ -22,7 +22,13 @@ class ToolCall(models.Model):
         FAILED = "failed", _("Failed")  # it did not happen
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)  # also the idempotency key
-    task = models.ForeignKey(Task, models.CASCADE, related_name="tool_calls", verbose_name=_("task"))
+    task = models.ForeignKey(
+        Task,
+        models.CASCADE,
+        related_name="tool_calls",
+        db_index=False,  # `one_ledger_row_per_call` begins with it
+        verbose_name=_("task"),
+    )
     message_id = models.CharField(max_length=200)
     tool_call_id = models.CharField(max_length=200)
     tool = models.CharField(_("tool"), max_length=200)
@@ -48,7 +54,12 @@ class ToolCall(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("task", "message_id", "tool_call_id"), name="one_ledger_row_per_call"),
         )
-        indexes = (models.Index(fields=("-started_at",), name="tool_call_recent"),)  # the admin's list
+        indexes = (  # the admin's list and its filters
+            models.Index(fields=("-started_at",), name="tool_call_recent"),
+            models.Index(fields=("tool", "-started_at"), name="tool_call_by_tool"),
+            models.Index(fields=("status", "-started_at"), name="tool_call_by_status"),
+            models.Index(fields=("-started_at",), condition=models.Q(doubtful=True), name="tool_call_doubtful"),
+        )
 
     @override
     def __str__(self) -> str:

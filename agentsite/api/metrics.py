@@ -87,12 +87,9 @@ def _workers() -> Iterator[Metric]:
 
 
 def _tasks() -> Iterator[Metric]:
-    """Yield metrics of unfinished tasks.
-
-    Filtering by `counted` uses the partial index, which covers only unfinished tasks and the few that have just ended.
-    """
-    unfinished = Task.objects.filter(counted=False, status__in=UNFINISHED).order_by().values("status")
-    found = {row["status"]: row for row in unfinished.annotate(count=Count("pk"), oldest=Min("updated_at"))}
+    """Yield metrics of unfinished tasks, which are counted in an index alone."""
+    unfinished = Task.objects.filter(status__in=UNFINISHED).order_by().values("status")
+    found = {row["status"]: row for row in unfinished.annotate(count=Count("*"), oldest=Min("updated_at"))}
     tasks = GaugeMetricFamily("agentsite_tasks", "Unfinished tasks by status.", labels=["status"])
     oldest = GaugeMetricFamily(
         "agentsite_tasks_oldest_seconds",

@@ -35,6 +35,12 @@ INFO = operation(
     "Read system figures",
     tag=TAG,
     parameters=[LIMIT],
-    answers={200: (serializers.SystemInfoSerializer, "The figures. They can be up to 10 seconds old.")},
+    answers={
+        200: (
+            serializers.SystemInfoSerializer,
+            "The figures. They can be up to 10 seconds old. A total above 10,000 can include what was deleted "
+            "in the last 10 minutes.",
+        )
+    },
     fails=(400,),
 )

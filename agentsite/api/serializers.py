@@ -61,7 +61,7 @@ class UserFiguresSerializer(Output):
     """Figures of one user."""
 
     sessions = serializers.IntegerField()
-    tasks = serializers.IntegerField(source="task_count")
+    tasks = serializers.IntegerField()
     interrupted = serializers.IntegerField()
     last_active = serializers.DateTimeField()
 

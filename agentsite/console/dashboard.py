@@ -1,5 +1,6 @@
 """Dashboard on the admin's first page. The number of queries is fixed."""
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -13,13 +14,14 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from agents.models import Interrupt, Status, Task
+from agents.observability import totals
 from agentsite.console.charts import Bar, bars, columns
 from core.db.clock import seconds_from_now
 from reviews.decisions import permissions
 from reviews.models import Decision
 
 DAYS = 14  # of decisions
-TOOL_DAYS = 30  # of decisions by tool
+TOOL_DAYS, TOOL_DECISIONS = 30, 1_000  # of decisions by tool: the newest of these days
 TOOLS = 8
 ERRORS = 5
 HOUR, DAY = 3600, 86_400  # seconds
@@ -50,7 +52,12 @@ def errors(principal: Any) -> Iterable[Task]:
     """Return the latest failed tasks, or none without the permission to view tasks."""
     if not principal.has_perm("agents.view_task"):
         return []
-    return Task.objects.filter(status=Status.ERROR).select_related("session").order_by("-updated_at")[:ERRORS]
+    return (
+        Task.objects.filter(status=Status.ERROR)
+        .select_related("session")
+        .defer("result")
+        .order_by("-updated_at")[:ERRORS]
+    )
 
 
 def _pending(principal: Any) -> Panel:
@@ -83,7 +90,7 @@ def _decisions(principal: Any) -> Panel:
         principal, Decision.objects.filter(created_at__gt=seconds_from_now(-(DAYS + 1) * DAY)), "review"
     )
     counted: dict[date, int] = dict(
-        rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("pk"))
+        rows.order_by().annotate(day=TruncDate("created_at")).values_list("day").annotate(count=Count("*"))
     )
     days = [first + timedelta(days=number) for number in range(DAYS)]
     values = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT"), counted.get(day, 0)) for day in days]
@@ -95,14 +102,18 @@ def _decisions(principal: Any) -> Panel:
 
 
 def _tools(principal: Any) -> Panel:
-    rows = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY)).exclude(review__tool="")
-    rows = permissions.limited(principal, rows, "review")
-    totals = {kind: Count("pk", filter=Q(response_type=kind)) for kind in TYPES}
-    found: Any = rows.order_by().values("review__tool").annotate(total=Count("pk"), **totals).order_by("-total")[:TOOLS]
+    recent = Decision.objects.filter(created_at__gt=seconds_from_now(-TOOL_DAYS * DAY))
+    newest = permissions.limited(principal, recent, "review").order_by("-created_at")
+    by_tool: dict[str, Counter[str]] = defaultdict(Counter)
+    for tool, kind in newest.values_list("review__tool", "response_type")[:TOOL_DECISIONS]:
+        by_tool[tool][kind] += 1
+    by_tool.pop("", None)  # questions of no tool
     drawn = []
-    for row in found:
-        approved, edited = (round(100 * part / row["total"]) for part in (row["accept"] + row["edit"], row["edit"]))
-        drawn.append(Bar(row["review__tool"], [(kind, row[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
+    for tool, kinds in sorted(by_tool.items(), key=lambda item: (-item[1].total(), item[0]))[:TOOLS]:
+        approved, edited = (
+            round(100 * part / kinds.total()) for part in (kinds["accept"] + kinds["edit"], kinds["edit"])
+        )
+        drawn.append(Bar(tool, [(kind, kinds[kind]) for kind in TYPES], f"{approved} % / {edited} %"))
     legend = (("accept", _("approved")), ("edit", _("edited")), ("response", _("answered")), ("reject", _("rejected")))
     title, note = (
         _("Approval and edit rate by tool"),
@@ -114,7 +125,7 @@ def _tools(principal: Any) -> Panel:
 
 
 def _tasks() -> Panel:
-    counted = dict(Task.objects.order_by().values_list("status").annotate(count=Count("pk")))
+    counted = totals.tasks_by_status()
     shown = [(status, counted.get(status.value, 0)) for status in Status]
     colours = {Status.ERROR: "bad", Status.COMPLETED: "good", Status.INTERRUPTED: "warn"}
     drawn = [Bar(str(status.label), [(colours.get(status, "calm"), count)], str(count)) for status, count in shown]

@@ -63,7 +63,7 @@ def are_claimed(principal: Any, listed: QuerySet[Review]) -> bool:
 
 
 def _open(principal: Any, listed: QuerySet[Review]) -> QuerySet[Review]:
-    return listed.filter(status=Interrupt.Status.PENDING, pk__in=permissions.decidable(principal).values("pk"))
+    return permissions.decidable(principal, listed.filter(status=Interrupt.Status.PENDING))
 
 
 def _claimed(principal: Any) -> QuerySet[Claim, Any]:

@@ -100,9 +100,11 @@ def past(review: Interrupt, principal: Any) -> list[Decision]:
     """Return the last decisions on the same tool that the principal may see."""
     if not review.tool:
         return []
-    found = permissions.limited(principal, Decision.objects.filter(review__tool=review.tool), "review")
-    found = found.exclude(review=review.pk).select_related("review__task__session")
-    return list(found.order_by("-created_at")[:PAST])
+    # Begins with the answered reviews of the tool, in the order of an index, and not with all decisions.
+    seen = permissions.visible(principal).filter(tool=review.tool, decisions__isnull=False, answered_at__isnull=False)
+    newest = seen.exclude(pk=review.pk).order_by("-answered_at").values_list("pk", flat=True)[:PAST]
+    found = Decision.objects.filter(review__in=list(newest)).select_related("review__task__session")
+    return list(found.order_by("-created_at"))
 
 
 def timeline(review: Interrupt, call: ToolCall | None, claimed_by: str | None) -> list[Event]:

@@ -3,17 +3,17 @@
 from typing import Any
 
 from django.contrib.admin import SimpleListFilter
-from django.contrib.admin.views.main import ChangeList
 from django.core.cache import cache
-from django.db.models import Count, F, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
-from agents.models import UNFINISHED, Interrupt, Task
-from core.closed_lookups import ClippingPaginator
+from agents.models import NEWEST_FIRST, UNFINISHED, Interrupt, Task
+from core.admin_lists import BoundedList, BoundedPaginator
 from core.db import leases
 from core.db.clock import Now
+from core.db.distinct import cached_distinct
 from core.text import visible
 from reviews.console import following, page
 from reviews.decisions import permissions
@@ -22,6 +22,7 @@ from reviews.models import SOONEST_FIRST, Claim, Review
 PENDING = Q(status=Interrupt.Status.PENDING)
 COUNTED = ("", "high", "overdue", "doubt")  # tabs that are counted from the reviews' own columns
 TOOLS_CACHED = 30  # seconds
+TOOLS_OF = 1_000  # newest reviews whose tools are offered to a reader who does not see all reviews
 
 
 def pending() -> QuerySet[Review]:
@@ -43,7 +44,8 @@ def mine(principal: Any) -> Q:
     # Starts from the tasks and claims, of which one person has few, not from all pending reviews.
     own = Q(user_id=principal.get_username()) | Q(submitted_by=principal.pk)
     claimed = leases.held(Claim.objects.filter(by=principal.pk), "until")
-    return Q(task__in=Task.objects.filter(own, status__in=UNFINISHED)) | Q(pk__in=claimed.values("review"))
+    asked = Interrupt.objects.filter(PENDING, task__in=Task.objects.filter(own, status__in=UNFINISHED))
+    return Q(pk__in=asked.order_by().values("pk").union(claimed.values("review")))
 
 
 def tabs(principal: Any) -> list[tuple[str, Any, Q]]:
@@ -80,11 +82,11 @@ def pending_count(request: HttpRequest) -> int:
     return known[""] if known else int(request._pending_count)  # type: ignore[attr-defined]
 
 
-def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> ClippingPaginator:
+def paginator(request: HttpRequest, reviews: QuerySet[Review], per_page: int) -> BoundedPaginator:
     """Return the list's paginator, which reuses the tab's count if no other filter is set."""
-    made = ClippingPaginator(reviews, per_page)
+    made = BoundedPaginator(reviews, per_page)
     if set(request.GET) <= {"status", "p", "o"} and (tab := request.GET.get("status", "")) in counts(request):
-        made.__dict__["count"] = counts(request)[tab]
+        made.__dict__["counted"] = made.__dict__["count"] = counts(request)[tab]
     return made
 
 
@@ -120,6 +122,11 @@ class TabFilter(SimpleListFilter):
         return queryset.filter(next((where for name, _, where in self.tabs if name == self.value()), PENDING))
 
 
+def _tools(request: HttpRequest) -> list[str]:
+    newest = visible_to(request).order_by("-created_at", "-pk").values_list("tool", flat=True)
+    return sorted(set(newest[:TOOLS_OF]) - {""})
+
+
 class ToolFilter(SimpleListFilter):
     """Filter by the tools of the reviews that the reader may see, cached for half a minute."""
 
@@ -128,14 +135,13 @@ class ToolFilter(SimpleListFilter):
 
     @override
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        key = f"queue-tools:{'all' if permissions.sees_all(request.user) else request.user.pk}"
-        names = cache.get(key)
-        if names is None:
-            found = visible_to(request).exclude(tool="").order_by("tool").values_list("tool", flat=True)
-            names = list(found.distinct()[:100])
-            cache.set(key, names, TOOLS_CACHED)
-        asked = {self.value()} - {None, "", *names}  # Django ignores a filter that has no choices
-        return [(name, visible(name)) for name in (*names, *asked)]
+        if permissions.sees_all(request.user):
+            names = cached_distinct(Interrupt, "tool")
+        else:
+            key = f"queue-tools:{request.user.pk}"
+            names = list(cache.get_or_set(key, lambda: _tools(request), TOOLS_CACHED) or ())
+        asked = self.value() or ""  # Django ignores a filter that has no choices
+        return [(name, visible(name)) for name in (*names, *({asked} - {"", *names}))]
 
     @override
     def queryset(self, request: HttpRequest, queryset: QuerySet[Review]) -> QuerySet[Review]:
@@ -160,7 +166,7 @@ class RiskFilter(SimpleListFilter):
 RISKS = {"low": _("Low"), "medium": _("Medium"), "high": _("High")}
 
 
-class QueueList(ChangeList):
+class QueueList(BoundedList):
     """Page of the queue, with the tabs' counts and the reviews' claims."""
 
     formset = None
@@ -182,7 +188,7 @@ class QueueList(ChangeList):
         """Return the order: newest decisions first on `decided` and `all`, unless the reader chose another."""
         chosen = self.params.get("o")
         if not chosen and request.GET.get("status") in ("decided", "all"):
-            return [F("answered_at").desc(nulls_first=True), "-pk"]
+            return list(NEWEST_FIRST)
         return super().get_ordering(request, queryset)
 
     @override

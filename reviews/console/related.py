@@ -3,8 +3,7 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Count, IntegerField, OuterRef, QuerySet, Subquery
-from django.db.models.functions import Coalesce
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -12,6 +11,7 @@ from typing_extensions import override
 
 from agents.admin import SessionAdmin, TaskAdmin
 from agents.models import Interrupt, Session, Task
+from core.admin_lists import counted
 from core.admin_tools import ReadOnly, link
 from core.text import visible
 from reviews.console import queue
@@ -64,9 +64,8 @@ class SessionPage(SessionAdmin):
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Session]:
         """Add the number of open reviews that the reader may see."""
-        opened = queue.visible_to(request).filter(queue.PENDING, task__session=OuterRef("pk")).order_by()
-        counted = opened.values("task__session").annotate(count=Count("pk")).values("count")
-        return super().get_queryset(request).annotate(open_=Coalesce(Subquery(counted, IntegerField()), 0))
+        opened = queue.visible_to(request).filter(queue.PENDING)
+        return super().get_queryset(request).annotate(open_=counted(opened, "task__session"))
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
@@ -80,7 +79,7 @@ class SessionPage(SessionAdmin):
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return self._for(request, super().get_fields(request, obj))
 
-    @admin.display(description=_("open reviews"), ordering="open_")
+    @admin.display(description=_("open reviews"))
     def reviews(self, row: Any) -> SafeString:
         """Return the number of open reviews, as a link to the session's reviews."""
         return link("reviews_review_changelist", row.open_, query=f"?status=all&task__session__id__exact={row.pk}")

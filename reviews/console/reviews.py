@@ -19,6 +19,7 @@ from typing_extensions import override
 
 from agents.models import Interrupt
 from core import marks
+from core.admin_lists import COUNTED, BoundedSearch
 from core.admin_tools import ReadOnly, link
 from core.text import visible
 from reviews.console import following, page, queue
@@ -29,12 +30,15 @@ from reviews.models import SOONEST_FIRST, Review
 
 
 @admin.register(Review)
-class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
+class ReviewAdmin(ReviewPage, ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = (
         *("call", "risk_badge", "arguments", "requester", "in_session", "waiting", "time_left", "claimed_by", "state"),
     )
     list_filter = (queue.TabFilter, queue.RiskFilter, "kind", queue.ToolFilter)
-    search_fields = ("tool", "args_text", "task__session__user_id", "task__session__session_id", "task__task_id")
+    search_fields = ("tool", "args_text", "task__user_id", "task__session__session_id", "task__task_id")
+    whole_terms = ("pk", "task__user_id", "task__task_id")
+    ordering = ("-created_at", "-pk")  # in which a search looks for words; lists have the order of `get_ordering`
+    list_deferred = ("verdict_text", "answer_args_text", "answer_verdict_text", "task__result", "task__recalled")
     extra_lookups = ("task__session__id__exact",)  # sessions link to their reviews
     list_select_related = ("task__session",)
     list_per_page = 50
@@ -77,6 +81,11 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     def get_ordering(self, request: HttpRequest) -> list[Any]:
         """Return the queue's order, soonest expiry first."""
         return list(SOONEST_FIRST)
+
+    @override
+    def get_sortable_by(self, request: HttpRequest) -> Any:
+        """Return the columns to sort by: none on tabs that grow without end."""
+        return () if request.GET.get("status") in following.CLOSED_TABS else super().get_sortable_by(request)
 
     @override
     def has_module_permission(self, request: HttpRequest) -> bool:
@@ -213,7 +222,9 @@ class ReviewAdmin(ReviewPage, ReadOnly, admin.ModelAdmin):
     def _confirm(self, request: HttpRequest, kind: str, queryset: QuerySet[Review]) -> HttpResponse | None:
         """Return the page for several decisions, or None with a message that says why there is none."""
         is_across = request.POST.get("select_across") == "1"
-        chosen = queryset.values_list("pk", flat=True) if is_across else request.POST.getlist("_selected_action")
+        chosen = (
+            queryset.values_list("pk", flat=True)[:COUNTED] if is_across else request.POST.getlist("_selected_action")
+        )
         selection = bulk.select(request.user, kind, chosen)
         if selection.is_mixed:
             self.message_user(request, _("Select calls of one tool only."), messages.ERROR)

@@ -6,14 +6,14 @@
 import json
 import uuid
 from dataclasses import replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from django.contrib.auth.models import AnonymousUser, User
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import StrIndex
 from django.db.models.lookups import GreaterThan
 
-from agents.models import Interrupt, ToolCall
+from agents.models import Interrupt, Task, ToolCall
 from agents.policy import GROUP, REQUESTER, REVIEWERS, Terms, Verdict
 from agents.state.interrupts import agreed_terms
 from core.auth.principals import ACT_FOR_ANY_USER, may_act_for
@@ -22,6 +22,7 @@ from reviews.models import Decision, Review
 DECIDE = "reviews.decide_review"
 VIEW = "reviews.view_review"
 VIEW_CALLS = "agents.view_toolcall"
+FEW = 100  # tasks whose keys are written into a condition
 
 Principal = User | AnonymousUser
 Row = TypeVar("Row", bound=Model)
@@ -82,19 +83,22 @@ def visible(principal: Principal) -> QuerySet[Review]:
     reviews = Review.objects.select_related("task__session")
     if sees_all(principal):
         return reviews
-    return reviews.filter(Q(task__session__user_id=principal.get_username()) | _decidable(principal))
+    if not principal.has_perm(DECIDE):  # such a reader decides at most what they asked for
+        reviews = reviews.filter(_by_task(_asked_for(principal)))
+    return reviews.filter(_of_tasks(principal, _owned(principal)) | _decidable(principal))
 
 
-def decidable(principal: Principal) -> QuerySet[Review]:
-    """Return the reviews, in any status, for which `may_decide` is true."""
-    return Review.objects.select_related("task__session").filter(_decidable(principal))
+def decidable(principal: Principal, among: QuerySet[Review] | None = None) -> QuerySet[Review]:
+    """Return the reviews, of all or of these, in any status, for which `may_decide` is true."""
+    reviews = Review.objects.all() if among is None else among
+    return reviews.select_related("task__session").filter(_decidable(principal))
 
 
 def limited(principal: Principal, rows: QuerySet[Row], review: str) -> QuerySet[Row]:
     """Return the rows whose review is visible to the principal. `review` names the rows' column."""
     if sees_all(principal):
         return rows
-    return rows.filter(**{f"{review}__in": visible(principal).values("pk")})
+    return rows.filter(Exists(visible(principal).filter(pk=OuterRef(review))))
 
 
 def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
@@ -108,20 +112,49 @@ def visible_calls(principal: Principal) -> QuerySet[ToolCall]:
     reviewed = visible(principal).filter(
         task=OuterRef("task"), message_id=OuterRef("message_id"), tool_call_id=OuterRef("tool_call_id")
     )
-    return calls.filter(Q(task__session__user_id=principal.get_username()) | Exists(reviewed))
+    return calls.filter(_by_task(_owned(principal)) | Exists(reviewed))
 
 
 def _decidable(principal: Principal) -> Q:
     """Return `may_decide` as a query condition. Both read the same frozen terms, and a test compares their results."""
-    asked_for = Q(task__session__user_id=principal.get_username())
-    if principal.pk is not None:
-        asked_for |= Q(task__submitted_by=principal.pk)
+    asked_for = _of_tasks(principal, _asked_for(principal))
     may = _names(REQUESTER) & (Q() if principal.has_perm(ACT_FOR_ANY_USER) else asked_for)
     if principal.has_perm(DECIDE):
         groups = principal.groups.values_list("name", flat=True)
         for decider in (REVIEWERS, *(f"{GROUP}{name}" for name in groups)):
             may |= _names(decider)
     return may & ~(Q(distinct=True) & asked_for)
+
+
+def _owned(principal: Principal) -> Q:
+    """Return a condition for the principal's own tasks."""
+    return Q(user_id=principal.get_username())
+
+
+def _asked_for(principal: Principal) -> Q:
+    """Return `is_requester` as a condition for tasks."""
+    return _owned(principal) if principal.pk is None else _owned(principal) | Q(submitted_by=principal.pk)
+
+
+def _of_tasks(principal: Principal, tasks: Q) -> Q:
+    """Return the condition for tasks as one for their reviews.
+
+    Most reviewers have few tasks or none. Their keys spare the database the look-up of each review's task, for which
+    it would read all of them.
+    """
+    if not principal.has_perm(DECIDE):
+        return _by_task(tasks)
+    few: set[uuid.UUID] = set()
+    for part in tasks.children:
+        # One after the other, and in the order of their indexes: SQLite may read the whole table otherwise.
+        few.update(Task.objects.filter(part).order_by("status").values_list("pk", flat=True)[: FEW + 1])
+    return Q(task__in=few if len(few) <= FEW else Task.objects.filter(tasks).values("pk"))
+
+
+def _by_task(tasks: Q) -> Q:
+    """Return the condition for tasks as one for rows that refer to a task."""
+    children: list[Any] = tasks.children
+    return Q(*((f"task__{field}", value) for field, value in children), _connector=tasks.connector)
 
 
 def _names(decider: str) -> Q:

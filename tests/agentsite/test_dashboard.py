@@ -77,7 +77,7 @@ def test_everybody_sees_what_they_may_see(story: None) -> None:
 
 
 def test_the_queries_do_not_grow(desk: Client, story: None, django_assert_max_num_queries: Any) -> None:
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         desk.get("/admin/")
 
 
