@@ -94,7 +94,7 @@ class Workers:
         number = len(self.started)
         args = ("-A", "agentsite", "worker", "-n", f"w{number}-{os.getpid()}@test")
         log = self.folder / f"worker{number}.log"
-        worker = self.server.start("celery", *args, cwd=ROOT, env={**self.env, **env}, log=log, from_template=not env)
+        worker = self.server.start("celery", *args, cwd=ROOT, env={**self.env, **env}, log=log)
         self.started.append(worker)
         until(lambda: is_ready(worker.pid) or worker.poll())
         assert worker.poll() is None, self.log(number)
