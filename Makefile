@@ -26,8 +26,9 @@ demo: $(VENV)/.installed ## The same with a full desk to look at, on data of its
 		export AGENTSITE_DATA AGENT_TOOLS; $(BIN)/python manage.py migrate -v0 && \
 		$(BIN)/python manage.py seed_demo && exec $(BIN)/python manage.py dev $(ARGS)
 
-# Processes at once. Many tests wait, for a browser or a lease that runs out, so there are more than processors.
-JOBS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
+# Processes at once. Some tests wait, for a browser or a lease that runs out, so there are more than processors; but each
+# process spends seconds on imports before its first test.
+JOBS ?= $(shell $(PYTHON) -c 'import os; print(1 + (os.cpu_count() or 1))')
 PYTEST = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 test: $(VENV)/.installed-dev ## Run the tests on SQLite and files (ARGS="-k resume" for some of them)

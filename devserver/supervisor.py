@@ -174,7 +174,7 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._ready = False
         self._look_at = 0.0  # when to request /health again
-        self._answer: socket.socket | None = None
+        self._asking = False  # a request to /health has no answer yet
         self._width = max([NAME_WIDTH, *(len(part.name) for part in self.plan.parts)])
 
     def run(self) -> int:
@@ -282,7 +282,7 @@ class Supervisor:
     # Readiness
 
     def _look_for_ready(self) -> None:
-        if self._ready or self.stopping or self._answer is not None or time.monotonic() < self._look_at:
+        if self._ready or self.stopping or self._asking or time.monotonic() < self._look_at:
             return
         if any(child.output is None or child.output.awaited for child in self.children):
             return
@@ -295,21 +295,17 @@ class Supervisor:
             connection.sendall(f"GET /health HTTP/1.0\r\nHost: {self.plan.host}\r\n\r\n".encode())
         except OSError:
             return
-        self._answer = connection
-        self._selector.register(connection, selectors.EVENT_READ, self._take_answer)
+        self._asking = True
+        self._selector.register(connection, selectors.EVENT_READ, lambda: self._take_answer(connection))
 
-    def _take_answer(self) -> None:
-        assert self._answer is not None
-        try:
-            answer = self._answer.recv(64)
-        except OSError:
-            answer = b""
-        self._selector.unregister(self._answer)
-        self._answer.close()
-        self._answer = None
-        # A client error (such as a host name that is not allowed) also counts as an answer; a server error does not.
-        if answer.startswith(b"HTTP/") and answer.split(b" ")[1][:1] != b"5":
-            self._announce()
+    def _take_answer(self, connection: socket.socket) -> None:
+        self._asking = False
+        self._selector.unregister(connection)
+        with connection, suppress(OSError):
+            answer = connection.recv(64)
+            # A client error (such as a host name that is not allowed) is an answer, too; a server error is none.
+            if answer.startswith(b"HTTP/") and answer.split(b" ")[1][:1] != b"5":
+                self._announce()
 
     def _announce(self) -> None:
         self._ready = True
@@ -322,7 +318,6 @@ class Supervisor:
     def _signals(self) -> Iterator[None]:
         """Make every signal wake up `select`, so that it is handled without waiting for a tick."""
         reading, writing = socket.socketpair()
-        reading.setblocking(False)
         writing.setblocking(False)
         self._selector.register(reading, selectors.EVENT_READ, lambda: reading.recv(4096))
         signal.set_wakeup_fd(writing.fileno(), warn_on_full_buffer=False)
@@ -330,10 +325,9 @@ class Supervisor:
             if signal.getsignal(number) != signal.SIG_IGN:  # nohup: outlive the terminal
                 signal.signal(number, self._on_stop)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        yield
-        signal.set_wakeup_fd(-1)
-        reading.close()
-        writing.close()
+        with reading, writing:
+            yield
+            signal.set_wakeup_fd(-1)
 
     def _on_stop(self, number: int, frame: FrameType | None) -> None:
         # Only a second Ctrl-C kills at once: `make` forwards a SIGTERM that the whole group may already have received.
@@ -358,10 +352,5 @@ class Supervisor:
                 child.process.terminate()
 
 
-def main() -> int:
-    """Run the plan on standard input."""
-    return Supervisor(Plan.from_json(sys.stdin.read())).run()
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Supervisor(Plan.from_json(sys.stdin.read())).run())

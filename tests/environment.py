@@ -7,8 +7,10 @@ import os
 import shutil
 import tempfile
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 MEMORY = "/dev/shm"  # where there is room, databases of tests are kept in memory: no promise is about a power cut
@@ -20,10 +22,23 @@ def in_memory() -> str | None:
     return MEMORY if os.path.isdir(MEMORY) and shutil.disk_usage(MEMORY).free > ROOMY else None
 
 
+def trusted(folder: str) -> str:
+    """Write a file with the first certificate that certifi trusts, and return its path.
+
+    No test speaks to a public endpoint, and each client of a model would spend 20 ms on reading all the certificates.
+    """
+    end = "-----END CERTIFICATE-----\n"
+    first, _, _ = Path(certifi.where()).read_text().partition(end)
+    file = Path(folder, "certificate.pem")
+    file.write_text(first + end)
+    return str(file)
+
+
 DATA = tempfile.mkdtemp(prefix="agentsite-test-", dir=in_memory())
 
 os.environ["DEBUG"] = "true"
 os.environ["AGENTSITE_DATA"] = DATA
+os.environ["SSL_CERT_FILE"] = trusted(DATA)
 os.environ["REDIS_PREFIX"] = f"{os.path.basename(DATA)}:"
 for name in ("RATE_PRINCIPAL", "RATE_USER", "RATE_ANONYMOUS"):
     os.environ[name] = ""  # hundreds of tests a minute are one client; those about rates set their own
@@ -40,16 +55,64 @@ for name in (
     os.environ.pop(name, None)
 
 
+TESTS = Path(__file__).parent
+ONCE = pytest.StashKey[list[Path]]()
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="run the tests that are long by nature, too")
+    parser.addoption("--database-only", action="store_true", help="leave out what tests/once.txt lists")
+
+
+def once() -> list[Path]:
+    """Return what the database has no part in. Raises UsageError if a line names nothing, as after a test has moved."""
+    lines = (TESTS / "once.txt").read_text().splitlines()
+    paths = [TESTS / line for line in lines if line and not line.startswith("#")]
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise pytest.UsageError(f"tests/once.txt: there is no {', '.join(missing)}")
+    return paths
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[ONCE] = once()
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Don't even import what runs once, in a run that is about the database."""
+    return True if config.getoption("--database-only") and collection_path in config.stash[ONCE] else None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave the tests that are long by nature to a run that asks for them."""
-    if not config.getoption("--long"):
-        left_out = [item for item in items if item.get_closest_marker("long")]
+    """Leave the tests that are long by nature to a run that asks for them, and let the slow ones begin."""
+    left_out = [item for item in items if not wanted(item, long=config.getoption("--long"))]
+    if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+    items[:] = slow_first(items, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1")))
+
+
+def wanted(item: pytest.Item, *, long: bool) -> bool:
+    """Tell whether a test is part of this run. `long("postgresql")` is for the database that is the stricter one."""
+    marker = item.get_closest_marker("long")
+    if marker is None:
+        return True
+    return long and (not marker.args or ("postgresql" if os.environ.get("DATABASE_URL") else "sqlite") in marker.args)
+
+
+def slow_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
+    """Return the tests with each process's share of the slow ones first: at the end, none waits alone for a long one.
+
+    pytest-xdist's `worksteal` begins with an equal part of the list for each process.
+    """
+    slow = [item for item in items if item.get_closest_marker("slow")]
+    quick = [item for item in items if not item.get_closest_marker("slow")]
+    ordered: list[pytest.Item] = []
+    for left in range(processes, 0, -1):
+        some = len(slow) // left
+        more = (len(slow) + len(quick)) // left - some
+        ordered += slow[:some] + quick[:more]
+        slow, quick = slow[some:], quick[more:]
+    return ordered
 
 
 @pytest.hookimpl(wrapper=True)

@@ -52,7 +52,9 @@ def require_sound(answer: raw.Answer, method: str) -> None:
         assert all(isinstance(text, str) for texts in body.get("errors", {}).values() for text in texts)
 
 
-@pytest.fixture(params=[pytest.param(True, id="debug", marks=pytest.mark.long), pytest.param(False, id="production")])
+@pytest.fixture(
+    params=[pytest.param(True, id="debug", marks=pytest.mark.long("postgresql")), pytest.param(False, id="production")]
+)
 def debug(request: Any, settings: Any) -> None:
     """With DEBUG, Django would like to write a page about most of this."""
     settings.DEBUG = request.param

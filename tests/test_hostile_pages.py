@@ -34,7 +34,7 @@ SHORT = ("a NUL", "bytes", "30 digits")  # of these a service without its guards
 cases = pytest.mark.parametrize(
     "case",
     [
-        pytest.param(value, id=name, marks=[] if name in SHORT else pytest.mark.long)
+        pytest.param(value, id=name, marks=[] if name in SHORT else pytest.mark.long("postgresql"))
         for name, value in pages.VALUES.items()
     ],
 )

@@ -169,7 +169,7 @@ COLUMNS: tuple[tuple[Any, tuple[str, ...]], ...] = (
 )
 
 
-@pytest.mark.parametrize("runs", [30, pytest.param(200, marks=pytest.mark.long)])
+@pytest.mark.parametrize("runs", [30, pytest.param(200, marks=pytest.mark.long("postgresql"))])
 def test_no_order_of_events_breaks_a_promise(reviewer: User, runs: int) -> None:
     Machine.reviewer = reviewer
     checks = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.function_scoped_fixture]

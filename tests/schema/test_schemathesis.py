@@ -18,7 +18,7 @@ from tests.schema import server
 from tests.support.accounts import grant
 from tests.support.helpers import open_review
 
-pytestmark = [pytest.mark.long, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.long("postgresql"), pytest.mark.django_db(transaction=True)]
 
 ROOT = Path(__file__).parent.parent.parent
 EXAMPLES = os.environ.get("SCHEMATHESIS_EXAMPLES", "5")  # of each operation; 200 take some minutes
