@@ -11,6 +11,7 @@ from django.db import connections
 RATE = re.compile(r"[1-9][0-9]*/(s|sec|m|min|h|hour|d|day)")
 RATES = ("RATE_PRINCIPAL", "RATE_SERVICE", "RATE_USER", "RATE_ANONYMOUS")
 SHORTEST_ANSWER = 1.0  # seconds
+STALEST = 5.0  # seconds, which the documentation promises
 POOLERS = ("", "transaction")
 IDLE = (
     "Behind the pooler, PostgreSQL ends no transaction of {alias} that idles, or only after more than half of a lease: "
@@ -35,6 +36,10 @@ def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         found.append(
             Error(f"DATABASE_ANSWER_SECONDS is {settings.DATABASE_ANSWER_SECONDS:g}.", hint=hint, id="core.E003")
         )
+    if not 0 <= settings.STALENESS_SECONDS <= STALEST:
+        hint = "A process would go on with a revoked key for as long."
+        text = f"STALENESS_SECONDS is {settings.STALENESS_SECONDS:g}, but must be from 0 to {STALEST:g}."
+        found.append(Error(text, hint=hint, id="core.E005"))
     return found
 
 

@@ -5,20 +5,23 @@ is open, under a lock on its row: a stalled worker that wakes up can't write a c
 SQLite the tables are in Django's own file, so that one lock covers both.
 """
 
+import logging
 import os
 import sqlite3
 import threading
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from langgraph.checkpoint.base import BaseCheckpointSaver
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP, BaseCheckpointSaver
 from langgraph.checkpoint.postgres import PostgresSaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from psycopg import Connection, Cursor
+from psycopg import Connection, Cursor, Error
 from psycopg.rows import DictRow, dict_row
 from typing_extensions import override
 
@@ -30,7 +33,11 @@ from core.db.connections import RECONNECT_SECONDS, begin_anew
 from core.db.postgresql.answers import Connection as DatabaseConnection
 from core.db.postgresql.pools import Pool
 
+logger = logging.getLogger(__name__)
+
 Saver = BaseCheckpointSaver[str]
+HELD = 0.25  # seconds for which writes of a step may wait for its checkpoint
+_may_wait: ContextVar[bool] = ContextVar("agentsite_writes_may_wait", default=False)
 _LIBPQ = (
     *("dbname", "user", "password", "host", "port", "sslmode", "connect_timeout", "options"),
     *("keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout"),
@@ -63,8 +70,8 @@ def _part(sql: str, types: tuple[str, ...]) -> str:
 class _Batch:
     """Cursor in place of which PostgresSaver's statements are collected, to be sent as one."""
 
-    def __init__(self) -> None:
-        self.statements: list[tuple[str, list[Any]]] = []  # each with its rows
+    def __init__(self, statements: Iterable[tuple[str, list[Any]]] = ()) -> None:
+        self.statements = [*statements]  # each with its rows
 
     def execute(self, sql: str, row: Any) -> None:
         """Collect a statement for one row."""
@@ -98,6 +105,51 @@ class FencedPostgresSaver(RemembersNewest, PostgresSaver):
         super().__init__(pool)
         self.pool = pool
         self.remember(attempt)
+        self._held: list[tuple[str, list[Any]]] = []  # statements that wait for the next one
+        self._holding = threading.Lock()
+        self._timer: threading.Timer | None = None
+
+    @override
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Store what a node has written, together with the next checkpoint if that follows within HELD seconds.
+
+        The checkpoint contains it, and usually follows at once. If the worker dies in between, the node runs again, as
+        if it had died a moment before: its model is asked again, its tool calls are in the ledger. Questions, answers
+        and errors are stored at once.
+        """
+        may_wait = _may_wait.set(not any(channel in WRITES_IDX_MAP for channel, _ in writes))
+        try:
+            super().put_writes(config, writes, task_id, task_path)
+        finally:
+            _may_wait.reset(may_wait)
+
+    def flush(self) -> None:
+        """Store what is held, if anything is. Never raises: whoever writes next finds out what is wrong."""
+        try:
+            if statements := self._taken():
+                self._write(_Batch(statements))
+        except StaleAttempt:
+            pass
+        except Error as error:
+            logger.warning("task %s: writes of a step were not stored (%s)", self.attempt.task_id, error)
+
+    def _hold(self, statements: list[tuple[str, list[Any]]]) -> None:
+        with self._holding:
+            self._held += statements
+            if self._timer is None:
+                self._timer = threading.Timer(HELD, self.flush)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def _taken(self) -> list[tuple[str, list[Any]]]:
+        with self._holding:
+            taken, self._held = self._held, []
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+        return taken
 
     @contextmanager
     @override
@@ -110,11 +162,16 @@ class FencedPostgresSaver(RemembersNewest, PostgresSaver):
         """
         with connection.wrap_database_errors:
             if not pipeline:
+                self.flush()
                 with super()._cursor() as cursor:
                     yield cursor
                 return
             batch: Any = _Batch()
             yield batch
+            if _may_wait.get() and batch.is_known():
+                self._hold(batch.statements)
+                return
+            batch.statements[:0] = self._taken()
             failpoints.here("before-checkpoint")
             self._write(batch)
             failpoints.here("after-checkpoint")
@@ -170,7 +227,11 @@ def saver_of(attempt: Attempt) -> Iterator[Saver]:
     """Yield the fenced saver of one attempt."""
     if connection.vendor == "postgresql":
         # One saver per run, because a saver holds a single lock around all its database calls.
-        yield FencedPostgresSaver(_pool(), attempt)
+        saver = FencedPostgresSaver(_pool(), attempt)
+        try:
+            yield saver
+        finally:
+            saver.flush()
     else:
         with closing(_sqlite()) as conn:
             yield FencedSqliteSaver(conn, attempt)

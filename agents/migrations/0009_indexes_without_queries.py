@@ -4,7 +4,7 @@ import django.db.models.deletion
 import django.db.models.lookups
 from django.db import migrations, models
 
-from core.db.migrations import AddUniqueOnline
+from core.db.migrations import AddUniqueOnline, DropFieldIndex
 
 
 class Migration(migrations.Migration):
@@ -39,7 +39,7 @@ class Migration(migrations.Migration):
             model_name="task",
             name="task_sweep",
         ),
-        migrations.AlterField(
+        DropFieldIndex(
             model_name="attempt",
             name="task",
             field=models.ForeignKey(
@@ -50,7 +50,7 @@ class Migration(migrations.Migration):
                 verbose_name="task",
             ),
         ),
-        migrations.AlterField(
+        DropFieldIndex(
             model_name="interrupt",
             name="task",
             field=models.ForeignKey(
@@ -61,7 +61,7 @@ class Migration(migrations.Migration):
                 verbose_name="task",
             ),
         ),
-        migrations.AlterField(
+        DropFieldIndex(
             model_name="task",
             name="session",
             field=models.ForeignKey(
@@ -72,7 +72,7 @@ class Migration(migrations.Migration):
                 verbose_name="session",
             ),
         ),
-        migrations.AlterField(
+        DropFieldIndex(
             model_name="toolcall",
             name="task",
             field=models.ForeignKey(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.db.migrations.operations import AddConstraint, AddIndex
+from django.db.migrations.operations import AddConstraint, AddIndex, AlterField
 from django.db.models import UniqueConstraint
 from typing_extensions import override
 
@@ -66,3 +66,23 @@ class AddUniqueOnline(AddConstraint):
         schema_editor.execute(
             f"ALTER TABLE {quote(table)} ADD CONSTRAINT {quote(name)} UNIQUE USING INDEX {quote(name + NEW)}"
         )
+
+
+class DropFieldIndex(AlterField):
+    """AlterField that takes a field's own index away (`db_index=False`) and nothing else.
+
+    On PostgreSQL, Django's AlterField drops all indexes of that one column, also those of conditional unique constraints.
+    """
+
+    @override
+    def database_forwards(self, app_label: str, schema_editor: Any, from_state: Any, to_state: Any) -> None:
+        if schema_editor.connection.vendor != "postgresql":
+            super().database_forwards(app_label, schema_editor, from_state, to_state)
+            return
+        model = to_state.apps.get_model(app_label, self.model_name)
+        column = model._meta.get_field(self.name).column
+        kept = {index.name for index in model._meta.indexes}
+        for name in schema_editor._constraint_names(
+            model, [column], index=True, unique=False, primary_key=False, exclude=kept
+        ):
+            schema_editor.execute(f"DROP INDEX {schema_editor.quote_name(name)}")

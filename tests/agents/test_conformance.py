@@ -50,8 +50,13 @@ class Async(BaseCheckpointSaver[str]):
 
     @override
     async def alist(self, config: RunnableConfig | None, **more: Any) -> AsyncIterator[CheckpointTuple]:
-        for found in await asyncio.to_thread(lambda: list(self.saver(config).list(config, **more))):
-            yield found
+        def found() -> list[CheckpointTuple]:
+            for saver in self.savers.values():  # writes of a step wait a moment, unless their own saver is asked
+                getattr(saver, "flush", lambda: None)()
+            return list(self.saver(config).list(config, **more))
+
+        for one in await asyncio.to_thread(found):
+            yield one
 
     @override
     async def aput(

@@ -240,7 +240,7 @@ def test_a_worker_that_freezes_around_a_checkpoint_holds_no_lock(
     monkeypatch.setattr(fenced_saver.failpoints, "here", frozen)
     work()
     assert "42" in answer_of(task)
-    assert len(seen) > 5
+    assert len(seen) >= 5  # as many as there are checkpoints
     assert set(map(str, seen)) == {"([], 1)"}
 
 

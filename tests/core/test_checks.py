@@ -31,3 +31,13 @@ def test_a_wait_for_the_database_that_no_answer_can_meet_fails_the_check(
 ) -> None:
     settings.DATABASE_ANSWER_SECONDS = seconds
     assert [error.id for error in limits()] == ids
+
+
+@pytest.mark.parametrize(
+    ("seconds", "ids"), [(-1, ["core.E005"]), (5.1, ["core.E005"]), (float("nan"), ["core.E005"]), (0, []), (5, [])]
+)
+def test_a_bound_on_what_may_be_out_of_date_is_at_most_five_seconds(
+    settings: Any, seconds: float, ids: list[str]
+) -> None:
+    settings.STALENESS_SECONDS = seconds
+    assert [error.id for error in limits()] == ids
