@@ -1,7 +1,5 @@
 """Lookups by the ids that clients know, as SQL: clients poll, and the ORM takes longer than the database."""
 
-from typing import cast
-
 from agents.models import Session, Task
 
 _BY_IDS = """
@@ -20,5 +18,5 @@ def find(user_id: str, session_id: str, task_id: str) -> Task | None:
     """Return the task with its session, or None. It has `is_paused`: whether a pause keeps it from starting."""
     for task in Task.objects.raw(_BY_IDS, [user_id, session_id, task_id]):
         task.session = Session(pk=task.session_id, user_id=user_id, session_id=session_id)
-        return cast(Task, task)
+        return task
     return None

@@ -99,6 +99,7 @@ def claim(task_pk: uuid.UUID | str, worker: str, lease: float) -> Attempt | None
     The task is as it was before in `has_thread`; `pending_since` is when it became pending.
     """
     attempt = Attempt(worker=worker)
+    task: Any
     for task in Task.objects.raw(_CLAIM, [task_pk, attempt.pk, worker, lease]):
         task.session = Session(
             id=task.session_id,
@@ -130,8 +131,16 @@ def conclude(attempt: Attempt, status: str, outcome: str, result: Any, message: 
 
 def enter(row: ToolCall, task: Task) -> Entered:
     """Enter a call in the ledger as started, if the attempt is open and no pause holds the call."""
-    about = [row.attempt_id, task.agent, task.user_id, row.tool]
-    values = [row.message_id, row.tool_call_id, row.tool, row.args_text, row.args_digest, row.reviewed, row.outer]
+    about: list[Any] = [row.attempt_id, task.agent, task.user_id, row.tool]
+    values: list[Any] = [
+        row.message_id,
+        row.tool_call_id,
+        row.tool,
+        row.args_text,
+        row.args_digest,
+        row.reviewed,
+        row.outer,
+    ]
     with connection.cursor() as cursor:
         cursor.execute(_ENTER, [*about, row.pk, row.task_id, *values])
         return Entered(*cursor.fetchone())

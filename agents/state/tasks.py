@@ -61,7 +61,7 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     if claimed is None:
         return None
     attempt, task = claimed, claimed.task
-    waited = attempt.started_at - task.pending_since
+    waited = attempt.started_at - task.pending_since  # type: ignore[attr-defined] # both ways of claiming add it
     failpoints.here("after-claim")
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # the caller knows it only after this

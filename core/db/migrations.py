@@ -71,7 +71,7 @@ class AddUniqueOnline(AddConstraint):
 class DropFieldIndex(AlterField):
     """AlterField that takes a field's own index away (`db_index=False`) and nothing else.
 
-    On PostgreSQL, Django's AlterField drops all indexes of that one column, also those of conditional unique constraints.
+    On PostgreSQL, Django's AlterField drops all indexes of that one column, those of conditional constraints too.
     """
 
     @override

@@ -33,6 +33,7 @@ def brief(settings: Any) -> Iterator[None]:
 @pytest.fixture
 def key(service: User) -> Any:
     """A key of the service account, with its secret."""
+    made: Any
     made, secret = ApiKey.objects.create_key(name="test", user=service)
     made.secret = secret
     return made

@@ -28,7 +28,11 @@ def test_each_constraint_and_index_is_there(model: type[models.Model]) -> None:
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda model: model._meta.label)
 def test_there_is_no_index_that_nobody_declares(model: type[models.Model]) -> None:
-    fields = [field for field in model._meta.local_fields if field.db_index or field.unique or field.primary_key]
+    fields: list[Any] = [
+        field
+        for field in model._meta.local_fields
+        if getattr(field, "db_index", False) or field.unique or field.primary_key
+    ]
     declared = {one.name for one in (*model._meta.constraints, *model._meta.indexes)}
     columns = {field.column for field in fields}
     extra = {
