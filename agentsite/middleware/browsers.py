@@ -9,7 +9,6 @@ from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.http import HttpRequest
-from whitenoise.middleware import WhiteNoiseMiddleware  # type: ignore[import-untyped]
 
 from agentsite.middleware import readers
 from core.auth.authentication import KEYWORD
@@ -28,10 +27,6 @@ class _ForBrowsers:
 
     def __call__(self, request: HttpRequest) -> Any:
         return self.get_response(request) if has_key(request) else super().__call__(request)  # type: ignore[misc]
-
-
-class StaticFiles(_ForBrowsers, WhiteNoiseMiddleware):
-    """Static files."""
 
 
 class Sessions(_ForBrowsers, SessionMiddleware):

@@ -38,7 +38,7 @@ MIDDLEWARE = [
     "agentsite.api.errors.json_errors",
     "django.middleware.security.SecurityMiddleware",
     "corsheaders.middleware.CorsMiddleware",
-    "agentsite.middleware.browsers.StaticFiles",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
     "agentsite.middleware.browsers.Sessions",
     "agentsite.middleware.readers.LanguageMiddleware",
     "django.middleware.common.CommonMiddleware",
