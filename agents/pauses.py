@@ -8,11 +8,11 @@ import logging
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import caches
 from django.db import OperationalError, connection, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from agents.models import Pause, Task
+from core.db.process_cache import process
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +70,6 @@ def require_none(task: Task, tool: str) -> None:
 
 def may_hold(task: Task) -> bool:
     """Return whether a pause holds this task, as far as this process knows: it looks every STALENESS_SECONDS."""
-    process = caches["process"]
     known: list[tuple[str, str]] | None = process.get("pauses")
     if known is None:
         known = list(active().values_list("scope", "value"))

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.core.cache import caches
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext, gettext_noop
@@ -20,6 +19,7 @@ from agents.policy import DAY
 from agents.state import interrupts, lookups, sessions, tasks
 from agents.state.interrupts import Answer as Answer
 from core.db.clock import seconds_from_now
+from core.db.process_cache import process
 from core.errors import Conflict, Invalid, NotFound, TooMany
 from core.text import canonical, digest
 from memory import services as memories
@@ -197,7 +197,7 @@ def _has_room(principal: User, limit: int) -> bool:
     Counting thousands of tasks takes longer than all else that a submission does, so the room that was left is
     remembered for a moment.
     """
-    process, name = caches["process"], f"room:{principal.pk}"
+    name = f"room:{principal.pk}"
     with suppress(ValueError):  # not remembered
         if process.decr(name) >= 0:
             return True

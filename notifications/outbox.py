@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
-from django.core.cache import caches
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
@@ -20,6 +19,7 @@ from agents import broker, signals
 from agents.maintenance import retention, sweeper
 from agents.models import Interrupt, Task
 from core.db.clock import Now, seconds_from_now
+from core.db.process_cache import process
 from notifications.events import Event
 from notifications.models import Delivery, Endpoint, Subscription
 from reviews.signals import review_decided
@@ -71,7 +71,7 @@ def _on_decided(review: Interrupt, status: str, **kwargs: Any) -> None:
 def _on_finished(task: Task, **kwargs: Any) -> None:
     """Write the deliveries. That nobody listens is known for STALENESS_SECONDS, because each run ends here."""
     event = Event(f"task.{task.status}")
-    if caches["process"].get(f"unheard:{event}") is None:
+    if process.get(f"unheard:{event}") is None:
         _tell_finished(event=event, task=task)
 
 
@@ -81,7 +81,7 @@ def _tell_finished(event: Event, task: Task) -> None:
     if listening.to(event):
         tell(event, task.pk, task, {"status": task.status}, TASK_PAGE, listening)
     else:
-        caches["process"].set(f"unheard:{event}", True, settings.STALENESS_SECONDS)
+        process.set(f"unheard:{event}", True, settings.STALENESS_SECONDS)
 
 
 def near_expiry() -> int:

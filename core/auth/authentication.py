@@ -5,13 +5,13 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser
-from django.core.cache import caches
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication, get_authorization_header
 from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.request import Request
 from typing_extensions import override
 
 from core.auth import second_factor, throttling
+from core.db.process_cache import process
 from core.models import ApiKey
 
 KEYWORD = "Bearer"
@@ -31,7 +31,6 @@ class ApiKeyAuthentication(BaseAuthentication):
         scheme, _, credential = get_authorization_header(request).partition(b" ")
         if scheme.lower() != KEYWORD.lower().encode():
             return None
-        process = caches["process"]
         name = f"credential:{hashlib.sha256(credential).hexdigest()}"
         key: ApiKey | None = process.get(name)
         if key is None:

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
-from django.core.cache import caches
 from rest_framework.test import APIClient
 
 from agents import pauses
 from agents.models import Pause
 from agents.state import tasks
+from core.db.process_cache import process
 from core.models import ApiKey
 from notifications.models import Delivery, Endpoint
 
@@ -24,10 +24,10 @@ STATUS = "/agent/tasks/ann/s1"
 @pytest.fixture(autouse=True)
 def brief(settings: Any) -> Iterator[None]:
     """Processes remember for a moment, and nothing of the tests before."""
-    caches["process"].clear()
+    process.clear()
     settings.STALENESS_SECONDS = SECONDS
     yield
-    caches["process"].clear()
+    process.clear()
 
 
 @pytest.fixture
