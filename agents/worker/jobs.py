@@ -126,6 +126,7 @@ def _prepare(**kwargs: Any) -> None:
     # Before prefork forks, because otherwise each child would spend 3.5 s of CPU on it.
     for alias in settings.AGENTS:
         registry.graph(alias)
+    check_seldom()
     if settings.DATABASE_ANSWER_SECONDS:
         limit_waits(max(settings.DATABASE_ANSWER_SECONDS, settings.TASK_LEASE_SECONDS))
     if _forks():

@@ -166,11 +166,13 @@ def test_a_fence_that_has_seen_its_attempt_finds_it_gone(api: Any, invoke: Any) 
     assert attempt is not None
     config: Any = {"configurable": {"thread_id": str(attempt.task_id), "checkpoint_ns": ""}}
     with fenced_saver.saver_of(attempt) as saver:
-        saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "1"}}, [("c", "v")], "t")
+        failed = [("__error__", "it broke")]  # which does not wait for a checkpoint
+        saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "1"}}, failed, "t")
         assert checkpoint_rows() == 1
         api.delete(SESSION)
         with pytest.raises(tasks.StaleAttempt):
-            saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, [("c", "v")], "t")
+            saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, failed, "t")
+        saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, [("c", "v")], "t")
     assert rows() == {}
 
 
