@@ -25,7 +25,7 @@ from agents.runtime import registry
 from agents.runtime.runner import Failed, Finished, Held, Outcome, Paused, advance
 from agents.state import tasks
 from agents.worker.heartbeat import heart
-from core.db.connections import is_away, limit_waits
+from core.db.connections import check_seldom, is_away, limit_waits
 from memory.strategies import remembers
 
 logger = logging.getLogger(__name__)

@@ -18,6 +18,7 @@ RECONNECT_SECONDS = 5.0
 
 
 _process_limit: float | None = None  # seconds
+_is_checked_seldom = False
 _limit: ContextVar[float | None] = ContextVar("agentsite_database_wait")
 
 
@@ -46,6 +47,20 @@ def patience(seconds: float | None) -> Iterator[None]:
         yield
     finally:
         _limit.reset(reset)
+
+
+def check_seldom() -> None:
+    """Let this process use a connection to PostgreSQL that has just answered without a check, from now on.
+
+    For workers: a task can wait longer than a request until it is clear that the network swallows what is sent.
+    """
+    global _is_checked_seldom
+    _is_checked_seldom = True
+
+
+def are_checked_seldom() -> bool:
+    """Return whether this process has called `check_seldom`."""
+    return _is_checked_seldom
 
 
 def is_away(error: BaseException) -> bool:

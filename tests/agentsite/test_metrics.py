@@ -221,13 +221,14 @@ def plan_of(sql: str) -> str:
     """Which way the database goes; PostgreSQL as it would in a table that is too large to be read whole."""
     with transaction.atomic(), connection.cursor() as cursor:
         if connection.vendor == "postgresql":
+            cursor.execute("ANALYZE agents_task, agents_interrupt")
             cursor.execute("SET LOCAL enable_seqscan = off")
         cursor.execute(f"{'EXPLAIN QUERY PLAN' if connection.vendor == 'sqlite' else 'EXPLAIN'} {sql}")
         return str(cursor.fetchall())
 
 
 def test_no_query_reads_the_finished_tasks(scrape: Any) -> None:
-    many(50, "completed", counted=True)
+    many(300, "completed", counted=True)
     with CaptureQueriesContext(connection) as captured:
         scrape()
     asked = [query["sql"] for query in captured.captured_queries if 'FROM "agents_task"' in query["sql"]]
@@ -247,6 +248,7 @@ def test_open_reviews_are_found_by_their_index(scrape: Any) -> None:
 
 
 def test_counting_the_ended_reads_only_them(invoke: Any) -> None:
+    many(300, "completed", counted=True)
     tasks.cancel(invoke("hello"))
     with CaptureQueriesContext(connection) as captured:
         metrics.count_ended()

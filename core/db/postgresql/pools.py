@@ -11,7 +11,7 @@ from psycopg import Connection, OperationalError
 from psycopg_pool import ConnectionPool, PoolTimeout
 from typing_extensions import override
 
-from core.db.connections import patience
+from core.db.connections import are_checked_seldom, patience
 
 Taken = TypeVar("Taken", bound=Connection[Any])
 
@@ -20,17 +20,7 @@ FRESH = 1.0  # seconds after an answer for which a connection is not checked: a 
 PATIENCE = 8.0  # seconds that a request waits for a connection
 IMPATIENCE = 1.0  # seconds to wait for one while the server is away: many requests may queue behind this one
 
-_checks_seldom = False
 _patience: WeakKeyDictionary[ConnectionPool[Any], float] = WeakKeyDictionary()
-
-
-def check_seldom() -> None:
-    """Hand out a connection that has just answered without a check, from now on.
-
-    For workers: a task can wait longer than a request until it is clear that the network swallows what is sent.
-    """
-    global _checks_seldom
-    _checks_seldom = True
 
 
 def living(pool: ConnectionPool[Taken], take: Callable[[], Taken]) -> Taken:
@@ -70,7 +60,7 @@ def _is_fresh(connection: Connection[Any]) -> bool:
 
     That it was closed arrives as something to read.
     """
-    if not _checks_seldom or time.monotonic() - getattr(connection, "answered_at", float("-inf")) >= FRESH:
+    if not are_checked_seldom() or time.monotonic() - getattr(connection, "answered_at", float("-inf")) >= FRESH:
         return False
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
