@@ -172,7 +172,6 @@ def test_a_fence_that_has_seen_its_attempt_finds_it_gone(api: Any, invoke: Any) 
         api.delete(SESSION)
         with pytest.raises(tasks.StaleAttempt):
             saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, failed, "t")
-        saver.put_writes({"configurable": {**config["configurable"], "checkpoint_id": "2"}}, [("c", "v")], "t")
     assert rows() == {}
 
 
