@@ -12,6 +12,7 @@ from django.contrib.auth.models import Permission, User
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import Client, TransactionTestCase
+from django.utils import translation
 from rest_framework.test import APIClient
 
 from agents import broker
@@ -100,6 +101,7 @@ def fast(settings: Any, model_server: Any, tmp_path: Any) -> None:
     settings.EMAIL_FILE_PATH = str(tmp_path / "outbox")
     registry.agent.cache_clear()
     registry.graph.cache_clear()
+    translation.activate(settings.LANGUAGE_CODE)  # a page that the last test read may have been in another language
     limit_waits(None)  # that of a request, which an import of wsgi sets: beside other runs a statement may take longer
 
 
