@@ -5,11 +5,10 @@ and records the tool whose call was about to begin (`held_tool`). No worker clai
 """
 
 import logging
-from typing import Any
 
 from django.conf import settings
 from django.db import OperationalError, connection, transaction
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q, QuerySet
 
 from agents.models import Pause, Task
 from core.db.process_cache import process
@@ -41,13 +40,6 @@ def over(task: Task, tool: str = "") -> Pause | None:
     if tool:
         about |= Q(scope=Scope.TOOL, value=tool)
     return active().filter(about).first()
-
-
-def marked(tasks: QuerySet[Task]) -> QuerySet[Any]:
-    """Annotate the tasks with `is_paused`, so that polling clients cost no second query while nothing is paused."""
-    about = Q(scope=Scope.AGENT, value=OuterRef("agent")) | Q(scope=Scope.USER, value=OuterRef("user_id"))
-    about |= Q(scope=Scope.EVERYTHING) | Q(scope=Scope.TOOL, value=OuterRef("held_tool"))
-    return tasks.annotate(is_paused=Exists(Pause.objects.filter(about, lifted_at=None)))
 
 
 def announce_entry() -> None:

@@ -20,7 +20,7 @@ from agents.checkpoints import fenced_saver
 from agents.models import Status, Task, ToolCall
 from agents.policy import Declaration, declare
 from agents.runtime.middleware.model_calls import ModelCalls
-from agents.state import tasks, tool_calls
+from agents.state import statements, tasks, tool_calls
 from agents.tool_context import current_call
 
 SLOW = 0.3  # seconds at most before and after a tool's effect, and after a model's answer: time to be killed in
@@ -91,6 +91,9 @@ def _without_token() -> None:
 
     tasks._held = held
     tasks.require_open = lambda attempt: None
+    statements._CONCLUDE = statements._CONCLUDE.replace("token = %s", "%s > 0")
+    for name in ("_ENTER", "_CLOSE"):
+        setattr(statements, name, getattr(statements, name).replace("AND ended_at IS NULL", ""))
     _without_fence()
 
 

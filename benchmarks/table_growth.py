@@ -1,4 +1,4 @@
-"""What a task leaves in PostgreSQL, and what a worker holds while its tasks wait: bytes, connections, memory.
+"""Measure what a task leaves in PostgreSQL, and what a worker holds while its tasks wait: bytes, connections, memory.
 
     python benchmarks/table_growth.py --runs 400
 

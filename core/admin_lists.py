@@ -41,7 +41,7 @@ class BoundedPaginator(Paginator):
 
     @property
     def is_cut(self) -> bool:
-        """Whether the list has more rows than can be paged through."""
+        """Return whether the list has more rows than can be paged through."""
         return self.count < self.counted
 
     @override

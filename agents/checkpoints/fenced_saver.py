@@ -228,10 +228,8 @@ def saver_of(attempt: Attempt) -> Iterator[Saver]:
     if connection.vendor == "postgresql":
         # One saver per run, because a saver holds a single lock around all its database calls.
         saver = FencedPostgresSaver(_pool(), attempt)
-        try:
-            yield saver
-        finally:
-            saver.flush()
+        yield saver
+        saver.flush()  # not after an exception: the database may be away, and a caller would wait for it
     else:
         with closing(_sqlite()) as conn:
             yield FencedSqliteSaver(conn, attempt)

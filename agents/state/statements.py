@@ -86,7 +86,7 @@ def are_there() -> bool:
 
 @dataclass(frozen=True)
 class Entered:
-    """What came of an entry in the ledger."""
+    """Outcome of an entry in the ledger."""
 
     is_paused: bool
     is_open: bool  # the attempt

@@ -1,4 +1,4 @@
-"""Middleware for requests of browsers, past which requests with an API key are led: they need none of it.
+"""Middleware that only requests of browsers need. A request with an API key skips it.
 
 A request without a key may come with the session cookie of the admin, also to the API.
 """
@@ -21,7 +21,7 @@ def has_key(request: HttpRequest) -> bool:
 
 
 class _ForBrowsers:
-    """Mixin for middleware that requests with an API key pass by."""
+    """Mixin for middleware that requests with an API key skip."""
 
     get_response: Any
 
@@ -30,12 +30,12 @@ class _ForBrowsers:
 
 
 class Sessions(_ForBrowsers, SessionMiddleware):
-    """The session of the admin."""
+    """Django's middleware for the session of the admin."""
 
 
 class Authentication(_ForBrowsers, AuthenticationMiddleware):
-    """The user of the session."""
+    """Django's middleware for the user of the session."""
 
 
 class Messages(_ForBrowsers, MessageMiddleware):
-    """Messages to the user on the next page."""
+    """Django's middleware for messages to the user."""

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agents.maintenance import retention, sweeper
-from agents.models import Interrupt, Session
+from agents.models import Interrupt, Session, Task
 from agents.observability import metrics
 from benchmarks.scale_parts.rows import USER_ID
 from core.api import pagination
@@ -35,7 +35,6 @@ def addresses() -> dict[str, tuple[str, str]]:
     task = session.tasks.order_by("position")[1]
     own = f"{USER_ID}/{session.session_id}"
     review = Interrupt.objects.filter(status="pending", deciders='["group:finance"]').order_by("created_at")[0]
-    call = task.tool_calls.get()
     api = {
         "status of a task": f"/agent/status/{own}/{task.task_id}",
         "tasks of a session": f"/agent/tasks/{own}",
@@ -59,12 +58,21 @@ def addresses() -> dict[str, tuple[str, str]]:
         "admin index": ("root", f"{ADMIN}/"),
         "admin index (finance)": ("finance", f"{ADMIN}/"),
     }
+    return found | _queue(review) | _lists(task)
+
+
+def _queue(review: Interrupt) -> dict[str, tuple[str, str]]:
+    found = {}
     for who in ("root", "finance"):
         for query in ("", "?status=mine", "?status=high", "?status=decided", "?status=all", "?tool=tool4", "?q=tool4"):
             found[f"queue {query} ({who})"] = (who, QUEUE + query)
         found[f"queue, page 2 ({who})"] = (who, f"{QUEUE}?p=2")
         found[f"a review ({who})"] = (who, f"{QUEUE}{review.pk}/change/")
         found[f"first review ({who})"] = (who, f"{QUEUE}first/")
+    return found
+
+
+def _lists(task: Task) -> dict[str, tuple[str, str]]:
     lists = {
         TASKS: ("", "?p=2", "?status__exact=error", "?status__exact=cancelled", "?q=breakfast", f"?q={task.task_id}"),
         SESSIONS: ("", "?p=2", f"?q={USER_ID}", "?q=Session"),
@@ -73,16 +81,18 @@ def addresses() -> dict[str, tuple[str, str]]:
         MEMORIES: ("", "?p=2", "?status__exact=pending", f"?q={USER_ID}"),
         DELIVERIES: ("", "?p=2", "?status__exact=failed"),
     }
-    for address, queries in lists.items():
-        found |= {f"admin {address.split('/')[3]} list {query}": ("root", address + query) for query in queries}
-    found |= {
+    found = {
+        f"admin {address.split('/')[3]} list {query}": ("root", address + query)
+        for address, queries in lists.items()
+        for query in queries
+    }
+    return found | {
         "admin tasks (finance)": ("finance", TASKS),
         "admin sessions (viewer)": ("viewer", SESSIONS),
         "admin task": ("root", f"{TASKS}{task.pk}/change/"),
-        "admin session": ("root", f"{SESSIONS}{session.pk}/change/"),
-        "admin tool call": ("root", f"{CALLS}{call.pk}/change/"),
+        "admin session": ("root", f"{SESSIONS}{task.session_id}/change/"),
+        "admin tool call": ("root", f"{CALLS}{task.tool_calls.get().pk}/change/"),
     }
-    return found
 
 
 def _batch_of_sessions() -> None:

@@ -128,8 +128,14 @@ def _calls(tasks: int) -> None:
 
 def _reviews(tasks: int, waiting: int) -> None:
     """Create decided reviews of every fourth task, and open ones of the tasks that wait."""
-    step, sessions = SECONDS / tasks, tasks // PER_SESSION
-    asked = {
+    asked = _asked()
+    _decided_reviews(tasks, asked)
+    _open_reviews(tasks, waiting, asked)
+
+
+def _asked() -> dict[str, str]:
+    """Return the columns that all reviews have in common."""
+    return {
         "kind": "'tool_call'",
         "tool_call_id": "'c'",
         "graph_id": "'g'",
@@ -145,6 +151,10 @@ def _reviews(tasks: int, waiting: int) -> None:
         + " END",
         "risk": "CASE i % 3 WHEN 0 THEN 'low' WHEN 1 THEN 'medium' ELSE 'high' END",
     }
+
+
+def _decided_reviews(tasks: int, asked: dict[str, str]) -> None:
+    step = SECONDS / tasks
     decided, at = tasks // 4, f"({tasks} - i * 4 - 1) * {step}"
     _insert(
         Interrupt,
@@ -171,6 +181,10 @@ def _reviews(tasks: int, waiting: int) -> None:
         by_name="'root'",
         created_at=_ago(f"{at} - {step} / 3"),
     )
+
+
+def _open_reviews(tasks: int, waiting: int, asked: dict[str, str]) -> None:
+    step, sessions = SECONDS / tasks, tasks // PER_SESSION
     asked_at_once = max(SHOWN // waiting, 1)
     task = f"(({sessions - waiting} + i / {asked_at_once}) * {PER_SESSION} + {PER_SESSION - 1})"
     _insert(
