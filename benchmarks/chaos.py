@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,6 +88,7 @@ def faults(given: argparse.Namespace, chance: random.Random) -> list[str]:
 def main() -> int:
     """Start everything, make the faults, stop everything. Returns the clients' exit code, which is their verdict."""
     given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that what was started is stopped
     with tempfile.TemporaryDirectory(prefix="agentsite-chaos-") as name, serve(port=0) as model:
         folder = Path(name)
         kind = RabbitMQ if given.broker == "rabbitmq" else Redis
