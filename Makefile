@@ -10,6 +10,9 @@ COMPILE = uv pip compile --quiet --python-version 3.11 --no-annotate --custom-co
 # DEBUG makes a machine of one's own easy; whoever sets SECRET_KEY or DEBUG has decided otherwise.
 WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 
+# Where nothing keeps the bytecode, each process compiles the whole code, and the service starts several.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run demo test test-all services-test chaos bench lint format docs api-docs messages screenshots lock
 

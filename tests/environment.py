@@ -3,10 +3,13 @@
 Data and broker of its own: a service that runs on this machine meanwhile neither takes the tests' jobs nor sees them.
 """
 
+import importlib
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Generator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +54,10 @@ for name in (
     "AGENT_TOOLS",
     "EMAIL_URL",
     "SECRET_KEY",
+    "PYTHONDONTWRITEBYTECODE",  # some machines set it: each of a hundred processes would compile the whole code
 ):
     os.environ.pop(name, None)
+sys.dont_write_bytecode = False
 
 
 TESTS = Path(__file__).parent
@@ -113,6 +118,23 @@ def slow_first(items: list[pytest.Item], processes: int) -> list[pytest.Item]:
         ordered += slow[:some] + quick[:more]
         slow, quick = slow[some:], quick[more:]
     return ordered
+
+
+def pytest_collection(session: pytest.Session) -> None:
+    """Import the test modules, each process of pytest-xdist from another one on.
+
+    pytest rewrites the assertions of a module that it has not met and keeps the bytecode. That takes most of a first
+    collection, and processes that go through the modules in step would all do the same work at the same time.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if not worker or session.config.args != [str(TESTS.name)]:
+        return
+    left_out = set(session.config.stash[ONCE]) if session.config.getoption("--database-only") else set()
+    modules = [path for path in sorted(TESTS.rglob("test_*.py")) if not left_out & {path, *path.parents}]
+    first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
+    for path in modules[first:] + modules[:first]:
+        with suppress(Exception):  # the collection comes to the same error, and shows it
+            importlib.import_module(".".join(path.relative_to(TESTS.parent).with_suffix("").parts))
 
 
 @pytest.hookimpl(wrapper=True)
