@@ -24,7 +24,7 @@ from typing_extensions import override
 from core.errors import NotAllowed
 from memory import services
 from memory.models import KEY_LIMIT, Memory, MemoryQuerySet
-from memory.search import ranked
+from memory.search import newest, ranked
 
 ROOT = "memories"
 FIELDS = ("text", "content", "kind")  # of a value; `content` is LangMem's word for `text`
@@ -111,7 +111,7 @@ def _read(op: Op) -> Result:
 
 
 def _search(op: SearchOp) -> list[SearchItem]:
-    found, ranking = ranked(_rows(_owner(op.namespace_prefix)), op.query or "")
+    found, ranking = ranked(newest(_rows(_owner(op.namespace_prefix))), op.query or "")
     items = [SearchItem(**_item(found[one.candidate.id]), score=one.score if op.query else None) for one in ranking]
     matching = [item for item in items if _matches(item.value, op.filter or {})]
     return matching[op.offset : op.offset + op.limit]

@@ -9,9 +9,10 @@ from django.conf import settings
 from django.db.models import F, Q
 
 from core.db.clock import Now
+from core.db.compiled import Compiled
 from memory.models import Memory
 from memory.recall import fill
-from memory.search import ranked
+from memory.search import newest, ranked
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,18 @@ def made_for(agent: str, make: Callable[..., Strategy]) -> Strategy:
     return make(agent=agent) if takes else make()
 
 
+_USABLE = Compiled[Memory](
+    lambda user_id, session, agent: newest(
+        Memory.objects.usable().filter(
+            Q(scope=Memory.Scope.USER)
+            | Q(scope=Memory.Scope.SESSION, scope_ref=session)
+            | Q(scope=Memory.Scope.AGENT, scope_ref=agent),
+            user_id=user_id,
+        )
+    )
+)
+
+
 class Default:
     """Strategy that recalls what fits `settings.MEMORY_TOKENS`, by words and recency. It keeps nothing after a task."""
 
@@ -60,12 +73,9 @@ class Default:
 
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         """Return the usable memories of this owner, session and agent, and count each as used."""
-        in_scope = (
-            Q(scope=Memory.Scope.USER)
-            | Q(scope=Memory.Scope.SESSION, scope_ref=session)
-            | Q(scope=Memory.Scope.AGENT, scope_ref=self.agent)
-        )
-        found, ranking = ranked(Memory.objects.usable().filter(in_scope, user_id=user_id), query)
+        found, ranking = ranked(_USABLE(user_id, session, self.agent), query)
+        if not found:
+            return []
         chosen = [one.candidate.id for one in fill(ranking, settings.MEMORY_TOKENS)]
         Memory.objects.filter(pk__in=chosen).update(last_used_at=Now(), use_count=F("use_count") + 1)
         return [Recalled(pk, found[pk].text, found[pk].kind) for pk in chosen]

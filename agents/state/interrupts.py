@@ -16,6 +16,7 @@ from agents.models import Interrupt, Task, ToolCall
 from agents.policy import REQUESTER, REVIEWERS, STAND, ResponseType, Terms, Verdict
 from agents.state.transitions import INTERRUPT, targets
 from core.db.clock import Now, seconds_from_now
+from core.db.compiled import Compiled
 from core.text import canonical, digest, storable
 
 logger = logging.getLogger(__name__)
@@ -25,6 +26,11 @@ OWN_TERMS = Terms(deciders=(REQUESTER, REVIEWERS), on_expiry="wait", allowed=("r
 OWN = "the graph asks"  # in place of a rule, for a question that is not about a tool call
 SYSTEM = "system"  # who answers if no person does
 CLOSED_BY_ITSELF = "The call ended after all, while it was in doubt; its own result stands."
+_ASKED = Compiled[Interrupt](
+    lambda task, message, call, kind: Interrupt.objects.filter(
+        task_id=task, message_id=message, tool_call_id=call, kind=kind
+    ).order_by("-round")[:1]
+)
 
 
 def digest_of(task_pk: Any, tool: str, args_text: str, verdict_text: str) -> str:
@@ -74,8 +80,7 @@ def from_payload(task: Task, node_id: str, graph_id: str, value: Any) -> Interru
 
 def asked_before(task: Task, message_id: str, tool_call_id: str, kind: str) -> Interrupt | None:
     """Return the newest round of this question, or None if it has not been asked."""
-    rows = Interrupt.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id, kind=kind)
-    return rows.order_by("-round").first()
+    return _ASKED.first(task.pk, message_id, tool_call_id, str(kind))
 
 
 def was_edited(task: Task, message_id: str, tool_call_id: str) -> bool:

@@ -5,17 +5,19 @@ import uuid
 from django.db import connection
 
 from agents.models import Session
+from core.db.compiled import Compiled
 
 # One statement that creates the session or does nothing, and waits for another transaction that is creating it.
 _CREATE = """
     INSERT INTO agents_session (id, user_id, session_id, title, agent) VALUES (%s, %s, %s, %s, %s)
     ON CONFLICT (user_id, session_id) DO NOTHING RETURNING *
 """
+_LOCKED = Compiled[Session](lambda pk: Session.objects.select_for_update(no_key=True).filter(pk=pk).only("pk"))
 
 
 def lock(pk: uuid.UUID) -> None:
     """Lock the session until the transaction ends."""
-    Session.objects.select_for_update(no_key=True).filter(pk=pk).exists()
+    _LOCKED(pk)
 
 
 def lock_named(user_id: str, session_id: str) -> tuple[Session, bool]:

@@ -116,6 +116,14 @@ def claim(task_pk: uuid.UUID | str, worker: str, lease: float) -> Attempt | None
     return None
 
 
+def keep_recalled(task: Task) -> None:
+    """Store what was recalled for the task, unless something is stored. On both databases."""
+    recalled = Task._meta.get_field("recalled").get_db_prep_save(task.recalled, connection)
+    pk = Task._meta.pk.get_db_prep_value(task.pk, connection)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE agents_task SET recalled = %s WHERE id = %s AND recalled IS NULL", [recalled, pk])
+
+
 def conclude(attempt: Attempt, status: str, outcome: str, result: Any, message: str) -> bool | None:
     """End a running task and its attempt, and cancel its open interrupts. The caller has locked the session.
 

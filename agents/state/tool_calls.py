@@ -18,10 +18,16 @@ from agents.observability import failpoints, metrics
 from agents.policy import Denied
 from agents.state import interrupts, statements, tasks
 from core.db.clock import Now
+from core.db.compiled import Compiled
 
 logger = logging.getLogger(__name__)
 
 NODE = "node:"  # prefix of the substitute for a message id, for a call that no message of the conversation asks for
+
+
+_FOUND = Compiled[ToolCall](
+    lambda task, message, call: ToolCall.objects.filter(task_id=task, message_id=message, tool_call_id=call)
+)
 
 
 class RuleLapsed(Exception):
@@ -52,7 +58,7 @@ def key_of(task_pk: uuid.UUID, message_id: str, tool_call_id: str) -> uuid.UUID:
 
 def find(task: Task, message_id: str, tool_call_id: str) -> ToolCall | None:
     """Return the call's row, or None if it has not been entered."""
-    return ToolCall.objects.filter(task=task, message_id=message_id, tool_call_id=tool_call_id).first()
+    return _FOUND.first(task.pk, message_id, tool_call_id)
 
 
 def enter(attempt: Attempt, entry: Entry) -> ToolCall:

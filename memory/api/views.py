@@ -14,7 +14,7 @@ from core.errors import Invalid, NotFound
 from memory import services
 from memory.api import openapi, serializers
 from memory.models import OPEN, Memory
-from memory.search import ranked
+from memory.search import newest, ranked
 
 
 class MemoryViewSet(ClientIdsViewSet):
@@ -39,7 +39,7 @@ class MemoryViewSet(ClientIdsViewSet):
                 raise Invalid(
                     errors={"cursor": ["A list with a query has one page. To get more memories, raise `limit`."]}
                 )
-            found, ranking = ranked(rows, query)
+            found, ranking = ranked(newest(rows), query)
             page, cursor = [found[one.candidate.id] for one in ranking[: pagination.limit_of(request)]], None
         else:
             page, cursor = pagination.page(request, rows)

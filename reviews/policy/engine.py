@@ -6,11 +6,13 @@ Reviewers also decide a call that can't be judged, so that an error here never l
 
 import enum
 import logging
+import uuid
 from collections.abc import Iterable
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from agents.policy import REQUESTER, REVIEWERS, Call, Terms, Verdict
+from core.db.compiled import Compiled
 from core.db.connections import is_away
 from reviews.models import PolicyRule
 from reviews.policy import conditions
@@ -24,6 +26,8 @@ UNCLEAR = " (unclear)"  # suffix of a rule that could not be judged
 RISKS = ("low", "medium", "high")
 
 Effect = PolicyRule.Effect
+_OF_SESSION = Compiled[PolicyRule](lambda session: PolicyRule.objects.in_force().for_session(session))
+_OF_NONE = Compiled[PolicyRule](lambda: PolicyRule.objects.in_force().for_session(""))
 
 
 class Match(enum.Enum):
@@ -42,7 +46,7 @@ def assess(call: Call) -> Verdict:
         OperationalError, InterfaceError, InternalError: the database is away; the task continues when it is back.
     """
     try:
-        return judge(call, PolicyRule.objects.in_force().for_session(call.session))
+        return judge(call, _OF_SESSION(uuid.UUID(call.session)) if call.session else _OF_NONE())
     except Exception as error:
         if is_away(error):
             raise
