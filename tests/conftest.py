@@ -27,8 +27,10 @@ from demo.model_server import serve
 from reviews.audit import append_only
 from tests.support.accounts import client_of, grant, pages_of
 from tests.support.concurrency import lapse_all
+from tests.support.fork_server import ForkServer, running
 from tests.support.helpers import noting, open_review
 from tests.support.oracle import Crash
+from tests.support.processes import ROOT
 from tests.support.receiver import Receiver, receiving
 
 
@@ -83,6 +85,13 @@ def empty_tables() -> None:
 @pytest.fixture(scope="session")
 def model_server() -> Iterator[Any]:
     with serve(port=0) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def fork_server() -> Iterator[ForkServer]:
+    """One for all the tests that start workers, or let a process of its own do something in `manage.py shell`."""
+    with running(ROOT) as server:
         yield server
 
 

@@ -129,7 +129,8 @@ def pytest_collection(session: pytest.Session) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker or session.config.args != [str(TESTS.name)]:
         return
-    left_out = set(session.config.stash[ONCE]) if session.config.getoption("--database-only") else set()
+    once_only = session.config.stash[ONCE]
+    left_out = set(once_only) if session.config.getoption("--database-only") else set()
     modules = [path for path in sorted(TESTS.rglob("test_*.py")) if not left_out & {path, *path.parents}]
     first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     for path in modules[first:] + modules[:first]:

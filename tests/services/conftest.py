@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.db import connection
 
 from agentsite import celery_app
-from tests.support.fork_server import ForkServer, running
+from tests.support.fork_server import ForkServer
 from tests.support.processes import FAST, ROOT, Workers, database_url
 
 
@@ -34,12 +34,6 @@ def empty_database(transactional_db: Any) -> Iterator[dict[str, str]]:
 def published() -> list[Any]:
     """Here jobs go to the real broker."""
     return []
-
-
-@pytest.fixture(scope="session")
-def fork_server() -> Iterator[ForkServer]:
-    with running(ROOT) as server:
-        yield server
 
 
 @pytest.fixture

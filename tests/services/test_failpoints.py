@@ -1,9 +1,6 @@
 """The process is killed at each named place of a run or a decision; the story ends the same all the same."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +11,16 @@ from agents.observability import failpoints
 from reviews.decisions.services import Choice, decide
 from tests.support.helpers import again, answer_of, open_review
 from tests.support.oracle import calls
-from tests.support.processes import ROOT, until
+from tests.support.processes import in_shell, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 WEB = ("before-decision", "after-decision", "before-answer", "after-answer")
 DOUBTFUL = {"after-entry": 0, "before-call": 0, "after-call": 1, "before-result": 1}  # how often it has really run
 DECIDE = """
-import django, sys
-django.setup()
 from django.contrib.auth.models import User
 from reviews.decisions.services import Choice, decide
-decide(sys.argv[1], User.objects.get(username="rita"), Choice("accept"))
+decide("{review}", User.objects.get(username="rita"), Choice("accept"))
 """
 
 
@@ -75,10 +70,12 @@ def test_a_decision_whose_process_is_killed_there_counts_or_does_not(
     workers.start()
     becomes(task, "interrupted")
     review = open_review(task)
-    env = {**workers.env, "AGENTSITE_FAILPOINTS": f"{name}={marker}", "DJANGO_SETTINGS_MODULE": "agentsite.settings"}
-    command = [sys.executable, "-c", DECIDE, str(review.pk)]
-    done = subprocess.run(command, cwd=ROOT, env={**os.environ, **env}, capture_output=True, timeout=60)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    env = {**workers.env, "AGENTSITE_FAILPOINTS": f"{name}={marker}"}
+    log = workers.folder / "decide.log"
+    assert in_shell(workers.server, DECIDE.format(review=review.pk), env, log).wait(60) == -signal.SIGKILL, (
+        log.read_text()
+    )
+    assert marker.exists()
     review.refresh_from_db()
     assert review.status == ("approved" if name == "after-decision" else "pending")
     decide(review.pk, reviewer, Choice("accept"))  # the reviewer tries again

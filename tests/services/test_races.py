@@ -1,8 +1,6 @@
 """Races between processes, and a broker that forgets everything."""
 
 import json
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -14,20 +12,19 @@ from agents.policy import Terms, Verdict
 from agents.state import interrupts
 from reviews.models import Decision
 from tests.support.helpers import again, answer_of
-from tests.support.processes import ROOT, until
+from tests.support.processes import in_shell, until
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 COUNT = 200
 VERDICT = Verdict("review", "test", Terms()).to_text()
 DECIDE_ALL = """
-import django, json, sys
-django.setup()
+import json
 from django.contrib.auth.models import User
 from agents.models import Interrupt
 from core.errors import Conflict
 from reviews.decisions.services import Choice, decide
-who, kind = User.objects.get(username="rita"), sys.argv[1]
+who, kind = User.objects.get(username="rita"), "KIND"
 won = []
 for pk in sorted(Interrupt.objects.values_list("pk", flat=True)):
     try:
@@ -56,12 +53,16 @@ def _asked(task: Task) -> Interrupt:
 def test_two_processes_that_decide_the_same_reviews_have_one_winner_each(
     many: list[Interrupt], workers: Any, reviewer: Any
 ) -> None:
-    env = {**workers.env, "DJANGO_SETTINGS_MODULE": "agentsite.settings", "LOG_LEVEL": "ERROR"}
+    env = {**workers.env, "LOG_LEVEL": "ERROR"}
+    kinds = ("accept", "reject")
+    logs = [workers.folder / f"{kind}.log" for kind in kinds]
     both = [
-        subprocess.Popen([sys.executable, "-c", DECIDE_ALL, kind], cwd=ROOT, env=env, stdout=subprocess.PIPE)
-        for kind in ("accept", "reject")
+        in_shell(workers.server, DECIDE_ALL.replace("KIND", kind), env, log)
+        for kind, log in zip(kinds, logs, strict=True)
     ]
-    accepted, rejected = (set(json.loads(one.communicate(timeout=120)[0])) for one in both)
+    for one, log in zip(both, logs, strict=True):
+        assert one.wait(120) == 0, log.read_text()
+    accepted, rejected = (set(json.loads(log.read_text())) for log in logs)
     assert not accepted & rejected
     assert accepted | rejected == {str(row.pk) for row in many}
     assert Decision.objects.count() == COUNT

@@ -27,6 +27,7 @@ class Desk:
     def __init__(self, page: "Page", url: str) -> None:
         self.page, self.url = page, url
         self.errors: list[str] = []
+        page.clock.install()
         page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -48,9 +49,13 @@ class Desk:
         self.rest()
 
     def rest(self) -> None:
-        """Keys and buttons are dead for 700 ms after a page has appeared."""
+        """Keys and buttons are dead for 700 ms after a page has appeared: let them pass on its clock."""
         self.page.wait_for_load_state()
-        self.page.wait_for_timeout(800)
+        self.later(800)
+
+    def later(self, milliseconds: int) -> None:
+        """Go on as if so much time had passed: what is due on the page happens now. Its clock runs on from there."""
+        self.page.clock.fast_forward(milliseconds)
 
     def press(self, *keys: str) -> None:
         for key in keys:

@@ -80,6 +80,11 @@ def is_ready(pid: int) -> bool:
     return WorkerProcess.objects.filter(names).exists()
 
 
+def in_shell(server: ForkServer, code: str, env: dict[str, str], log: Path) -> Forked:
+    """Run lines in `manage.py shell`, in a process of their own; what they print goes to the file."""
+    return server.start("manage", "shell", "--no-imports", "-c", code, cwd=ROOT, env=env, log=log)
+
+
 class Workers:
     """Worker processes that a test starts, stops and kills by their ids."""
 

@@ -7,9 +7,8 @@ approved and whose job was lost, a rejected one, an *always allow* rule, two mem
 import gzip
 import json
 import os
+import shutil
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -22,12 +21,23 @@ import pytest
 from django.conf import settings as django_settings
 from django.db import connection
 
-from tests.support.processes import FAST, ROOT, until
+from tests.support.fork_server import Forked, ForkServer
+from tests.support.processes import FAST, ROOT, in_shell, until
 from tests.support.receiver import Receiver
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
+Rows = Callable[[str], list[Any]]
 DATA = Path(__file__).parent / "data"
+MIGRATE = """
+from django.core.management import call_command
+call_command("migrate", verbosity=0, skip_checks=False)
+"""
+COMPARE = """
+from django.core.management import call_command
+call_command("makemigrations", "--check", "--dry-run", skip_checks=False)
+call_command("migrate", "--plan")
+"""
 DECIDE = """
 from django.contrib.auth.models import User
 from reviews.decisions.services import Choice, decide
@@ -47,18 +57,14 @@ for number, query in enumerate(["book the Savoy for 1 night", "what do you know 
 class Old:
     """The filled database, and the service of today on it."""
 
-    def __init__(self, url: str, rows: Callable[[str], list[Any]], env: dict[str, str], folder: Path) -> None:
-        self.rows, self.folder = rows, folder
+    def __init__(self, url: str, rows: Rows, env: dict[str, str], folder: Path, server: ForkServer) -> None:
+        self.rows, self.folder, self.server = rows, folder, server
         self.env = {**os.environ, **FAST, **env, "DATABASE_URL": url, "AGENTSITE_DATA": str(folder / "data")}
 
-    def manage(self, *args: str) -> str:
-        command = [sys.executable, "manage.py", *args]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.strip()
-
     def shell(self, code: str) -> str:
-        return self.manage("shell", "--no-imports", "-c", code)
+        log = self.folder / "shell.log"
+        assert in_shell(self.server, code, {**self.env, "LOG_LEVEL": "ERROR"}, log).wait(120) == 0, log.read_text()
+        return log.read_text().strip()
 
     def statuses(self) -> dict[str, str]:
         """The status of each task, by session and task."""
@@ -68,9 +74,12 @@ class Old:
         return {f"{session}/{task}": status for session, task, status in self.rows(query)}
 
 
-def in_sqlite(folder: Path) -> Iterator[tuple[str, Callable[[str], list[Any]]]]:
+def in_sqlite(folder: Path, template: str = "") -> Iterator[tuple[str, Rows]]:
     file = folder / "old.sqlite3"
-    file.write_bytes(gzip.decompress((DATA / "before-rooms.sqlite3.gz").read_bytes()))
+    if template:
+        shutil.copy(template.removeprefix("sqlite:///"), file)
+    else:
+        file.write_bytes(gzip.decompress((DATA / "before-rooms.sqlite3.gz").read_bytes()))
 
     def rows(query: str) -> list[Any]:
         with closing(sqlite3.connect(file, timeout=30)) as database:
@@ -81,13 +90,14 @@ def in_sqlite(folder: Path) -> Iterator[tuple[str, Callable[[str], list[Any]]]]:
     yield f"sqlite:///{file}", rows
 
 
-def in_postgresql() -> Iterator[tuple[str, Callable[[str], list[Any]]]]:
+def in_postgresql(template: str = "") -> Iterator[tuple[str, Rows]]:
     name = f"agentsite_old_{os.getpid()}_{time.monotonic_ns()}"
     url = urlsplit(django_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
     with connection.cursor() as cursor:
-        cursor.execute(f"CREATE DATABASE {name}")
-    with psycopg.connect(url, autocommit=True) as database:
-        database.execute(gzip.decompress((DATA / "before-rooms.sql.gz").read_bytes()))
+        cursor.execute(f"CREATE DATABASE {name} TEMPLATE {urlsplit(template).path[1:] or 'template1'}")
+    if not template:
+        with psycopg.connect(url, autocommit=True) as database:
+            database.execute(gzip.decompress((DATA / "before-rooms.sql.gz").read_bytes()))
 
     def rows(query: str) -> list[Any]:
         with psycopg.connect(url, autocommit=True) as database:
@@ -99,32 +109,43 @@ def in_postgresql() -> Iterator[tuple[str, Callable[[str], list[Any]]]]:
         cursor.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-@pytest.fixture
-def old(transactional_db: Any, tmp_path: Path, model_server: Any) -> Iterator[Old]:
+def old(folder: Path, model_url: str, server: ForkServer, template: str = "") -> Iterator[Old]:
+    """The filled database: as it was then, or a copy of one that was migrated."""
     env = {
-        "OPENAI_BASE_URL": model_server.url,
+        "OPENAI_BASE_URL": model_url,
         "OPENAI_API_KEY": "test",
         "AGENT_MODEL": "openai:demo",
         "WEBHOOK_ALLOW_NETWORKS": "127.0.0.0/8",
         "PYTHONPATH": str(ROOT),
     }
-    made = in_sqlite(tmp_path) if connection.vendor == "sqlite" else in_postgresql()
+    made = in_sqlite(folder, template) if connection.vendor == "sqlite" else in_postgresql(template)
     for url, rows in made:
-        yield Old(url, rows, env, tmp_path)
+        yield Old(url, rows, env, folder, server)
+
+
+@pytest.fixture(scope="module")
+def template(
+    django_db_setup: None, django_db_blocker: Any, tmp_path_factory: Any, model_server: Any, fork_server: ForkServer
+) -> Iterator[Old]:
+    """What the migrations of today make of it, once for all tests: each goes on with a copy."""
+    with django_db_blocker.unblock():
+        for made in old(tmp_path_factory.mktemp("template"), model_server.url, fork_server):
+            made.shell(MIGRATE)
+            yield made
 
 
 @pytest.fixture
-def migrated(old: Old, receiver: Receiver) -> Old:
-    old.manage("migrate", "-v0")
-    old.rows(f"UPDATE notices_endpoint SET url = '{receiver.url}'")
-    return old
+def migrated(template: Old, transactional_db: Any, tmp_path: Path, model_server: Any, receiver: Receiver) -> Any:
+    for made in old(tmp_path, model_server.url, template.server, template.env["DATABASE_URL"]):
+        made.rows(f"UPDATE notices_endpoint SET url = '{receiver.url}'")
+        yield made
 
 
 @pytest.fixture
-def worker(migrated: Old) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "celery", "-A", "agentsite", "worker", "-n", f"old-{os.getpid()}@test"]
-    with open(migrated.folder / "worker.log", "wb") as log:
-        running = subprocess.Popen(command, cwd=ROOT, env=migrated.env, stdout=log, stderr=log)
+def worker(migrated: Old) -> Iterator[Forked]:
+    args = ("-A", "agentsite", "worker", "-n", f"old-{os.getpid()}@test")
+    log = migrated.folder / "worker.log"
+    running = migrated.server.start("celery", *args, cwd=ROOT, env=migrated.env, log=log)
     yield running
     running.kill()
     running.wait()
@@ -151,6 +172,7 @@ def test_rules_and_memories_still_count(migrated: Old, worker: Any) -> None:
     assert all(text in told for text in ("window seats", "likes tea"))
 
 
-def test_the_models_have_no_changes_that_no_migration_makes(migrated: Old) -> None:
-    assert "No changes detected" in migrated.manage("makemigrations", "--check", "--dry-run")
-    assert migrated.manage("migrate", "--plan").endswith("No planned migration operations.")
+def test_the_models_have_no_changes_that_no_migration_makes(template: Old) -> None:
+    said = template.shell(COMPARE)
+    assert "No changes detected" in said
+    assert said.endswith("No planned migration operations.")
