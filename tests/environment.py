@@ -131,8 +131,8 @@ def pytest_collection(session: pytest.Session) -> None:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker or session.config.args != [str(TESTS.name)]:
         return
-    left_out = set(session.config.stash[ONCE]) if session.config.getoption("--database-only") else set()
-    modules = [path for path in sorted(TESTS.rglob("test_*.py")) if not left_out & {path, *path.parents}]
+    left_out = session.config.stash[ONCE] if session.config.getoption("--database-only") else []
+    modules = [path for path in sorted(TESTS.rglob("test_*.py")) if not {*left_out} & {path, *path.parents}]
     first = len(modules) * int(worker.removeprefix("gw")) // int(os.environ["PYTEST_XDIST_WORKER_COUNT"])
     for path in modules[first:] + modules[:first]:
         with suppress(Exception):  # the collection comes to the same error, and shows it
