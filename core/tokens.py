@@ -5,6 +5,7 @@ The estimate needs no tokenizer, because every endpoint has its own. It is meant
 
 import re
 from collections import Counter
+from functools import lru_cache
 
 # Characters up to this code point (exclusive), and what each costs in quarters of a token.
 _COSTS = (
@@ -18,6 +19,8 @@ _CHEAP = frozenset("abcdefghijklmnopqrstuvwxyz ")  # about four characters of a 
 _CODED = re.compile(r"[A-Za-z0-9+/=_-]{32,}")  # no word is that long: base64, hashes, keys
 QUARTERS = 4
 MARK_TOKENS = 24  # tokens of `_mark`
+LONG = 2_000  # characters from which on a count is remembered: one request asks for that of a long result many times
+REMEMBERED = 32  # long texts; the longest result of a tool has 256 KB
 HEAD = 2 / 3  # share of the beginning in the kept text: it more often says what a text is about than the end does
 
 
@@ -27,10 +30,17 @@ def count(text: str) -> int:
     Latin words: four characters per token. Digits, capitals and punctuation, which are frequent in JSON and code, and
     other alphabets: about two. Chinese, Japanese, Korean: one. Emoji: two tokens each.
     """
+    return _count(text) if len(text) < LONG else _remembered(text)
+
+
+def _count(text: str) -> int:
     words, coded = _CODED.subn("", text)
     quarters = 2 * (len(text) - len(words)) if coded else 0
     quarters += sum(_cost(character) * times for character, times in Counter(words).items())
     return -(-quarters // QUARTERS)
+
+
+_remembered = lru_cache(maxsize=REMEMBERED)(_count)
 
 
 def shortened(text: str, limit: int) -> str:

@@ -15,6 +15,7 @@ from django.db import connection
 from agents.models import Interrupt, Session, Task
 from agents.policy import Verdict
 from agentsite.accounts import create_key
+from core.db.process_cache import process
 from memory import services as memories
 from memory.models import Memory
 from tests.hostile import addresses, bodies, headers
@@ -61,9 +62,11 @@ def debug(request: Any, settings: Any) -> None:
 
 
 @pytest.fixture
-def send(service: User, settings: Any) -> Send:
+def send(service: User, settings: Any) -> Iterator[Send]:
     """Send a request with the service account's key, and require that its answer is sound."""
     settings.ALLOWED_HOSTS = ["127.0.0.1"]
+    settings.STALENESS_SECONDS = 2  # as by default: to look the key up each time takes half of a request
+    process.clear()
     key = create_key(service, "test")
 
     def send(method: str, path: bytes | str, query: str = "", body: bytes = b"", **environ: str) -> raw.Answer:
@@ -74,7 +77,8 @@ def send(service: User, settings: Any) -> Send:
             assert rows() == before
         return answer
 
-    return send
+    yield send
+    process.clear()  # the next test reads anew
 
 
 @pytest.fixture

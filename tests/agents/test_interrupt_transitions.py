@@ -2,7 +2,8 @@
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -143,7 +144,9 @@ def bring(user: User, status: str) -> World:
 
 
 @pytest.mark.parametrize(
-    ("status", "writer", "columns"), CASES, ids=[f"{status}-{name.replace(' ', '_')}" for status, name, _ in CASES]
+    ("status", "writer", "columns"),
+    [case for case in CASES if case[2]],
+    ids=[f"{status}-{name.replace(' ', '_')}" for status, name, columns in CASES if columns],
 )
 def test_it_writes_what_the_table_says_and_nothing_else(
     reviewer: User, status: Status, writer: str, columns: Columns
@@ -151,15 +154,30 @@ def test_it_writes_what_the_table_says_and_nothing_else(
     world = bring(reviewer, status)
     before = picture(Interrupt)
     result = WRITERS[writer](world)
-    assert differences(before, picture(Interrupt)) == ({("Interrupt", world.asked.pk): columns} if columns else {})
+    assert differences(before, picture(Interrupt)) == {("Interrupt", world.asked.pk): columns}
+    assert result is told(writer, wrote=True)
+
+
+@pytest.mark.parametrize("status", Status)
+def test_where_the_table_says_nothing_it_writes_nothing(reviewer: User, status: Status) -> None:
+    """One writer after the other on the same row, which none of them changes."""
+    world = bring(reviewer, status)
+    before = picture(Interrupt)
+    quiet = [writer for in_status, writer, columns in CASES if in_status == status and not columns]
+    assert len(quiet) >= 3
+    for writer in quiet:
+        result = WRITERS[writer](replace(world, asked=Interrupt.objects.select_related("task").get()))
+        assert differences(before, picture(Interrupt)) == {}, writer
+        assert result is told(writer, wrote=False), writer
+
+
+def told(writer: str, *, wrote: bool) -> bool | int | None:
+    """What the writer returns."""
     if writer.startswith("resolve"):
-        assert result is bool(columns)
-    elif writer.startswith("store"):
-        assert result is False, "it was there before"
-    elif writer == "expire":
-        assert result == bool(columns)
-    else:
-        assert result is None
+        return wrote
+    if writer.startswith("store"):
+        return False  # it was there before
+    return int(wrote) if writer == "expire" else None
 
 
 @pytest.mark.parametrize("status", [status for status in Status if status != Status.PENDING])
@@ -175,15 +193,15 @@ def test_what_is_final_stays_so_whatever_is_called_in_whatever_order(reviewer: U
 
 
 @pytest.mark.parametrize("first", ANSWERS)
-@pytest.mark.parametrize("second", ANSWERS)
-def test_of_two_answers_the_second_loses(reviewer: User, first: Status, second: Status) -> None:
+def test_of_two_answers_the_second_loses(reviewer: User, first: Status) -> None:
     world = bring(reviewer, "pending")
-    as_it_was = world.asked  # as the second saw it
+    as_it_was = copy(world.asked)  # as the second saw it
     assert WRITERS[f"resolve {first}"](world)
     before = picture(Interrupt)
-    assert not interrupts.resolve(as_it_was, interrupts.Answer(TYPES[second], second, "bob"))
-    assert not interrupts.resolve(Interrupt.objects.get(), interrupts.Answer(TYPES[second], second, "bob"))
-    assert differences(before, picture(Interrupt)) == {}
+    for second in ANSWERS:
+        for seen in (world.asked, copy(as_it_was), Interrupt.objects.get()):
+            assert not interrupts.resolve(seen, interrupts.Answer(TYPES[second], second, "bob")), second
+        assert differences(before, picture(Interrupt)) == {}, second
     assert Interrupt.objects.get().answered_by == "rita"
 
 
@@ -207,14 +225,14 @@ def test_an_answer_to_another_version_than_is_stored_is_not_stored(reviewer: Use
     assert WRITERS["resolve approved"](world)
 
 
-@pytest.mark.parametrize("status", ["pending", "", "started", "succeeded", "completed", "error", "APPROVED", "accept"])
 @pytest.mark.parametrize("now", ["pending", "approved", "cancelled"])
-def test_a_status_that_no_answer_leads_to_is_an_error(reviewer: User, now: str, status: str) -> None:
+def test_a_status_that_no_answer_leads_to_is_an_error(reviewer: User, now: str) -> None:
     world = bring(reviewer, now)
     before = picture(Interrupt)
-    with pytest.raises(ValueError, match="makes no interrupt"):
-        interrupts.resolve(world.asked, interrupts.Answer("accept", status, "rita"))
-    assert differences(before, picture(Interrupt)) == {}
+    for status in ("pending", "", "started", "succeeded", "completed", "error", "APPROVED", "accept"):
+        with pytest.raises(ValueError, match="makes no interrupt"):
+            interrupts.resolve(world.asked, interrupts.Answer("accept", status, "rita"))
+        assert differences(before, picture(Interrupt)) == {}, status
 
 
 def test_each_part_of_an_answer_is_stored(reviewer: User) -> None:

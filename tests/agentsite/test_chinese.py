@@ -25,6 +25,9 @@ from notifications.transports.webhook import GONE_NOTE
 from reviews.decisions import claims, services
 from reviews.models import PolicyRule
 from reviews.policy.conditions import OPERATORS
+from tests.conftest import empty_tables
+from tests.support import kept_rows
+from tests.support.accounts import grant
 from tests.support.chinese import english
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -46,9 +49,32 @@ DATA += ("amount content null address.city md", *OPERATORS)
 ANSWERS = ("approved", "edited", "rejected", "expired", "open")
 
 
+STORY = kept_rows.Kept()
+
+
 @pytest.fixture
-def story(invoke: Any, work: Any, reviewer: User) -> dict[str, Interrupt]:
+def story(request: pytest.FixtureRequest, transactional_db: None) -> dict[str, Interrupt]:
     """A review in each of its states."""
+    made = STORY.made_by(lambda: make_story(request.getfixturevalue("invoke"), request.getfixturevalue("work")))
+    return {name: Interrupt.objects.get(pk=pk) for name, pk in made.items()}
+
+
+@pytest.fixture
+def reviewer(request: pytest.FixtureRequest, transactional_db: None) -> User:
+    """Rita, who is in the story if there is one."""
+    if "story" in request.fixturenames:
+        request.getfixturevalue("story")
+        return User.objects.get(username="rita")
+    return make_rita()
+
+
+def make_rita() -> User:
+    return grant(User.objects.create_user("rita", is_staff=True), "reviews.decide_review", "reviews.view_review")
+
+
+def make_story(invoke: Any, work: Any) -> dict[str, Any]:
+    """Make the reviews by real runs, and return their ids."""
+    reviewer = make_rita()
     for number in range(len(ANSWERS)):
         invoke("book the Ritz for 2 nights", session=f"s{number}")
     invoke("email bob@example.com saying hello", session="mail")
@@ -64,7 +90,7 @@ def story(invoke: Any, work: Any, reviewer: User) -> dict[str, Interrupt]:
     _make_the_data_chinese()
     Task.objects.filter(pk=rows["rejected"].task_id).update(status="error", message="模型不可用")
     Interrupt.objects.filter(pk=mail.pk).update(args_text='{"to": "1", "subject": "1", "body": "1"}')
-    return {name: Interrupt.objects.get(pk=row.pk) for name, row in {**rows, "mail": mail}.items()}
+    return {name: row.pk for name, row in {**rows, "mail": mail}.items()}
 
 
 def _make_the_data_chinese() -> None:
@@ -99,8 +125,10 @@ def everything(story: Any, reviewer: User) -> None:
 
 
 @pytest.fixture
-def desk(db: Any) -> Client:
-    """The admin as a superuser sees it whose browser asks for Chinese."""
+def desk(request: pytest.FixtureRequest, transactional_db: None) -> Client:
+    """The admin as a superuser sees it whose browser asks for Chinese. Who reads a story comes after it."""
+    if "story" in request.fixturenames:
+        request.getfixturevalue("story")
     client = Client(headers=CHINESE)
     client.force_login(User.objects.create_superuser("root", password="x"))
     return client
@@ -125,6 +153,14 @@ def pages_of(client: Client, model: Any, model_admin: Any) -> Iterator[str]:
     yield from (base, f"{base}?q=nothing", f"{base}{row.pk}/change/", f"{base}{row.pk}/history/")
     # Which of the others there are, their status says.
     yield from (path for path in (f"{base}add/", f"{base}{row.pk}/delete/") if client.get(path).status_code == 200)
+
+
+def test_the_story_is_put_back_as_it_was_made(story: Any) -> None:
+    empty_tables()
+    assert kept_rows.rows() == []
+    STORY.made_by(lambda: pytest.fail("it is made once"))
+    assert kept_rows.rows() == STORY.rows
+    assert {"auth.user", "agents.interrupt", "reviews.decision"} <= {row["model"] for row in kept_rows.rows()}
 
 
 @pytest.mark.long

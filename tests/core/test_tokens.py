@@ -54,3 +54,13 @@ def test_a_limit_too_small_for_the_mark_leaves_the_mark_alone(limit: int) -> Non
 
 def test_nothing_gets_longer_by_being_shortened() -> None:
     assert tokens.shortened("abc def", 1) == "abc def"
+
+
+def test_a_long_text_is_counted_once_and_by_its_own_letters() -> None:
+    long, other = "word " * 1_000, "世界" * 2_000
+    expected = [tokens._count(text) for text in (long, other)]
+    tokens._remembered.cache_clear()
+    assert [tokens.count(text) for text in (long, other, long, other)] == expected * 2
+    assert tokens._remembered.cache_info()[:2] == (2, 2), "hits and misses"
+    tokens.count("short")
+    assert tokens._remembered.cache_info().currsize == 2

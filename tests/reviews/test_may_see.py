@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group, User
 from django.core import cache as caches
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from agents.models import Interrupt, Session, Task, ToolCall
@@ -46,14 +46,25 @@ READERS = [*RIGHTS, "root"]
 AT_THE_DESK = [name for name in READERS if name == "root" or any("review" in right for right in RIGHTS[name])]
 
 
-@pytest.fixture(autouse=True)
-def _empty_cache() -> None:
-    caches.cache.clear()
+@pytest.fixture(scope="module")
+def _one_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """The people and the reviews, once for all tests of this module: each undoes what it changes."""
+    with django_db_blocker.unblock():
+        block = transaction.atomic()
+        block._from_testcase = True  # type: ignore[attr-defined]  # as Django's own tests: what is durable may be within
+        with block:
+            make_reviews(make_people())
+            yield
+            transaction.set_rollback(True)
     may_see.cache_clear()
 
 
-@pytest.fixture
-def people(db: Any) -> dict[str, User]:
+@pytest.fixture(autouse=True)
+def _empty_cache(_one_world: None) -> None:
+    caches.cache.clear()
+
+
+def make_people() -> dict[str, User]:
     found = {name: grant(User.objects.create_user(name, is_staff=True), *names) for name, names in RIGHTS.items()}
     for name, group in GROUPS.items():
         found[name].groups.add(Group.objects.get_or_create(name=group)[0])
@@ -61,8 +72,17 @@ def people(db: Any) -> dict[str, User]:
 
 
 @pytest.fixture
-def world(people: dict[str, User]) -> list[Review]:
-    """A pending and a decided review of each kind of terms, owner and submitter."""
+def people(db: Any) -> dict[str, User]:
+    return {user.username: user for user in User.objects.filter(username__in=READERS)}
+
+
+@pytest.fixture
+def world(db: Any) -> list[Review]:
+    return list(Review.objects.select_related("task__session"))
+
+
+def make_reviews(people: dict[str, User]) -> None:
+    """Make a pending and a decided review of each kind of terms, owner and submitter."""
     sessions, tasks, rows = [], [], []
     whose = [("ann", None), ("bob", people["submitter"]), ("carl", None)]
     for number, (deciders, distinct, (owner, by)) in enumerate(itertools.product(DECIDERS, (False, True), whose)):
@@ -88,7 +108,6 @@ def world(people: dict[str, User]) -> list[Review]:
     with connection.cursor() as cursor:
         for model in (Session, Task, Review, Decision, ToolCall):
             cursor.execute(f"ANALYZE {model._meta.db_table}")
-    return list(Review.objects.select_related("task__session"))
 
 
 def readers(people: dict[str, User]) -> list[User]:
