@@ -8,19 +8,19 @@ import time
 from email.utils import formatdate
 from typing import Any
 
-import httpx
+import httpx2
 import openai
 import pytest
 
 from agents.runtime.endpoints import errors
 
-REQUEST = httpx.Request("POST", "http://model.example/v1/chat/completions")
+REQUEST = httpx2.Request("POST", "http://model.example/v1/chat/completions")
 
 
-def response(body: Any = None, status: int = 400, **headers: str) -> httpx.Response:
+def response(body: Any = None, status: int = 400, **headers: str) -> httpx2.Response:
     text = body if isinstance(body, str) else json.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return httpx.Response(status, text=text, headers=named, request=REQUEST)
+    return httpx2.Response(status, text=text, headers=named, request=REQUEST)
 
 
 def refusal(body: Any = None, status: int = 400, **headers: str) -> openai.APIStatusError:
@@ -63,7 +63,9 @@ def test_a_code_stands_for_a_status(code: Any, status: int, key: str) -> None:
     assert read({key: code}).kind == f"http_{status}"
 
 
-@pytest.mark.parametrize("code", [None, True, 200, 99, 600, "200", "4000", "٤٢٩", "", "weird", [], {"code": 429}, 429.0])
+@pytest.mark.parametrize(
+    "code", [None, True, 200, 99, 600, "200", "4000", "٤٢٩", "", "weird", [], {"code": 429}, 429.0]
+)
 def test_what_is_no_code_leaves_the_status(code: Any) -> None:
     assert read({"error": {"code": code}}, 418).kind == "http_418"
 
@@ -200,10 +202,10 @@ def test_causes_without_end_are_read_to_an_end() -> None:
     [
         (TimeoutError(), "timeout", True),
         (openai.APITimeoutError(REQUEST), "timeout", True),
-        (httpx.ReadTimeout("slow"), "timeout", True),
+        (httpx2.ReadTimeout("slow"), "timeout", True),
         (ConnectionRefusedError(), "connection", True),
         (openai.APIConnectionError(request=REQUEST), "connection", True),
-        (httpx.RemoteProtocolError("hung up"), "connection", True),
+        (httpx2.RemoteProtocolError("hung up"), "connection", True),
         (KeyError("choices"), "no_completion", False),
     ],
 )
@@ -235,7 +237,7 @@ def test_another_answer_is_told_as_what_it_is(body: Any, explanation: str) -> No
 
 @pytest.mark.parametrize(
     ("error", "is_one"),
-    [(refusal(), True), (ValueError("x"), False), (ConnectionRefusedError(), False), (httpx.ReadTimeout("x"), False)],
+    [(refusal(), True), (ValueError("x"), False), (ConnectionRefusedError(), False), (httpx2.ReadTimeout("x"), False)],
 )
 def test_a_graph_without_the_middleware_knows_an_endpoints_refusal(error: Exception, is_one: bool) -> None:
     assert errors.is_endpoints(error) is is_one

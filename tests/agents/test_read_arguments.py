@@ -6,6 +6,7 @@ import pytest
 from langchain_core.tools import BaseTool, InjectedToolArg, InjectedToolCallId, StructuredTool, Tool
 from langgraph.prebuilt import InjectedState
 from pydantic import AfterValidator, AliasChoices, AliasPath, BaseModel, ConfigDict, Field
+from typing_extensions import override
 
 from agents.runtime import tool_arguments
 from agents.runtime.tool_arguments import ArgumentError, Arguments
@@ -14,6 +15,7 @@ from agents.runtime.tool_arguments import ArgumentError, Arguments
 class Incomparable:
     """Its author has not thought of comparing it with another."""
 
+    @override
     def __eq__(self, other: object) -> bool:
         raise RuntimeError("no")
 
@@ -46,9 +48,7 @@ def tool(schema: Any) -> BaseTool:
     return StructuredTool.from_function(lambda **values: "done", name="act", description="Act.", args_schema=schema)
 
 
-def hidden(
-    text: str, state: Annotated[dict[str, Any], InjectedState], call: Annotated[str, InjectedToolCallId]
-) -> str:
+def hidden(text: str, state: Annotated[dict[str, Any], InjectedState], call: Annotated[str, InjectedToolCallId]) -> str:
     """Act."""
     return text
 
