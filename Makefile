@@ -14,7 +14,7 @@ WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all services-test chaos bench lint format docs api-docs messages screenshots lock
+.PHONY: help run demo test test-all services-test coverage chaos bench lint format docs api-docs messages screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -44,6 +44,17 @@ services-test: $(VENV)/.installed-dev ## Run the tests on the PostgreSQL and Red
 	@if [ -z "$$DATABASE_URL" ] || [ -z "$$REDIS_URL" ]; then \
 		echo "Set DATABASE_URL and REDIS_URL to servers on which the tests may make databases of their own." >&2; exit 1; fi
 	@unset SECRET_KEY; DEBUG=true exec $(PYTEST) --long $(ARGS)
+
+# Tests of whole processes and of pages in a browser are left out: they take longest, and what a killed process has run is
+# lost with it. The floor (pyproject.toml) is for all the others together, so it does not count where ARGS chooses some.
+WHOLE = browser services benchmarks devserver scale schema upgrade
+coverage: $(VENV)/.installed-dev ## Say which lines and branches the quick tests don't reach; fail below the floor
+	@mkdir -p var/coverage; $(BIN)/coverage erase
+	@unset DATABASE_URL REDIS_URL CELERY_BROKER_URL SECRET_KEY; DEBUG=true $(BIN)/coverage run -m pytest -n $(JOBS) \
+		--dist worksteal -m "not slow" $(addprefix --ignore=tests/,$(WHOLE)) $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage html --quiet --fail-under=0
+	@$(BIN)/coverage report $(if $(ARGS),--fail-under=0)
 
 chaos: $(VENV)/.installed-dev ## Run tasks under fire: kills, stalls, restarts (ARGS="--runs 1000 --kills 300"; needs both servers installed)
 	$(BIN)/python benchmarks/chaos.py $(ARGS)

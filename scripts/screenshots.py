@@ -70,7 +70,7 @@ def review(page: Page) -> None:
     page.get_by_label("amount", exact=False).first.fill("59.90")
     page.get_by_label("note", exact=False).first.fill("Photo in the e-mail of Monday. The lid is whole: 5.00 less.")
     page.get_by_label("note", exact=False).first.blur()
-    page.wait_for_selector(".call [data-preview=edited]:visible")  # the server imports the tools for the first preview
+    page.wait_for_selector(".call [data-preview=edited]:visible")
     page.evaluate("window.scrollTo(0, 0)")
 
 
@@ -152,7 +152,7 @@ def _service(data: Path) -> Iterator[str]:
     ours = ("PATH", "HOME", "LANG", "LC_ALL", "VIRTUAL_ENV")
     env = {name: os.environ[name] for name in ours if name in os.environ}
     env |= {"DEBUG": "true", "AGENTSITE_DATA": str(data), "AGENT_TOOLS": "demo.tools", "PORT": str(port)}
-    env["LOG_LEVEL"] = "WARNING"
+    env |= {"LOG_LEVEL": "WARNING", "PREVIEW_SECONDS": "60"}  # the first preview imports the tools
     for command in ("migrate", "seed_demo"):
         subprocess.run([sys.executable, "manage.py", command, "-v0"], cwd=ROOT, env=env, check=True)
     bind = f"127.0.0.1:{port}"

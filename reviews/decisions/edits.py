@@ -32,8 +32,10 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise Invalid(errors={"args": [_("For an edit, send the full arguments as an object.")]})
     errors: dict[str, list[str]] = {}
-    if not schema.get("additionalProperties", "properties" not in schema):
-        for name in sorted(set(given) - set(known)):
+    if _is_closed(schema):
+        for name in sorted(
+            set(given) - set(known) - set(review.args)
+        ):  # the tool itself has accepted the requested ones
             errors.setdefault(name, []).append(_("The tool has no such argument."))
     for error in _found(schema, given, review.args):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"
@@ -41,6 +43,16 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
     if errors:
         raise Invalid(_("The arguments are not valid for the tool."), errors=errors)
     return dict(_completed(schema, given, schema.get("$defs", {})))
+
+
+def _is_closed(schema: dict[str, Any]) -> bool:
+    """Return whether the tool has no other arguments than those listed.
+
+    A list without a word about others is closed, too: most tools drop what they don't know.
+    """
+    if "patternProperties" in schema:  # the schema's own check knows which names they allow
+        return False
+    return schema.get("additionalProperties", "properties" not in schema) is False
 
 
 def problems(schema: Any, given: Any, asked: Any) -> Iterator[jsonschema.ValidationError]:
@@ -105,7 +117,7 @@ def _completed(schema: Any, value: Any, defs: dict[str, Any]) -> Any:
         return [_completed(schema.get("items"), item, defs) for item in value]
     if not isinstance(value, dict):
         return value
-    known = schema.get("properties", {})
+    known = {name: part if isinstance(part, dict) else {} for name, part in schema.get("properties", {}).items()}
     full = {name: part.get("default") for name, part in known.items() if name in value or "default" in part}
     return {name: _completed(known.get(name), item, defs) for name, item in {**full, **value}.items()}
 

@@ -219,6 +219,12 @@ def test_the_ways_to_say_it_are_known(words: str) -> None:
     assert context_length._limits(refused(words)) == TOLD[words]
 
 
+@pytest.mark.parametrize("digits", [19, 4_000, 4_400])
+def test_a_number_that_the_error_repeats_from_the_request_does_not_hide_the_limit(digits: int) -> None:
+    words = f"maximum context length is 8192 tokens: {'9' * digits}"
+    assert context_length._limits(refused(words)) == (8192, 10**18 - 1)
+
+
 def test_langchains_own_word_for_it_is_known() -> None:
     assert context_length.is_too_long(ContextOverflowError("x"))
     assert not context_length.is_too_long(None)

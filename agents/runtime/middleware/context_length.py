@@ -47,6 +47,7 @@ _LIMIT = re.compile(
     r"|(\d[\d,]*\d) (?:maximum|max)\b",
     re.IGNORECASE,
 )
+DIGITS = 18  # of a number that are read: an error may repeat the request, and Python reads no more than 4,300
 SMALLEST_LIMIT = 256  # tokens; a smaller number in an error means something else
 QUARTER = 0.25  # share of the messages to retry with if the error names no limit: there is only one retry
 HALF = 0.5  # largest share of them to retry with if the error names a limit
@@ -127,4 +128,4 @@ def _words(error: BaseException) -> str:
 
 
 def _number(text: str) -> int:
-    return int(text.replace(",", ""))
+    return int(text.replace(",", "")[:DIGITS])
