@@ -1,5 +1,6 @@
 """Clients and reviewers of a chaos run. They use the same services as REST and the admin."""
 
+import faulthandler
 import random
 import threading
 import time
@@ -13,7 +14,7 @@ django.setup()
 
 from django.contrib.auth.models import Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
-from django.db import connections  # noqa: E402
+from django.db import connection, connections  # noqa: E402
 
 from agents import broker, services  # noqa: E402
 from agents.models import FINAL, Interrupt, Task  # noqa: E402
@@ -22,6 +23,10 @@ from core.errors import AgentsiteError  # noqa: E402
 from reviews.decisions.services import Choice, decide  # noqa: E402
 
 Result = TypeVar("Result")
+_WAITS = """
+    SELECT pid, state, wait_event, pg_blocking_pids(pid), now() - xact_start, left(query, 200) FROM pg_stat_activity
+    WHERE datname = current_database() AND xact_start IS NOT NULL AND pid <> pg_backend_pid()
+"""
 WINDOW = 5  # tasks in progress: few enough that a child is free for a lost one even if a worker is away
 QUERY = (
     'call charge with {{"amount": {0}.1}} and call grab with {{"amount": {0}.2}} then '
@@ -93,8 +98,22 @@ class Story:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and (self.submitted < self.runs or persistent(self._unfinished)):
             time.sleep(0.2)
+        if time.monotonic() >= deadline:
+            self._tell_what_hangs()
         self.over.set()
         time.sleep(1)
+
+    def _tell_what_hangs(self) -> None:
+        """Print what the unfinished tasks wait for, what the database waits for, and where each thread of ours is."""
+        for asked in Interrupt.objects.exclude(task__status__in=FINAL).select_related("task"):
+            at = f"{asked.kind} {asked.pk}, round {asked.round}, of {asked.tool}"
+            print(f"task {asked.task_id} ({asked.task.status}): {asked.status} {at}, answered by {asked.answered_by!r}")
+        if connection.vendor == "postgresql":
+            with connection.cursor() as cursor:
+                cursor.execute(_WAITS)
+                for row in cursor.fetchall():
+                    print(*row, sep=" | ")
+        faulthandler.dump_traceback()
 
     def _unfinished(self) -> bool:
         return Task.objects.exclude(status__in=FINAL).exists()
