@@ -17,7 +17,7 @@ def newest(rows: MemoryQuerySet) -> MemoryQuerySet:
 
 
 def ranked(rows: Iterable[Memory], query: str) -> tuple[dict[str, Memory], list[Scored]]:
-    """Return the rows by id, and their ranking, those that fit the query best first."""
+    """Return the rows, which `newest` has limited, by id, and their ranking: those that fit the query best first."""
     now = timezone.now()
     found = {str(row.pk): row for row in rows}
     candidates = [Candidate(pk, row.text, (now - row.updated_at).total_seconds() / DAY) for pk, row in found.items()]

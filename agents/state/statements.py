@@ -1,7 +1,7 @@
 """Statements that each run makes, as SQL for PostgreSQL: a round trip and a commit in place of several.
 
 SQLite has no statement that changes two tables, and needs none: it has no round trips. There, `tasks` and `tool_calls`
-do the same by Django's ORM. The tests of both modules hold on both databases.
+do the same by Django's ORM. The tests of both modules hold on both databases. `keep_recalled` runs on either.
 """
 
 import uuid
@@ -117,7 +117,7 @@ def claim(task_pk: uuid.UUID | str, worker: str, lease: float) -> Attempt | None
 
 
 def keep_recalled(task: Task) -> None:
-    """Store what was recalled for the task, unless something is stored. On both databases."""
+    """Store what was recalled for the task, unless something is stored."""
     recalled = Task._meta.get_field("recalled").get_db_prep_save(task.recalled, connection)
     pk = Task._meta.pk.get_db_prep_value(task.pk, connection)
     with connection.cursor() as cursor:

@@ -105,9 +105,10 @@ class Story:
 
     def _tell_what_hangs(self) -> None:
         """Print what the unfinished tasks wait for, what the database waits for, and where each thread of ours is."""
-        for asked in Interrupt.objects.exclude(task__status__in=FINAL).select_related("task"):
-            at = f"{asked.kind} {asked.pk}, round {asked.round}, of {asked.tool}"
-            print(f"task {asked.task_id} ({asked.task.status}): {asked.status} {at}, answered by {asked.answered_by!r}")
+        for task in Task.objects.exclude(status__in=FINAL):
+            print(f"task {task.pk}: {task.status} since {task.updated_at}, token {task.token}, held {task.held_tool!r}")
+            for asked in Interrupt.objects.filter(task=task).order_by("created_at"):
+                print(f"  {asked.kind} of {asked.tool}, round {asked.round}: {asked.status}, used {asked.used_at}")
         if connection.vendor == "postgresql":
             with connection.cursor() as cursor:
                 cursor.execute(_WAITS)

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connection
 from django.db.models import Expression, Model, QuerySet
+from django.db.transaction import TransactionManagementError
 from typing_extensions import override
 
 M = TypeVar("M", bound=Model)
@@ -35,6 +36,7 @@ class _Plan:
     params: Sequence[Any]  # `Given` stands for a value
     names: list[str]  # of the columns
     converters: list[tuple[int, Sequence[Callable[..., Any]], Any]]  # a column's position, converters and expression
+    locks: bool  # the rows, until the transaction ends
 
 
 class Compiled(Generic[M]):
@@ -49,8 +51,10 @@ class Compiled(Generic[M]):
         self._known: tuple[_Plan, type[M]] | None = None  # threads that find none make the same one
 
     def __call__(self, *values: Any) -> list[M]:
-        """Return the rows."""
+        """Return the rows. Raises TransactionManagementError if it locks them and there is no transaction."""
         plan, model = self._planned()
+        if plan.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("A lock without a transaction would end with its statement.")
         given = [_bound(values[one.position]) if isinstance(one, Given) else one for one in plan.params]
         with connection.cursor() as cursor:
             cursor.execute(plan.sql, given)
@@ -77,7 +81,8 @@ def _compiled(rows: QuerySet[Any]) -> _Plan:
     sql, params = compiler.as_sql()
     columns = [column for column, _, _ in compiler.select]
     converters = [(at, found, column) for at, (found, column) in compiler.get_converters(columns).items()]
-    return _Plan(sql, params, [column.target.attname for column in columns], converters)
+    names = [column.target.attname for column in columns]
+    return _Plan(sql, params, names, converters, rows.query.select_for_update)
 
 
 def _bound(value: Any) -> Any:

@@ -33,9 +33,8 @@ def edited(review: Interrupt, given: Any) -> dict[str, Any]:
         raise Invalid(errors={"args": [_("For an edit, send the full arguments as an object.")]})
     errors: dict[str, list[str]] = {}
     if _is_closed(schema):
-        for name in sorted(
-            set(given) - set(known) - set(review.args)
-        ):  # the tool itself has accepted the requested ones
+        accepted = {*known, *review.args}  # the tool itself has accepted the requested ones
+        for name in sorted(set(given) - accepted):
             errors.setdefault(name, []).append(_("The tool has no such argument."))
     for error in _found(schema, given, review.args):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error) or "args"

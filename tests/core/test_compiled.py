@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Session, Task
@@ -85,13 +86,16 @@ def test_a_row_that_was_read_can_be_saved() -> None:
     assert list(Session.objects.values_list("title", flat=True)) == ["changed"]
 
 
-def test_a_lock_needs_a_transaction_when_it_is_compiled() -> None:
+@pytest.mark.django_db(transaction=True)
+def test_a_lock_needs_a_transaction_each_time() -> None:
     session = Session.objects.create(user_id="ann", session_id="s")
     locked = Compiled[Session](lambda pk: Session.objects.select_for_update(no_key=True).filter(pk=pk).only("pk"))
     with transaction.atomic(), CaptureQueriesContext(connection) as queries:
         assert locked(session.pk) == [session]
     sql = queries[0]["sql"]
     assert ("FOR NO KEY UPDATE" in sql) == (connection.vendor == "postgresql")
+    with pytest.raises(TransactionManagementError):
+        locked(session.pk)
 
 
 @pytest.mark.django_db(transaction=True)
