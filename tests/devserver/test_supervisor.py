@@ -215,9 +215,14 @@ def test_it_says_that_the_service_is_ready_when_it_answers_and_not_before(run):
     until(lambda: running.lines("READY"))
 
 
-def test_it_stops_when_nobody_can_read_its_output_any_more():
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_it_stops_when_nobody_can_read_its_output_any_more(unbuffered):
     process = subprocess.Popen(
-        [sys.executable, "-P", supervisor.__file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-P", supervisor.__file__],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
     )
     assert process.stdin is not None
     assert process.stdout is not None
