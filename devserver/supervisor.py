@@ -254,8 +254,7 @@ class Supervisor:
             sys.stdout.buffer.write(data)
             sys.stdout.buffer.flush()
         except OSError:  # the terminal is gone, so that no Ctrl-C could stop us any more
-            # What Python has kept goes nowhere: else it would try again as it ends, and fail with status 120.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python tries again as it ends: status 120
             self.stopping = True
 
     def _read(self, output: _Output) -> bool:
