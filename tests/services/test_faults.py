@@ -81,14 +81,15 @@ def test_a_task_that_kills_its_worker_each_time_is_given_up(invoke: Any, workers
 
 def test_a_worker_stopped_beyond_its_lease_wakes_up_and_changes_nothing(approved: Any, workers: Any) -> None:
     first = workers.start()
-    task = approved('call slow_charge with {"seconds": 2}')
+    task = approved('call slow_charge with {"seconds": 6}')  # longer than it may take to stop the worker
     until(lambda: ToolCall.objects.filter(task=task, status="started").exists())
     freeze(first)
+    assert ToolCall.objects.get(task=task).status == "started"
     workers.start()
     until(lambda: Interrupt.objects.filter(task=task, kind="in_doubt", status="pending").exists())
     first.send_signal(signal.SIGCONT)
     becomes(task, "completed")
-    assert calls() == ["slow_charge 2"]
+    assert calls() == ["slow_charge 6"]
     assert Interrupt.objects.get(kind="in_doubt").answered_by == "system"
 
 

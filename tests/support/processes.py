@@ -50,16 +50,23 @@ def freeze(worker: Forked) -> None:
     """Stop the process, but not while it has SQLite's write lock: until it went on, nobody could write."""
     while True:
         worker.send_signal(signal.SIGSTOP)
+        until(lambda: _stands_still(worker.pid))
         if _can_write():
             return
         worker.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
+        time.sleep(0.01)
+
+
+def _stands_still(pid: int) -> bool:
+    """Whether each thread has stopped: the signal comes back before that, and a lock is taken in a moment."""
+    states = [stat.read_text().rpartition(")")[2].split()[0] for stat in Path(f"/proc/{pid}/task").glob("*/stat")]
+    return set(states) == {"T"}
 
 
 def _can_write() -> bool:
     if connection.vendor != "sqlite":
         return True
-    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=1, isolation_level=None)) as other:
+    with closing(sqlite3.connect(connection.settings_dict["NAME"], timeout=0, isolation_level=None)) as other:
         try:
             other.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError:
