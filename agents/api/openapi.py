@@ -62,6 +62,41 @@ LIST_TASKS = operation(
     answers={200: (serializers.TaskListSerializer, "A page of tasks. Empty if the session doesn't exist.")},
     fails=(400, 404),
 )
+CURSORS = (
+    OpenApiParameter(
+        "after",
+        {"type": "string", "maxLength": 1000},
+        description="The `id` of the last event that was received: what follows is sent.",
+    ),
+    OpenApiParameter(
+        "Last-Event-ID",
+        {"type": "string", "maxLength": 1000},
+        OpenApiParameter.HEADER,
+        description="The same. Browsers send it when they reconnect.",
+    ),
+)
+_EVENTS = (
+    "Server-sent events. Each has its `kind` as `event` and the JSON described here as `data`. There are also `chunk`, "
+    "a piece of a message that the model writes, without an `id`: `{task_id, message_id, position, text, kind}`, where "
+    "`kind` is `text` or `reasoning`, followed by the finished message with the same ID; and `end`, the last event: "
+    "`{status}`. Close the connection then. A comment at least every 10 seconds keeps the connection open."
+)
+STREAM_TASK = operation(
+    "stream_task",
+    "Watch a task",
+    tag=TASKS,
+    parameters=[USER_ID, SESSION_ID, TASK_ID, *CURSORS],
+    answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
+    fails=(400, 404),
+)
+STREAM_SESSION = operation(
+    "stream_session",
+    "Watch a session",
+    tag=SESSIONS,
+    parameters=[USER_ID, SESSION_ID, *CURSORS],
+    answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
+    fails=(400, 404),
+)
 OPEN_SESSION = operation(
     "open_session",
     "Open a session",

@@ -1,5 +1,6 @@
 from django.urls import path
 
+from agents.api.stream_views import StreamViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
@@ -12,6 +13,11 @@ urlpatterns = [
         "agent/session/<str:user_id>/<str:session_id>",
         SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
+    path(
+        "agent/stream/<str:user_id>/<str:session_id>/<str:task_id>",
+        StreamViewSet.as_view({"get": "task"}),
+    ),
+    path("agent/session/<str:user_id>/<str:session_id>/stream", StreamViewSet.as_view({"get": "session"})),
     path("agent/sessionids/<str:user_id>", SessionViewSet.as_view({"get": "list"})),
     path("agent/active/sessionid/<str:user_id>", SessionViewSet.as_view({"get": "active"})),
 ]
