@@ -19,13 +19,21 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 MESSAGE_CURSOR = openapi.cursor("message-cursor")
 DONE = {200: (DoneSerializer, "Deleted.")}
 
+WAIT = OpenApiParameter(
+    "wait",
+    {"type": "integer", "minimum": 0, "maximum": 60, "default": 0},
+    description="How many seconds to wait at most until the task has ended, or waits for a person.",
+)
 INVOKE = operation(
     "invoke",
     "Submit a task",
     tag=TASKS,
     request=serializers.InvokeSerializer,
-    parameters=[IDEMPOTENCY_KEY],
-    answers={202: (serializers.NamedTaskSerializer, "The task is stored. A worker runs it.")},
+    parameters=[IDEMPOTENCY_KEY, WAIT],
+    answers={
+        200: (serializers.TaskSerializer, "With `wait`: the task has ended, or waits for a person."),
+        202: (serializers.NamedTaskSerializer, "The task is stored. A worker runs it."),
+    },
     fails=(403,),
     bodies={
         409: (

@@ -150,7 +150,11 @@ class EventSerializer(Output):
     seq = serializers.IntegerField(help_text="Counts a task's events from 1 without gaps.")
     at = serializers.DateTimeField()
     kind = serializers.ChoiceField(Event.Kind.choices)
-    data = ObjectField()
+
+    @override
+    def get_fields(self) -> dict[str, Any]:
+        """Add `data`, which as an attribute would hide the serializer's own."""
+        return {**super().get_fields(), "data": ObjectField()}
 
 
 class SessionMessageSerializer(MessageSerializer):

@@ -4,7 +4,6 @@ from agents.api.stream_views import StreamViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
-    path("agent/invoke", TaskViewSet.as_view({"post": "invoke"})),
     path("agent/cancel", TaskViewSet.as_view({"post": "cancel"})),
     path("agent/tasks/<str:user_id>/<str:session_id>", TaskViewSet.as_view({"get": "list"})),
     path("agent/task/<str:user_id>/<str:session_id>/<str:task_id>", TaskViewSet.as_view({"delete": "destroy"})),

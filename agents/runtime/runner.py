@@ -133,11 +133,12 @@ def _driven(graph: Any, run: Run, telling: Telling) -> Outcome:
     before: StateSnapshot = graph.get_state(config)
     if not before.created_at:
         given: Any = {"messages": conversation.opening(run.task)}
-    elif not before.next:
+    elif not before.tasks:  # not `next`: nodes that have written, but are in no checkpoint yet, are missing there
         return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
     else:
-        given = _wake_up(before, graph.checkpointer.get_tuple(config), run.task)
-    telling.begin(before.values.get("messages"))
+        saved = graph.checkpointer.get_tuple(config)
+        telling.begin(saved.checkpoint["channel_values"].get("messages"))  # without those of a step that is not over
+        given = _wake_up(before, saved, run.task)
     config["recursion_limit"] = _steps_left(before)
     run.let_go()
     stream = graph.stream(given, config, context=run, stream_mode=["updates", "custom"], durability="sync")

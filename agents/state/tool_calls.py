@@ -71,7 +71,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     failpoints.here("before-entry")
     row = ToolCall(
         id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
-        task_id=attempt.task_id,
+        task=attempt.task,
         attempt=attempt,
         message_id=entry.message_id,
         tool_call_id=entry.tool_call_id,
@@ -171,7 +171,7 @@ def _closed(row: ToolCall, status: str, result_text: str) -> bool:
     """Close the call as the attempt that still holds the task: no question about the call can exist yet."""
     if statements.are_there():
         if closed := statements.close(row, status, result_text):
-            news.announce(row.attempt.task.session_id, row.task_id)
+            news.announce(row.task.session_id, row.task_id)
         return closed
     with transaction.atomic():
         try:
@@ -179,7 +179,7 @@ def _closed(row: ToolCall, status: str, result_text: str) -> bool:
         except tasks.StaleAttempt:
             return False
         if closed := bool(_started(row).update(status=status, result_text=result_text, finished_at=Now())):
-            events.append(row.attempt.task, [events.tool_finished(row, status)])
+            events.append(row.task, [events.tool_finished(row, status)])
         return closed
 
 

@@ -255,7 +255,7 @@ def written(tasks: Iterable[uuid.UUID]) -> list[Piece]:
             kept = [news.client().lrange(news.key("pieces", task), 0, -1) for task in tasks]
         except RedisError:
             return []
-        found = [json.loads(text) for texts in kept for text in texts]  # type: ignore[union-attr]
+        found = [json.loads(text) for texts in kept for text in texts]
         return [Piece(**{**one, "task": uuid.UUID(one["task"])}) for one in found]
     rows = Chunk.objects.filter(task_id__in=tasks).order_by("message_id", "kind", "position")
     return [Piece(row.task_id, row.message_id, row.position, row.text, row.kind) for row in rows]

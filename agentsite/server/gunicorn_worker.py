@@ -45,7 +45,8 @@ class Worker(ThreadWorker):
     @override
     def load_wsgi(self) -> None:
         super().load_wsgi()
-        self.wsgi = handover.taking_over(self.wsgi)
+        app: handover.App = self.wsgi  # type: ignore[has-type] # gunicorn has no types
+        self.wsgi = handover.taking_over(app)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Start collecting a request. gunicorn calls this for a new connection or the next request on one."""

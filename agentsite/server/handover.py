@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 BUFFER = 64 * 1024  # bytes that may wait for a client before its stream waits, too
 BEHIND = 30.0  # seconds for which a stream waits for its client before it is dropped; the client can come back
+LASTING = "agentsite.lasting"  # the same as in agents.watching.responses
 LAST = b"0\r\n\r\n"
 
 App = Callable[[dict[str, Any], Any], Any]
@@ -24,6 +25,8 @@ App = Callable[[dict[str, Any], Any], Any]
 @runtime_checkable
 class Lasting(Protocol):
     """A response whose parts come over time."""
+
+    brings_head: bool  # whether the parts begin with the status line and the headers
 
     def parts(self) -> AsyncGenerator[bytes, None]:
         """Yield the parts."""
@@ -45,6 +48,8 @@ class Taken:
 
     def __iter__(self) -> Any:
         self._sent.force_close()
+        if self._response.brings_head:
+            self._sent.headers_sent, self._sent.chunked = True, False
         self._sent.send_headers()
         self._socket.taken = (self._response, self._sent.chunked)
         self._sent.chunked = False  # otherwise gunicorn would end the body
@@ -59,6 +64,7 @@ def taking_over(app: App) -> App:
     """Return the WSGI app with lasting responses taken over from its threads."""
 
     def call(environ: dict[str, Any], start_response: Any) -> Any:
+        environ[LASTING] = True
         response = app(environ, start_response)
         if isinstance(response, Lasting) and environ["REQUEST_METHOD"] != "HEAD":
             return Taken(response, environ, start_response.__self__)

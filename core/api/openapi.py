@@ -13,7 +13,7 @@ from core.api.outputs import ErrorSerializer
 
 Schema = dict[str, Any]
 # Status, or status and media type: (the body's serializer, when it is returned)
-Answers = Mapping[int | tuple[int, str], tuple[Any, str]]
+Answers = Mapping[Any, tuple[Any, str]]
 
 # The ids that `identifiers.identifier` accepts, as an ECMA 262 pattern. ASCII characters are listed for tools that read
 # patterns without the flag `u`, such as Swagger UI: to them, `\p{L}` does not match letters.
@@ -101,7 +101,7 @@ def operation(
     """
     standard = {*fails, *(() if public else ALWAYS), *(WITH_BODY if request else ())}
     found = {status: (ErrorSerializer, FAILURES[status]) for status in standard}
-    responses = {**answers, **dict(sorted((found | dict(bodies or {})).items()))}  # type: ignore[type-var]
+    responses = {**answers, **dict(sorted((found | dict(bodies or {})).items()))}
     headers = (RETRY_AFTER,) if 429 in responses else ()
     return extend_schema(
         operation_id=name,
