@@ -210,6 +210,7 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
     The caller has locked the session. Does not start the next task of the session: `promote` does that.
     """
     count = remove_all(tasks.filter(session=session))
+    transaction.on_commit(partial(news.announce, session.pk, session.pk))  # of whichever tasks
     logger.info("session %s: %d task(s) removed", session.pk, count)
     return count
 
