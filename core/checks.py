@@ -18,6 +18,7 @@ IDLE = (
     "a worker that hangs in one would keep its locks from the worker that takes over."
 )
 COUNTS = ("TASKS_IN_FLIGHT_PER_USER", "TASKS_IN_FLIGHT_PER_PRINCIPAL")
+HEARTBEATS = (1.0, 60.0)  # seconds; a proxy that hears nothing for longer closes the connection
 
 
 def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
@@ -36,6 +37,13 @@ def limits(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
         found.append(
             Error(f"DATABASE_ANSWER_SECONDS is {settings.DATABASE_ANSWER_SECONDS:g}.", hint=hint, id="core.E003")
         )
+    if settings.MAX_STREAMS < 1:
+        found.append(Error("MAX_STREAMS is below 1.", hint="Use 1 or more.", id="core.E006"))
+    if not HEARTBEATS[0] <= settings.STREAM_HEARTBEAT_SECONDS <= HEARTBEATS[1]:
+        text = "STREAM_HEARTBEAT_SECONDS is {:g}, but must be from {:g} to {:g}."
+        hint = "Proxies close a connection on which they hear nothing for a minute, often sooner."
+        text = text.format(settings.STREAM_HEARTBEAT_SECONDS, *HEARTBEATS)
+        found.append(Error(text, hint=hint, id="core.E007"))
     if not 0 <= settings.STALENESS_SECONDS <= STALEST:
         hint = "A process would go on with a revoked key for as long."
         text = f"STALENESS_SECONDS is {settings.STALENESS_SECONDS:g}, but must be from 0 to {STALEST:g}."

@@ -14,10 +14,11 @@ from agents import broker, pauses
 from agents.checkpoints import tables
 from agents.desk import desk
 from agents.maintenance import duties
-from agents.models import ACTIVE, FINAL, Attempt, Chore, Interrupt, Session, Status, Task, WorkerProcess
+from agents.models import ACTIVE, FINAL, Attempt, Chore, Chunk, Interrupt, Session, Status, Task, Watch, WorkerProcess
 from agents.observability import metrics, totals
 from agents.policy import DAY
 from agents.state import holds, tasks
+from agents.watching import news
 from core.db import leases
 from core.db.clock import Now, seconds_from_now
 from core.db.connections import AWAY
@@ -184,6 +185,12 @@ def clear_broker_folder() -> int:
     return broker.clear(folder, older_than=timedelta(seconds=GONE)) if folder else 0
 
 
+def clear_watching() -> int:
+    """Delete the marks of sessions that nobody watches any more, and pieces that a killed worker left."""
+    Watch.objects.filter(until__lt=Now()).delete()
+    return Chunk.objects.filter(created_at__lt=seconds_from_now(-news.KEPT)).delete()[0]
+
+
 DUTIES: tuple[Callable[[], int], ...] = (
     lapse_leases,
     end_overlong,
@@ -196,4 +203,5 @@ DUTIES: tuple[Callable[[], int], ...] = (
     forget_checkpoints,
     keep_totals,
     clear_broker_folder,
+    clear_watching,
 )

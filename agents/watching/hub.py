@@ -65,8 +65,9 @@ class Watcher:
 
     async def wait(self, seconds: float) -> bool:
         """Wait until something has happened, at most so long. Returns whether there may be new events."""
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(self._called.wait(), seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):  # not `wait_for`, which can swallow a cancellation in Python 3.11
+                await self._called.wait()
         self._called.clear()
         had, self._has_news = self._has_news, False
         return had
@@ -165,8 +166,9 @@ class Hub:
 
     async def _renew_for_ever(self) -> None:
         while True:
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._to_mark.wait(), RENEW)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(RENEW):
+                    await self._to_mark.wait()
             self._to_mark.clear()
             try:
                 if sessions := self._sessions():

@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 
 from agents.models import FINAL, Event, Session, Task
@@ -138,7 +139,7 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
     try:
         yield f"retry: {RETRY}\n\n".encode()
         texts = _Texts()
-        beat = time.monotonic() + HEARTBEAT
+        beat = time.monotonic() + settings.STREAM_HEARTBEAT_SECONDS
         is_new, may_have_news = True, True
         while True:
             while may_have_news:
@@ -158,7 +159,7 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
                 if piece.task in view.names and (new := texts.rest_of(piece)):
                     yield sse("chunk", {"task_id": view.names[piece.task], **new})
             if time.monotonic() >= beat:
-                beat = time.monotonic() + HEARTBEAT
+                beat = time.monotonic() + settings.STREAM_HEARTBEAT_SECONDS
                 if not await centre.read(allowed):
                     return
                 yield b": \n\n"

@@ -101,7 +101,8 @@ class _Client(asyncio.Protocol):
 
     async def keeps_up(self) -> None:
         """Wait until the client has read enough. Raises TimeoutError."""
-        await asyncio.wait_for(self._writable.wait(), BEHIND)
+        async with asyncio.timeout(BEHIND):
+            await self._writable.wait()
 
 
 async def _serve(client: socket.socket, unsent: bytes, response: Lasting, chunked: bool) -> None:
@@ -116,7 +117,8 @@ async def _serve(client: socket.socket, unsent: bytes, response: Lasting, chunke
                 transport.write(b"%x\r\n%b\r\n" % (len(part), part) if chunked else part)
                 await protocol.keeps_up()
         transport.write(LAST if chunked else b"")
-    except (asyncio.CancelledError, TimeoutError, OSError):
+    except (asyncio.CancelledError, TimeoutError, OSError) as error:
+        logger.debug("a stream was broken off: %r", error)
         transport.abort()
     except Exception:
         logger.exception("a stream ended with an error")

@@ -41,3 +41,18 @@ def test_a_bound_on_what_may_be_out_of_date_is_at_most_five_seconds(
 ) -> None:
     settings.STALENESS_SECONDS = seconds
     assert [error.id for error in limits()] == ids
+
+
+@pytest.mark.parametrize(
+    ("streams", "seconds", "ids"),
+    [
+        (0, 10, ["core.E006"]),
+        (1, 0.5, ["core.E007"]),
+        (1, 61, ["core.E007"]),
+        (1, float("nan"), ["core.E007"]),
+        (1, 1, []),
+    ],
+)
+def test_streams_have_a_number_and_a_heartbeat(settings: Any, streams: int, seconds: float, ids: list[str]) -> None:
+    settings.MAX_STREAMS, settings.STREAM_HEARTBEAT_SECONDS = streams, seconds
+    assert [one.id for one in limits()] == ids

@@ -84,8 +84,8 @@ def test_a_task_that_is_deleted_ends_its_stream(invoke: Any, reading: Reading) -
     assert reading(TaskView.after(task, ""), then=delete).data[-1] == {"status": "not_found"}
 
 
-def test_who_may_no_longer_see_it_gets_no_more(invoke: Any, reading: Reading, monkeypatch: Any) -> None:
-    monkeypatch.setattr(streams, "HEARTBEAT", 0.1)
+def test_who_may_no_longer_see_it_gets_no_more(invoke: Any, reading: Reading, settings: Any) -> None:
+    settings.STREAM_HEARTBEAT_SECONDS = 0.1
     allowed = iter([True, True, False])
     read = reading(TaskView.after(invoke("multiply 6 by 7"), ""), allowed=lambda: next(allowed))
     assert read.kinds == ["status"]
