@@ -4,7 +4,7 @@ from agents.models.attempts import Attempt
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
-from agents.models.tasks import ACTIVE, FINAL, UNFINISHED, IdempotencyKey, Status, Task
+from agents.models.tasks import ACTIVE, FINAL, INTERRUPT, ROLLBACK, UNFINISHED, IdempotencyKey, Status, Task
 from agents.models.tool_calls import ToolCall
 from agents.models.workers import Chore, Measure, WorkerProcess
 
@@ -12,7 +12,9 @@ __all__ = [
     "ACTIVE",
     "FINAL",
     "ID_LENGTH",
+    "INTERRUPT",
     "NEWEST_FIRST",
+    "ROLLBACK",
     "UNFINISHED",
     "Attempt",
     "Chore",
