@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,8 +33,9 @@ def submit(user: User, session: str, strategy: str, name: str, key: str = "") ->
 
 
 @pytest.fixture
-def busy(reviewer: User) -> Callable[[str], Session]:
+def busy(reviewer: User, settings: Any) -> Callable[[str], Session]:
     """A new session: its active task is in this status, and another one is queued."""
+    settings.TASKS_IN_FLIGHT_PER_USER = settings.TASKS_IN_FLIGHT_PER_PRINCIPAL = 0  # the rounds leave many
     count = itertools.count()
 
     def make(status: str) -> Session:
@@ -95,6 +97,12 @@ def assert_nothing_is_left(session: Session) -> None:
     assert session.tasks.filter(status__in=ACTIVE).count() == 1
 
 
+def both(first: Callable[[], Any], second: Callable[[], Any]) -> tuple[Any, Any]:
+    """What the two gave or raised, at once."""
+    one, other = in_threads(2, lambda number: (first, second)[number]())
+    return one, other
+
+
 @pytest.mark.parametrize("status", ["pending", "running", "interrupted"])
 @pytest.mark.parametrize("pair", [*itertools.combinations_with_replacement(STRATEGIES, 2)], ids=" x ".join)
 def test_two_submissions_at_once_are_as_if_one_came_after_the_other(
@@ -103,10 +111,9 @@ def test_two_submissions_at_once_are_as_if_one_came_after_the_other(
     strategies = {f"new{number}": strategy for number, strategy in enumerate(pair)}
     for _ in range(ROUNDS):
         session = busy(status)
+        sending = [partial(submit, reviewer, session.session_id, how, name) for name, how in strategies.items()]
         with watched(session):
-            answers = in_threads(
-                2, lambda number, name=session.session_id: submit(reviewer, name, pair[number], f"new{number}")
-            )
+            answers = both(*sending)
         for strategy, answer in zip(pair, answers, strict=True):
             assert isinstance(answer, SessionBusy if strategy == "reject" else Task), answer
         assert_as_if_one_after_the_other(session, strategies)
@@ -119,22 +126,27 @@ def test_one_submission_twice_at_once_counts_once(
 ) -> None:
     for round_ in range(ROUNDS):
         session = busy("interrupted")
-        sent = f"{key}{round_}" if key else ""
-        both = in_threads(
-            2, lambda number, name=session.session_id, sent=sent: submit(reviewer, name, strategy, "new0", sent)
-        )
-        assert both[0].pk == both[1].pk
+        sent = partial(submit, reviewer, session.session_id, strategy, "new0", f"{key}{round_}" if key else "")
+        one, other = both(sent, sent)
+        assert one.pk == other.pk
         assert_as_if_one_after_the_other(session, {"new0": strategy})
 
 
-BESIDE: dict[str, tuple[str, Callable[[Task, Attempt | None, User], Any]]] = {
+def lapse(attempt: Attempt) -> str | None:
+    Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(lease_until="2020-01-01T00:00:00Z")
+    return tasks.lapse(attempt, "")
+
+
+ENTRY = tool_calls.Entry("m", "c", "charge", "{}", "d")
+# By name: in which status of the task, and what is done to it.
+BESIDE: dict[str, tuple[str, Callable[[Task, Any, User], Any]]] = {
     "claim": ("pending", lambda task, attempt, user: tasks.claim(task.pk, "w")),
-    "finish": ("running", lambda task, attempt, user: tasks.finish(attempt, {"messages": []})),  # type: ignore[arg-type]
-    "fail": ("running", lambda task, attempt, user: tasks.fail(attempt, "broken")),  # type: ignore[arg-type]
-    "pause": ("running", lambda task, attempt, user: tasks.interrupt(attempt, [question(task, "c")])),  # type: ignore[arg-type]
-    "release": ("running", lambda task, attempt, user: tasks.release(attempt)),  # type: ignore[arg-type]
-    "call": ("running", lambda task, attempt, user: tool_calls.enter(attempt, ENTRY)),  # type: ignore[arg-type]
-    "lapse": ("running", lambda task, attempt, user: lapse(attempt)),  # type: ignore[arg-type]
+    "finish": ("running", lambda task, attempt, user: tasks.finish(attempt, {"messages": []})),
+    "fail": ("running", lambda task, attempt, user: tasks.fail(attempt, "broken")),
+    "pause": ("running", lambda task, attempt, user: tasks.interrupt(attempt, [question(task, "c")])),
+    "release": ("running", lambda task, attempt, user: tasks.release(attempt)),
+    "call": ("running", lambda task, attempt, user: tool_calls.enter(attempt, ENTRY)),
+    "lapse": ("running", lambda task, attempt, user: lapse(attempt)),
     "decide": ("interrupted", lambda task, attempt, user: decide(task.interrupts.get().pk, user, Choice("accept"))),
     "cancel": ("interrupted", lambda task, attempt, user: tasks.cancel(task)),
     "delete": (
@@ -142,12 +154,6 @@ BESIDE: dict[str, tuple[str, Callable[[Task, Attempt | None, User], Any]]] = {
         lambda task, attempt, user: services.delete_task("ann", task.session.session_id, "active"),
     ),
 }
-ENTRY = tool_calls.Entry("m", "c", "charge", "{}", "d")
-
-
-def lapse(attempt: Attempt) -> str | None:
-    Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(lease_until="2020-01-01T00:00:00Z")
-    return tasks.lapse(attempt, "")
 
 
 @pytest.mark.parametrize("beside", BESIDE)
@@ -160,11 +166,9 @@ def test_a_newcomer_beside_anything_else_is_the_only_active_task(
         session = busy(status)
         older = session.tasks.select_related("session").get(task_id="active")
         attempt = Attempt.objects.select_related("task").filter(task=older, ended_at=None).first()
-        jobs = [
-            lambda name=session.session_id: submit(reviewer, name, strategy, "new0"),
-            lambda older=older, attempt=attempt: act(older, attempt, reviewer),
-        ]
-        new, other = in_threads(2, lambda number, jobs=jobs: jobs[number]())
+        new, other = both(
+            partial(submit, reviewer, session.session_id, strategy, "new0"), partial(act, older, attempt, reviewer)
+        )
         assert isinstance(new, Task), new
         assert not isinstance(other, Exception) or isinstance(other, (tasks.StaleAttempt, AgentsiteError)), other
         assert Task.objects.get(pk=new.pk).status == "pending"

@@ -94,7 +94,7 @@ def test_the_attempt_of_a_running_task_is_void_and_writes_nothing(invoke: Any, s
     assert attempt is not None
     invoke(STOP, multitask_strategy=strategy)
     assert Attempt.objects.get(pk=attempt.pk).outcome == "voided"
-    for write in (tasks.release, lambda one: tasks.finish(one, {"messages": []}), tasks.require_open):
+    for write in (tasks.release, lambda one: tasks.finish(one, {"messages": []})):
         with pytest.raises(tasks.StaleAttempt):
             write(attempt)
 
@@ -335,7 +335,7 @@ def test_what_another_process_has_kept_meanwhile_counts(invoke: Any, work: Any) 
     tables.forget([older.pk])
     conversation.keep(late)
     assert late.kept == again(older).kept
-    assert [one["type"] for one in late.kept["messages"]] == ["human", "ai"]
+    assert [one["type"] for one in (late.kept or {})["messages"]] == ["human", "ai"]
 
 
 # What a task that was rolled back leaves
