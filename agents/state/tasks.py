@@ -36,7 +36,7 @@ POISON = (
 )
 
 NO_TASK = "There is no such task."
-SUPERSEDED = "This task was cancelled because the newer task {newer} was submitted with the strategy `{strategy}`."
+SUPERSEDED = "This task was cancelled because the newer task `{newer}` was submitted with the strategy `{strategy}`."
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # publication time of a job that the broker did not take
 REMOVED_AT_ONCE = 1_000  # tasks, which limits the parameters of a statement

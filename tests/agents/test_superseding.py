@@ -1,5 +1,6 @@
 """A newer task that takes the place of the session's unfinished ones, and what these leave in the conversation."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from agents.runtime.history import checkpointed, conversation, effects
 from agents.state import tasks, tool_calls
 from demo.model_server.oddities import THOUGHT
 from reviews.decisions.services import Choice, decide
+from tests.support import graph_settings
 from tests.support.accounts import client_of, pages_of
 from tests.support.helpers import again, answer_of, checkpoint_rows, open_review, path_of, status_of
 from tests.support.oracle import Crash, calls
@@ -67,6 +69,16 @@ def types_of(api: Any, task: Task) -> list[str]:
     return [one["type"] for one in messages if one["task_id"] == task.task_id]
 
 
+def calls_in(graph: str) -> str:
+    """What makes this graph pay, and then ask for a review."""
+    pay = f'{CHARGE} then call charge with {{"amount": 3}}'
+    if graph in ("supervisor", "swarm"):
+        return f"call transfer_to_worker with {{}} then multiply 1 by 1 then {pay}"  # the model takes it for done
+    if graph.startswith("deep"):
+        return f"call task with {json.dumps({'description': pay, 'subagent_type': 'general-purpose'})}"
+    return f"call ask_worker with {json.dumps({'text': pay})}" if graph == "agent_as_tool" else pay
+
+
 def roles(said: Told) -> list[str]:
     return [role for role, _ in said]
 
@@ -115,7 +127,7 @@ def test_a_cancelled_task_says_which_newer_one_came(invoke: Any, api: Any, admin
     assert (answer["status"], answer["last_response"]["result"]) == ("cancelled", None)
     assert answer["message"] == tasks.SUPERSEDED.format(newer="newer", strategy="interrupt")
     page = pages_of(admin_user).get(f"/admin/agents/task/{older.pk}/change/").content.decode()
-    assert "the newer task newer was submitted" in page
+    assert "the newer task `newer` was submitted" in page
 
 
 @pytest.mark.parametrize("strategy", ["interrupt", "rollback"])
@@ -293,6 +305,34 @@ def test_what_an_endpoint_expects_back_stays_too(use_model: Any, invoke: Any, wo
     work()
     told_back = [one for one in model_server.received[0]["messages"] if one["role"] == "assistant"]
     assert [one.get("reasoning_content") for one in told_back] == [THOUGHT, THOUGHT, None]
+
+
+@pytest.mark.parametrize("graph", graph_settings.NAMES)
+def test_any_graph_leaves_a_sound_conversation(
+    invoke: Any, work: Any, told: Any, model_server: Any, settings: Any, graph: str
+) -> None:
+    """Each call has its result, and those that ran are told, also where a sub-agent made them."""
+    for name in graph_settings.NAMES:
+        own = {**settings.AGENTS["default"], "GRAPH": f"tests.support.odd_graphs.{name}"}
+        settings.AGENTS = {**settings.AGENTS, name: own}
+    older = invoke(calls_in(graph), agent=graph)
+    work()
+    assert again(older).status == "interrupted", again(older).message
+    invoke(STOP, multitask_strategy="interrupt")
+    model_server.received.clear()
+    work()
+    messages = model_server.received[0]["messages"]
+    waiting: set[str] = set()
+    for one in messages:
+        if one["role"] == "tool":
+            waiting.remove(one["tool_call_id"])
+        else:
+            assert not waiting
+            waiting = {call["id"] for call in one.get("tool_calls") or ()}
+    results = [one["content"] for one in messages if one["role"] == "tool"]
+    assert results.count("charged 50") == (graph != "deep_with_gate")  # there the outer call waits for its review
+    assert results.count(effects.NOT_MADE) == 1
+    assert not Task.objects.filter(to_keep=True).exists()
 
 
 @pytest.mark.parametrize("deleted", ["older", "newer"])

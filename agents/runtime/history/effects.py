@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery, TextField
 
 from agents.models import FINAL, INTERRUPT, ROLLBACK, Status, Task, ToolCall
+from agents.state.tool_calls import NODE
 from core.text import shortened
 
 WireMessage = dict[str, Any]
@@ -67,7 +68,8 @@ def messages(task: Task) -> list[WireMessage]:
     if task.superseded == INTERRUPT:
         return _interrupted(task)
     said: list[WireMessage] = (task.result or {}).get("messages", [])
-    calls = list(_calls(_rows(task, but=_asked(said))))
+    rows = _rows(task, but={key for key, _ in _asked(said)})
+    calls = [*_calls(_others(rows, _placed(task, said, rows)))]
     if task.status == Status.COMPLETED:
         return [*said[:-1], *calls, *said[-1:]] if calls else said
     begun = _note(task, "begun", TAKEN_BACK) if task.superseded == ROLLBACK else question(task)
@@ -90,10 +92,10 @@ def _interrupted(task: Task) -> list[WireMessage]:
     The calls are looked up each time, because one may end after its task. After a last answer, its end says nothing.
     """
     said: list[WireMessage] = (task.kept or {}).get("messages") or [question(task)]
-    asked = _asked(said)
-    rows = _rows(task, but=asked - _open(said))
-    closed = _closed(said, {_key(row): row for row in rows})
-    calls = _calls(row for row in rows if _key(row) not in asked)
+    rows = _rows(task, but={key for key, _ in _asked(said)} - _open(said))
+    placed = _placed(task, said, rows)
+    closed = _closed(said, placed)
+    calls = _calls(_others(rows, placed))
     if closed[-1]["type"] == "ai":
         return [*closed[:-1], *calls, closed[-1]]
     return [*closed, *calls, _ending(task, INTERRUPT)]
@@ -116,19 +118,42 @@ def _keys(task: Task) -> list[list[Any]]:
     return keys
 
 
-def _key(row: ToolCall) -> Key:
-    return row.message_id, row.tool_call_id
-
-
 def _rows(task: Task, but: set[Key]) -> list[ToolCall]:
     """Return the task's calls in the ledger but for these, oldest first."""
     wanted = [pk for pk, *key in _keys(task) if tuple(key) not in but]
     return list(ToolCall.objects.filter(pk__in=wanted).order_by("started_at", "pk")) if wanted else []
 
 
-def _asked(said: Iterable[WireMessage]) -> set[Key]:
-    """Return the calls that the messages ask for."""
-    return {(one.get("id"), call.get("id")) for one in said for call in one.get("tool_calls", ())}
+def _asked(said: Iterable[WireMessage]) -> Iterator[tuple[Key, str]]:
+    """Yield the calls that the messages ask for, each with its tool."""
+    for one in said:
+        for call in one.get("tool_calls", ()):
+            yield (one.get("id"), call.get("id")), call["name"]
+
+
+def _placed(task: Task, said: list[WireMessage], rows: Iterable[ToolCall]) -> dict[Key, ToolCall]:
+    """Return those of the rows whose call the messages ask for, by call.
+
+    A row does not always name the message, because not every graph tells which it is. Such a row belongs to the first
+    message with a call of the same id and tool that has no row so far. Ids recur: a row too many is another call.
+    """
+    asked = dict(_asked(said))
+    named = {(message, call) for _, message, call in _keys(task)}
+    placed: dict[Key, ToolCall] = {}
+    for row in rows:
+        key: Key | None = (row.message_id, row.tool_call_id)
+        if row.message_id.startswith(NODE) and row.outer is None:
+            free = (key for key, tool in asked.items() if key not in named and key not in placed and tool == row.tool)
+            key = next((key for key in free if key[1] == row.tool_call_id), None)
+        if key in asked:
+            placed[key] = row
+    return placed
+
+
+def _others(rows: Iterable[ToolCall], placed: dict[Key, ToolCall]) -> Iterator[ToolCall]:
+    """Yield the rows of calls that the messages do not ask for."""
+    pks = {row.pk for row in placed.values()}
+    return (row for row in rows if row.pk not in pks)
 
 
 def _open(said: Iterable[WireMessage]) -> set[Key]:
@@ -140,7 +165,7 @@ def _open(said: Iterable[WireMessage]) -> set[Key]:
             found.discard((asker, one["tool_call_id"]))
         else:
             asker = one["id"]
-            found |= _asked([one])
+            found |= {key for key, _ in _asked([one])}
     return found
 
 
