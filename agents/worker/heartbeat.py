@@ -189,7 +189,7 @@ class Heart:
 
 
 def _open(attempts: Collection[uuid.UUID]) -> QuerySet[Attempt]:
-    """Return those of the attempts that are not over: cancelled, deleted, or taken over."""
+    """Return those of the attempts that are not over: their tasks were not cancelled, deleted or taken over."""
     return Attempt.objects.filter(pk__in=attempts, ended_at=None)
 
 
