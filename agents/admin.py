@@ -159,7 +159,7 @@ class SessionAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
 class TaskAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
     list_filter = ("status", AGENT, "updated_at")
-    list_deferred = ("result", "recalled", "system_message")
+    list_deferred = ("result", "kept", "recalled", "system_message")
     search_fields = ("task_id", "session__session_id", "user_id", "query", "request_id")
     whole_terms = ("pk", "task_id", "user_id", "session__session_id")
     extra_lookups = ("session__id__exact",)  # used by the links from sessions to their tasks
@@ -251,7 +251,7 @@ class TaskAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
 class ToolCallAdmin(Doubt, ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("tool", "user", "of_task", "status", "in_doubt", "approved", "runs", "started_at", "finished_at")
     list_filter = ("status", "doubtful", "reviewed", TOOL, "started_at")
-    list_deferred = ("args_text", "result_text", "task__result", "task__recalled", "task__query")
+    list_deferred = ("args_text", "result_text", "task__result", "task__kept", "task__recalled", "task__query")
     search_fields = ("tool", "task__task_id", "task__user_id", "args_text")
     whole_terms = ("pk", "tool", "task__task_id", "task__user_id")
     list_select_related = ("task__session",)

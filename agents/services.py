@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext, gettext_noop
 
-from agents.models import UNFINISHED, Interrupt, Session, Status, Task
+from agents.models import INTERRUPT, ROLLBACK, UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.observability import failpoints, tracing
 from agents.policy import DAY
@@ -25,7 +25,7 @@ from core.text import canonical, digest
 from memory import services as memories
 
 ENQUEUE, REJECT = "enqueue", "reject"
-STRATEGIES = (ENQUEUE, REJECT)  # for a second task in a busy session
+STRATEGIES = (ENQUEUE, REJECT, INTERRUPT, ROLLBACK)  # for a second task in a busy session
 NO_SESSION = "There is no such session."
 DELETED_AT_ONCE = 500  # sessions in one transaction
 TOO_MANY = "{owner} has {limit} or more unfinished tasks."
@@ -88,7 +88,7 @@ class Submission:
 
 
 def submit(submission: Submission, principal: User, idempotency_key: str = "") -> Task:
-    """Store the task and publish its job on commit. A repeated submission starts nothing.
+    """Store the task and publish its job on commit. A repeated submission starts nothing and cancels nothing.
 
     Args:
         idempotency_key: identifies a repeated submission that has no task_id; "" if there is none.
@@ -139,8 +139,6 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
         if known.request_digest != body:
             raise DifferentTask
         return known
-    is_busy = not is_new and _is_busy(session, submission.multitask_strategy)
-    _require_few(submission.user_id, principal)
     task = Task(
         session=session,
         task_id=submission.task_id or str(uuid.uuid4()),
@@ -151,6 +149,8 @@ def _stored(submission: Submission, body: str, principal: User) -> Task:
         submitted_by=principal,
         **tracing.origin(),
     )
+    is_busy = not is_new and _is_busy(session, task, submission.multitask_strategy)
+    _require_few(submission.user_id, principal)
     return tasks.begin(session, task, is_busy=is_busy, is_first=is_new)
 
 
@@ -159,8 +159,14 @@ def _require_agent(alias: str) -> None:
         raise Invalid(errors={"agent": [f"There is no agent called {alias!r}."]})
 
 
-def _is_busy(session: Session, strategy: str) -> bool:
-    """Return whether the session has an unfinished task. Raises SessionBusy and QueueFull."""
+def _is_busy(session: Session, task: Task, strategy: str) -> bool:
+    """Return whether the session has an unfinished task, once the strategy has made room for the new one.
+
+    Raises SessionBusy and QueueFull.
+    """
+    if strategy in (INTERRUPT, ROLLBACK):
+        tasks.supersede(session, task.task_id, strategy)
+        return False
     # One that is active and as many as may be queued: more need not be counted.
     found = list(
         session.tasks.filter(status__in=UNFINISHED).values_list("status", flat=True)[: settings.TASK_MAX_QUEUED + 1]

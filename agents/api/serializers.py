@@ -18,6 +18,11 @@ from core.identifiers import IdentifierField
 QUERY_LIMIT = 100_000  # characters
 KEY_HEADER = "Idempotency-Key"
 KEY_LIMIT = 255  # characters
+STRATEGY_HELP = (
+    "What happens if the session has unfinished tasks. `enqueue`: this one waits. `reject`: it is refused. "
+    "`interrupt`: they are cancelled, and what they finished stays in the conversation. "
+    "`rollback`: they are cancelled, and only their calls stay."
+)
 WIRE_STATUSES = [status.value for status in (*ACTIVE, *FINAL)]
 
 
@@ -56,7 +61,7 @@ class InvokeSerializer(serializers.Serializer):
     query = TextField(max_length=QUERY_LIMIT)
     system_message = TextField(max_length=QUERY_LIMIT, required=False, allow_blank=True, allow_null=True)
     agent = TextField(max_length=100, required=False)
-    multitask_strategy = serializers.ChoiceField(STRATEGIES, default=ENQUEUE)
+    multitask_strategy = serializers.ChoiceField(STRATEGIES, default=ENQUEUE, help_text=STRATEGY_HELP)
 
     @override
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:

@@ -69,7 +69,7 @@ class TaskViewSet(ClientIdsViewSet):
         """List the tasks of a session, oldest first."""
         require_to_read(request.user, user_id)
         tasks = Task.objects.filter(session__user_id=user_id, session__session_id=session_id)
-        rows, cursor = pagination.page(request, tasks.defer("result", "recalled"), newest_first=False)
+        rows, cursor = pagination.page(request, tasks.defer("result", "kept", "recalled"), newest_first=False)
         ids = [f"{row.task_id}:{row.wire_status}" for row in rows]
         shown = [serializers.TaskRowSerializer.of(row) for row in rows]
         return Response(serializers.TaskListSerializer.of(task_ids=ids, tasks=shown, next=cursor))

@@ -163,9 +163,9 @@ def expire_reviews() -> int:
 
 
 def forget_checkpoints() -> int:
-    """Delete the checkpoints of tasks that ended CHECKPOINT_RETENTION_DAYS ago."""
+    """Delete the checkpoints of tasks that ended CHECKPOINT_RETENTION_DAYS ago, unless they are still to be read."""
     before = seconds_from_now(-settings.CHECKPOINT_RETENTION_DAYS * DAY)
-    ended = Task.objects.filter(status__in=FINAL, has_thread=True, updated_at__lt=before)
+    ended = Task.objects.filter(status__in=FINAL, has_thread=True, to_keep=False, updated_at__lt=before)
     found = list(ended.values_list("pk", flat=True)[:BATCH])
     if found:
         tables.forget(found)

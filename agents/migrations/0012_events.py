@@ -11,7 +11,7 @@ import core.db.clock
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0009_indexes_without_queries"),
+        ("agents", "0011_superseded_tasks_index"),
     ]
 
     operations = [

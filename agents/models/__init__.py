@@ -5,7 +5,7 @@ from agents.models.events import Event
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
-from agents.models.tasks import ACTIVE, FINAL, UNFINISHED, IdempotencyKey, Status, Task
+from agents.models.tasks import ACTIVE, FINAL, INTERRUPT, ROLLBACK, UNFINISHED, IdempotencyKey, Status, Task
 from agents.models.tool_calls import ToolCall
 from agents.models.watching import Chunk, Watch
 from agents.models.workers import Chore, Measure, WorkerProcess
@@ -14,7 +14,9 @@ __all__ = [
     "ACTIVE",
     "FINAL",
     "ID_LENGTH",
+    "INTERRUPT",
     "NEWEST_FIRST",
+    "ROLLBACK",
     "UNFINISHED",
     "Attempt",
     "Chore",

@@ -34,6 +34,12 @@ UNFINISHED = (Status.QUEUED, *ACTIVE)
 FINAL = (Status.COMPLETED, Status.ERROR, Status.CANCELLED)
 
 
+# Strategies of a newer task that takes the place of the session's unfinished ones. They differ in what those leave in
+# the conversation.
+INTERRUPT = "interrupt"  # what they finished
+ROLLBACK = "rollback"  # only the calls that they made
+
+
 class Task(models.Model):
     """One request of a user: one run of the graph on the LangGraph thread `id`, possibly stopped and resumed."""
 
@@ -64,6 +70,12 @@ class Task(models.Model):
     status = models.CharField(_("status"), max_length=16, choices=Status, default=Status.PENDING)
     message = models.TextField(_("message"), blank=True)  # of an error: what happened, and whether trying again helps
     result = models.JSONField(_("result"), null=True, encoder=DjangoJSONEncoder)  # of a completed task: its messages
+    # The strategy of the newer task that cancelled it.
+    superseded = models.CharField(max_length=16, blank=True, default="", db_default="")
+    to_keep = models.BooleanField(default=False, db_default=False)  # what it finished is still only in its checkpoints
+    # What it finished, in the form of `result`. Not in `result` itself, because releases without this field would not
+    # tell of the calls that are in there.
+    kept = models.JSONField(null=True, encoder=DjangoJSONEncoder)
     recalled = models.JSONField(_("recalled memories"), null=True)  # [{id, text, kind}]; null until it first starts
 
     token = models.PositiveIntegerField(default=0)  # of the newest attempt; used only for fencing
@@ -111,6 +123,8 @@ class Task(models.Model):
             models.Index(fields=("user_id", "-updated_at"), name="task_by_user"),
             # For the sweeper, which wakes tasks that a pause has held: holds only such tasks.
             models.Index(fields=("status",), condition=~Q(held_tool=""), name="task_held"),
+            # For the workers, which store what interrupted tasks have finished: holds only such tasks.
+            models.Index(fields=("session",), condition=Q(to_keep=True), name="task_to_keep"),
             # For the sweeper, which deletes the checkpoints of tasks that ended a while ago.
             models.Index(fields=("status", "updated_at"), condition=Q(has_thread=True), name="task_checkpoints"),
         )

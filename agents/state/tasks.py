@@ -18,7 +18,7 @@ from django.utils.translation import gettext_noop
 
 from agents import broker, pauses, signals
 from agents.checkpoints import tables
-from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
+from agents.models import ACTIVE, FINAL, INTERRUPT, UNFINISHED, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
 from agents.state import events, interrupts, sessions, statements
 from agents.state.transitions import TASK, targets
@@ -38,6 +38,7 @@ POISON = (
 )
 
 NO_TASK = "There is no such task."
+SUPERSEDED = "This task was cancelled because the newer task `{newer}` was submitted with the strategy `{strategy}`."
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # publication time of a job that the broker did not take
 _LOCKED = Compiled[Task](lambda pk: Task.objects.select_for_update(no_key=True).filter(pk=pk).only("pk"))
@@ -194,14 +195,28 @@ def cancel(task: Task) -> Task:
             raise NotFound(NO_TASK)
         if held.status in FINAL:
             return held
-        running = Attempt.objects.filter(task=held, ended_at=None).first()
-        if running is None:
-            _move(held, Status.CANCELLED)
-        else:
-            _end(running, held, Attempt.Outcome.VOIDED, Status.CANCELLED)
+        _drop(held)
         _settle(held)
     logger.info("task %s: cancelled", task.pk)
     return held
+
+
+def supersede(session: Session, newer: str, strategy: str) -> None:
+    """Cancel all unfinished tasks of the session as `cancel` does, because a newer one takes their place.
+
+    The queued ones too: their users have said "stop" after them. The caller has locked the session.
+
+    Args:
+        newer: the task_id of the newer task.
+        strategy: INTERRUPT or ROLLBACK.
+    """
+    message = SUPERSEDED.format(newer=newer, strategy=strategy)
+    for held in list(_locked(session=session, status__in=UNFINISHED).order_by("position")):
+        interrupts.cancel_open(held)
+        to_keep = strategy == INTERRUPT and held.has_thread
+        _drop(held, superseded=strategy, to_keep=to_keep, message=message)
+        signals.task_finished.send_robust(sender=Task, task=held)
+        logger.info("task %s: cancelled by a newer one, %s", held.pk, strategy)
 
 
 def remove(session: Session, tasks: QuerySet[Task]) -> int:
@@ -345,6 +360,15 @@ def _end(attempt: Attempt, task: Task, outcome: str, status: str, **values: Any)
     spent = F("run_seconds") + SecondsSince(Value(attempt.started_at, DateTimeField()))
     _move(task, status, run_seconds=spent, **values)
     Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(ended_at=Now(), outcome=outcome)
+
+
+def _drop(task: Task, **values: Any) -> None:
+    """Move an unfinished task to cancelled, and void the token of its running attempt."""
+    running = Attempt.objects.filter(task=task, ended_at=None).first()
+    if running is None:
+        _move(task, Status.CANCELLED, **values)
+    else:
+        _end(running, task, Attempt.Outcome.VOIDED, Status.CANCELLED, **values)
 
 
 def _publish(task_pk: uuid.UUID) -> bool:

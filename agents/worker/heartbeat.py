@@ -10,18 +10,20 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from django.conf import settings
 from django.db import connection, connections
+from django.db.models import QuerySet
 from django.db.models.expressions import Combinable
 
 from agents import pause_file, pauses
 from agents.maintenance import cleanup, sweeper
 from agents.models import Attempt, Task, WorkerProcess
 from agents.observability import metrics
+from agents.runtime.history import conversation
 from agents.worker import listening
 from core.db import leases
 from core.db.clock import Now, seconds_from_now
@@ -30,7 +32,7 @@ from core.db.connections import patience
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest time until a prefork child notices that its worker drains
-WATCH = 1.0  # seconds between two checks of the pauses
+WATCH = 0.75  # seconds between two checks of the pauses, and of the attempts that run here
 # Seconds for which a statement waits for PostgreSQL's answer (core/db/postgresql/answers.py).
 SOON = 5.0  # for a heartbeat; longer if heartbeats are further apart
 SWEEP = 60.0
@@ -117,7 +119,7 @@ class Heart:
                 self._dropped -= dropped
         if not running:
             return
-        rows = Attempt.objects.filter(pk__in=running, ended_at=None)
+        rows = _open(running)
         leases.renew(rows, "lease_until", settings.TASK_LEASE_SECONDS)
         for pk in running.keys() - set(rows.values_list("pk", flat=True)):
             running[pk].set()
@@ -133,10 +135,10 @@ class Heart:
 
     def _watch_for_ever(self) -> None:
         while not self._quit.wait(WATCH):
-            _done(self.heed_pauses)
+            _done(self.watch)
 
-    def heed_pauses(self) -> None:
-        """Read the pause file, and stop the paused runs of this process at their next step.
+    def watch(self) -> None:
+        """Read the pause file, and stop the runs of this process that are paused or whose attempt is over.
 
         A run stops before a call of a paused tool on its own, because it may call other tools.
         """
@@ -145,9 +147,11 @@ class Heart:
             running = dict(self._running)
         if not running:
             return
-        paused = pauses.held(Task.objects.all())
-        for pk in Attempt.objects.filter(pk__in=running, task__in=paused).values_list("pk", flat=True):
-            running[pk].set()
+        tasks = dict(_open(running).values_list("pk", "task_id"))
+        held = set(pauses.held(Task.objects.filter(pk__in=tasks.values())).values_list("pk", flat=True))
+        for pk, stop in running.items():
+            if pk not in tasks or tasks[pk] in held:
+                stop.set()
 
     def _sweep_for_ever(self) -> None:
         # Assumed: a worker that starts together with the database would sweep before the heartbeats of the others.
@@ -168,6 +172,7 @@ class Heart:
             return retry if self._away else 2 * retry
         with patience(SWEEP):
             self._away = not _done(sweeper.sweep_if_due)
+        _done(conversation.keep_due)
         _done(metrics.count_ended)
         _done(metrics.flush)
         return retry if self._away else settings.TASK_SWEEP_SECONDS / 2
@@ -181,6 +186,11 @@ class Heart:
         with patience(CHORE):
             if cleanup.claim():
                 cleanup.run(self._quit)
+
+
+def _open(attempts: Collection[uuid.UUID]) -> QuerySet[Attempt]:
+    """Return those of the attempts that are not over: their tasks were not cancelled, deleted or taken over."""
+    return Attempt.objects.filter(pk__in=attempts, ended_at=None)
 
 
 def _listened_at(*, busy: bool) -> Combinable | None:

@@ -55,7 +55,7 @@ def errors(principal: Any) -> Iterable[Task]:
     return (
         Task.objects.filter(status=Status.ERROR)
         .select_related("session")
-        .defer("result")
+        .defer("result", "kept")
         .order_by("-updated_at")[:ERRORS]
     )
 

@@ -21,8 +21,7 @@ STALENESS_SECONDS = env.float("STALENESS_SECONDS", default=2.0)
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=10_000)
 MAX_STREAMS = env.int("MAX_STREAMS", default=2_000)  # open at once in one web process
-# Seconds between two comments in a stream that is quiet, which keep its connection open. The caller's rights are checked
-# with each.
+# Seconds between two comments in a quiet stream, which keep its connection open. With each, rights are checked again.
 STREAM_HEARTBEAT_SECONDS = env.float("STREAM_HEARTBEAT_SECONDS", default=10.0)
 ADMIN_REQUIRE_OTP = env.bool("ADMIN_REQUIRE_OTP", default=False)
 

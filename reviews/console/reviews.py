@@ -38,7 +38,10 @@ class ReviewAdmin(ReviewPage, ReadOnly, BoundedSearch, admin.ModelAdmin):
     search_fields = ("tool", "args_text", "task__user_id", "task__session__session_id", "task__task_id")
     whole_terms = ("pk", "task__user_id", "task__task_id")
     ordering = ("-created_at", "-pk")  # in which a search looks for words; lists have the order of `get_ordering`
-    list_deferred = ("verdict_text", "answer_args_text", "answer_verdict_text", "task__result", "task__recalled")
+    list_deferred = (
+        *("verdict_text", "answer_args_text", "answer_verdict_text"),
+        *("task__result", "task__kept", "task__recalled"),
+    )
     extra_lookups = ("task__session__id__exact",)  # sessions link to their reviews
     list_select_related = ("task__session",)
     list_per_page = 50

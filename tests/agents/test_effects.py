@@ -188,6 +188,24 @@ def test_a_call_that_a_completed_tasks_messages_do_not_hold_is_added(invoke: Any
     assert told(asked)[4] == ("tool", "paid 5")
 
 
+@pytest.mark.parametrize("graph", ["bare_agent", "tool_node", "subgraph"])
+def test_a_graph_that_does_not_name_the_message_has_each_call_once(
+    invoke: Any, work: Any, api: Any, settings: Any, graph: str
+) -> None:
+    settings.AGENTS["default"]["GRAPH"] = f"tests.support.odd_graphs.{graph}"
+    registry.graph.cache_clear()
+    registry.agent.cache_clear()
+    task = invoke(CHARGE)
+    work()
+    assert answer_of(task)
+    row = ToolCall.objects.get()
+    assert [one["type"] for one in api.get(SESSION).json()["messages"]] == ["human", "ai", "tool", "ai"]
+    ended_call(task, message_id="node:later", tool_call_id=row.tool_call_id, tool="free_charge")  # the id recurs
+    ended_call(task, message_id="node:other", tool_call_id=row.tool_call_id)
+    contents = [one["content"] for one in api.get(SESSION).json()["messages"] if one["type"] == "tool"]
+    assert contents == ["charged 50", "paid 5", "paid 5"]
+
+
 def test_a_task_that_ended_without_a_call_leaves_nothing(invoke: Any, work: Any, asked: Any) -> None:
     ended_task(invoke)
     invoke("hello")

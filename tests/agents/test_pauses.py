@@ -216,7 +216,7 @@ def test_a_heart_stops_the_runs_that_are_paused_and_no_others(invoke: Any, work:
     own = Heart()
     own.start = lambda: None  # type: ignore[method-assign]
     with own.keeping(ann) as first, own.keeping(bob) as second:
-        own.heed_pauses()
+        own.watch()
         assert (first.is_set(), second.is_set()) == (True, False)
 
 

@@ -10,8 +10,9 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from agents import services
 from agents.maintenance import sweeper
-from agents.models import ACTIVE, FINAL, Attempt, Event, Interrupt, Session, Status, Task, ToolCall
+from agents.models import ACTIVE, FINAL, UNFINISHED, Attempt, Event, Interrupt, Session, Status, Task, ToolCall
 from agents.policy import Terms, Verdict
+from agents.runtime.history import conversation
 from agents.state import interrupts, tasks, tool_calls
 from core.errors import AgentsiteError
 from reviews.decisions.services import Choice, decide
@@ -35,10 +36,21 @@ class Machine(RuleBasedStateMachine):
         self.count = 0
         self.ended: dict[Any, str] = {}  # final statuses that have been seen: they stay
 
-    @rule(session=st.sampled_from("ab"))
-    def submit(self, session: str) -> None:
+    @rule(session=st.sampled_from("ab"), strategy=st.sampled_from(services.STRATEGIES))
+    def submit(self, session: str, strategy: str) -> None:
+        before = list(Task.objects.filter(session__session_id=session, status__in=UNFINISHED))
         ids = {"user_id": "ann", "session_id": session, "task_id": self.new_id()}
-        services.submit(services.Submission(query="x", **ids), self.reviewer)
+        submission = services.Submission(query="x", **ids, multitask_strategy=strategy)
+        if strategy == "reject" and before:
+            with pytest.raises(services.SessionBusy):
+                services.submit(submission, self.reviewer)
+            return
+        new = services.submit(submission, self.reviewer)
+        supersedes = strategy in ("interrupt", "rollback")
+        assert new.status == (Status.QUEUED if before and not supersedes else Status.PENDING)
+        now = Task.objects.in_bulk([task.pk for task in before]).values()
+        assert {task.status for task in now} <= ({Status.CANCELLED} if supersedes else set(UNFINISHED))
+        assert services.submit(submission, self.reviewer).pk == new.pk  # which changes nothing
 
     @rule(target=attempts, place=st.integers(0, 5))
     def claim(self, place: int) -> Any:
@@ -96,6 +108,11 @@ class Machine(RuleBasedStateMachine):
             services.delete_task(task.session.user_id, task.session.session_id, task.task_id)
             self.ended.pop(task.pk, None)
 
+    @rule()
+    def keep_what_interrupted_tasks_have_finished(self) -> None:
+        conversation.keep_due()
+        assert not Task.objects.filter(to_keep=True).exists()
+
     @rule(attempt=attempts)
     def crash(self, attempt: Attempt) -> None:
         Attempt.objects.filter(pk=attempt.pk, ended_at=None).update(lease_until=PAST)
@@ -128,6 +145,13 @@ class Machine(RuleBasedStateMachine):
         for pk, status in Task.objects.filter(status__in=FINAL).values_list("pk", "status"):
             assert self.ended.setdefault(pk, status) == status
         assert not Interrupt.objects.filter(task__status__in=FINAL, status="pending").exists()
+
+    @invariant()
+    def what_a_newer_task_has_cancelled_says_so(self) -> None:
+        for task in Task.objects.exclude(superseded=""):
+            assert task.status == Status.CANCELLED
+            assert f"`{task.superseded}`" in task.message
+        assert not Task.objects.filter(to_keep=True).exclude(superseded="interrupt", has_thread=True).exists()
 
     @invariant()
     def positions_are_those_of_the_session(self) -> None:

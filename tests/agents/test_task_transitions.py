@@ -16,7 +16,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from agents import services, signals
-from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Pause, Status, Task
+from agents.models import ACTIVE, FINAL, INTERRUPT, ROLLBACK, UNFINISHED, Attempt, Interrupt, Pause, Status, Task
 from agents.state import tasks
 from agents.state.tasks import StaleAttempt, TransitionLost
 from agents.state.transitions import TASK, targets
@@ -134,6 +134,7 @@ PLAIN = tuple(
 CASES = (*PLAIN, *SPECIAL)
 MADE = {"begin", "remove", "remove_all"}  # make and delete rows
 WRITES_NOTHING = {"require_open", "lock", "tell"}  # `tell` writes no status: tests/agents/test_events.py
+CHANGE_SEVERAL = {"supersede"}  # all unfinished tasks of a session
 
 
 @dataclass
@@ -324,6 +325,34 @@ def test_it_makes_the_change_of_the_table_and_no_other(
     assert told[writer]() if writer in told else result is plain[writer]
 
 
+@pytest.mark.parametrize("strategy", [INTERRUPT, ROLLBACK])
+@pytest.mark.parametrize("status", STATUSES)
+def test_a_newer_task_cancels_all_that_are_unfinished_and_writes_nothing_else(
+    reviewer: User, ended: Any, published: list[Any], status: Status, strategy: str
+) -> None:
+    world = bring(reviewer, status, "")
+    before = picture()
+    unfinished = list(Task.objects.filter(status__in=UNFINISHED).order_by("position"))
+    del published[:], ended[:]
+    with transaction.atomic():
+        tasks.supersede(world.task.session, "newer", strategy)
+    written = differences(before, picture())
+    spent = written.get(("Task", world.task.pk), {}).pop("run_seconds", 0)
+    assert (spent > 0) == (status == RUNNING)
+    message = tasks.SUPERSEDED.format(newer="newer", strategy=strategy)
+    expected: dict[Any, Any] = {}
+    for task in unfinished:
+        kept = {"to_keep": True} if strategy == INTERRUPT and task.has_thread else {}
+        expected["Task", task.pk] = {"status": "cancelled", **MOVED, "superseded": strategy, "message": message, **kept}
+    if status == RUNNING:
+        expected["Attempt", world.attempt.pk] = {"outcome": "voided", "ended_at": SET}
+    for asked in Interrupt.objects.filter(pk__in=[pk for name, pk in before if name == "Interrupt"]):
+        if before["Interrupt", asked.pk]["status"] == "pending":
+            expected["Interrupt", asked.pk] = {"status": "cancelled", "version": asked.version}
+    assert written == expected
+    assert (published, ended) == ([], [(task.pk, "cancelled") for task in unfinished])
+
+
 def refusals() -> dict[tuple[Status, str], dict[str, Any]]:
     """The writers that refuse, with their refusals, by the way to bring the task there."""
     found: dict[tuple[Status, str], dict[str, Any]] = {}
@@ -382,7 +411,7 @@ def test_the_table_has_every_status_with_every_writer() -> None:
         for name, found in inspect.getmembers(tasks, inspect.isfunction)
         if found.__module__ == tasks.__name__ and not name.startswith("_")
     }
-    assert here == {*WRITERS, *MADE, *WRITES_NOTHING}
+    assert here == {*WRITERS, *MADE, *WRITES_NOTHING, *CHANGE_SEVERAL}
 
 
 def test_every_change_that_is_possible_is_made_by_a_writer_and_no_other_one() -> None:

@@ -1,32 +1,40 @@
 """Messages that a task starts from and leaves behind, in LangChain's form and in the API's (wire) form."""
 
+import logging
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.conf import settings
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
-from agents.models import Status, Task
+from agents.models import Task
 from agents.runtime.endpoints import returned_fields
-from agents.runtime.history import effects, fitting
+from agents.runtime.history import checkpointed, effects, fitting
 from agents.runtime.history.task_results import RETURNED
 from agents.runtime.middleware import answers
+from core.db.connections import is_away
 from core.text import storable
+
+logger = logging.getLogger(__name__)
 
 WireMessage = dict[str, Any]
 
 PAGE = 20  # earlier tasks read at once
+KEPT_AT_ONCE = 100  # interrupted tasks
 
 
 def opening(task: Task) -> list[AnyMessage]:
     """Return the session's earlier conversation within the token budget, followed by the task's own question.
 
-    The conversation includes the calls of tasks that failed or were cancelled (see `effects`).
+    The conversation includes the calls of tasks that failed or were cancelled (see `effects`), and what interrupted
+    tasks have finished, which is stored with them here.
     """
     budget = settings.CONVERSATION_TOKENS
     earlier: list[AnyMessage] = []
     least = 0
     for one in _earlier(task):
+        if one.to_keep:
+            keep(one)
         messages = _retold(one)
         earlier = [*messages, *earlier]
         least += fitting.least(messages, budget)
@@ -39,6 +47,30 @@ def closing(task: Task, messages: list[AnyMessage]) -> list[WireMessage]:
     """Return this task's own messages, from its question on, in the form that the API shows and the session keeps."""
     start = next((i for i, message in enumerate(messages) if message.id == str(task.pk)), 0)
     return to_wire(messages[start:])
+
+
+def keep(task: Task) -> None:
+    """Store with an interrupted task what it has finished, which is only in its checkpoints, and these get deleted.
+
+    If they can't be read, its question and its calls stay known. Raises what `is_away` is true for.
+    """
+    rows = Task.objects.filter(pk=task.pk, to_keep=True)
+    try:
+        task.kept = _finished(task)
+        stored = rows.update(to_keep=False, kept=task.kept)
+    except Exception as error:  # a checkpoint may raise anything
+        if is_away(error):
+            raise
+        logger.exception("task %s: what it has finished can't be read, only its calls are known", task.pk)
+        stored = rows.update(to_keep=False)
+    if not stored or task.kept is None:  # another process did it, and the checkpoints may be gone since
+        task.kept = Task.objects.filter(pk=task.pk).values_list("kept", flat=True).first()
+
+
+def keep_due() -> None:
+    """Do what `keep` does for interrupted tasks that no task of their session has followed so far."""
+    for task in Task.objects.filter(to_keep=True)[:KEPT_AT_ONCE]:
+        keep(task)
 
 
 def to_result(messages: list[AnyMessage], wire: list[WireMessage]) -> dict[str, Any]:
@@ -71,16 +103,21 @@ def _earlier(task: Task) -> Iterator[Task]:
         before = page[-1].position if len(page) == PAGE else 0
 
 
+def _finished(task: Task) -> dict[str, Any]:
+    messages = checkpointed.messages_of(task)
+    own = closing(task, messages)
+    begins = bool(own) and own[0]["id"] == str(task.pk)
+    return to_result(messages, own if begins else [effects.question(task), *own])
+
+
 def _retold(task: Task) -> list[AnyMessage]:
     """Return an ended task's messages for a model.
 
     The message on how it ended becomes an answer, because few endpoints accept a late system message.
     """
-    kept = effects.messages(task)
-    if task.status != Status.COMPLETED:
-        kept = [{**one, "type": "ai"} if one["type"] == "system" else one for one in kept]
-    records = (task.result or {}).get(RETURNED, {})
-    messages = from_wire(kept)
+    told = [{**one, "type": "ai"} if effects.is_ending(task, one) else one for one in effects.messages(task)]
+    records = (task.result or task.kept or {}).get(RETURNED, {})
+    messages = from_wire(told)
     for message in messages:
         if message.id in records:
             message.additional_kwargs[returned_fields.RETURNED] = records[message.id]
