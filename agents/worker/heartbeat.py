@@ -30,7 +30,7 @@ from core.db.connections import patience
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest time until a prefork child notices that its worker drains
-WATCH = 1.0  # seconds between two checks of the pauses
+WATCH = 0.5  # seconds between two checks of the pauses, and of attempts that were ended elsewhere
 # Seconds for which a statement waits for PostgreSQL's answer (core/db/postgresql/answers.py).
 SOON = 5.0  # for a heartbeat; longer if heartbeats are further apart
 SWEEP = 60.0
@@ -136,9 +136,10 @@ class Heart:
             _done(self.heed_pauses)
 
     def heed_pauses(self) -> None:
-        """Read the pause file, and stop the paused runs of this process at their next step.
+        """Read the pause file, and stop the runs of this process that are paused or whose attempt is over.
 
-        A run stops before a call of a paused tool on its own, because it may call other tools.
+        They stop at their next step, and wait for no model meanwhile. A run stops before a call of a paused tool on its
+        own, because it may call other tools.
         """
         pause_file.heed()
         with self._lock:
@@ -146,7 +147,8 @@ class Heart:
         if not running:
             return
         paused = pauses.held(Task.objects.all())
-        for pk in Attempt.objects.filter(pk__in=running, task__in=paused).values_list("pk", flat=True):
+        going = Attempt.objects.filter(pk__in=running, ended_at=None).exclude(task__in=paused)
+        for pk in running.keys() - set(going.values_list("pk", flat=True)):
             running[pk].set()
 
     def _sweep_for_ever(self) -> None:
