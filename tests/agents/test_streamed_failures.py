@@ -1,20 +1,16 @@
-"""Model calls that somebody listens to and that fail, or whose run stops: as without a listener."""
+"""Model calls that somebody listens to and that fail: as without a listener."""
 
 import json
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 import pytest
 
-from agents.models import Attempt, Task, ToolCall
 from agents.runtime import runner
 from agents.runtime.run_context import Run
-from agents.state import tasks
-from agents.worker import heartbeat, jobs
-from tests.support.endpoint import Endpoint, completion, says
+from tests.support.endpoint import says
 from tests.support.hearing import Keeper
 from tests.support.helpers import again, answer_of, messages_of
 from tests.support.streams import DONE, chunk, event, goes_on, streams, words
@@ -44,7 +40,7 @@ def test_the_finished_message_has_the_id_under_which_it_was_told(ask: Ask, keepe
 def test_each_request_of_a_task_is_told_under_an_id_of_its_own(keeper: Keeper, invoke: Any, work: Any) -> None:
     task = invoke("multiply 6 by 7 then multiply 2 by 3")
     work()
-    said = [message["id"] for message in messages_of(task) if message["role"] == "assistant"]
+    said = [message["id"] for message in messages_of(task) if message["type"] == "ai"]
     assert [told.message_id for told in keeper.answers] == said
     assert keeper.ends == ["end"] * 3
 
@@ -144,15 +140,3 @@ def test_a_page_in_place_of_an_answer_is_told(ask: Ask, keeper: Keeper) -> None:
     assert "not a chat completion" in task.message
     assert "It works!" in task.message
     assert keeper.ends == ["abandoned"]
-
-
-# Runs that stop
-
-
-@pytest.fixture
-def running(ask: Ask, monkeypatch: Any) -> Iterator[Callable[..., tuple[Endpoint, threading.Event, threading.Thread]]]:
-    """Run a task against this endpoint in a thread of its own, as soon as its model was asked."""
-    own = heartbeat.Heart()
-    monkeypatch.setattr(jobs, "heart", lambda: own)
-    yield own  # type: ignore[misc]
-    own.stop()
