@@ -21,7 +21,7 @@ def chunk(delta: Any, finish_reason: str | None = None, **more: Any) -> dict[str
     return {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": [choice], **more}
 
 
-def call_piece(arguments: str | None = None, **more: Any) -> dict[str, Any]:
+def call_piece(arguments: Any = None, **more: Any) -> dict[str, Any]:
     """A piece of a tool call; `name` goes into its function."""
     function = {"name": more.pop("name", None), "arguments": arguments}
     return {**more, "function": {key: value for key, value in function.items() if value is not None}}

@@ -5,7 +5,7 @@ The chunks are read here and not by the client's own parser, which would reject 
 
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, suppress
 from http.client import IncompleteRead
 from itertools import chain
@@ -132,7 +132,7 @@ def _heard(body: Parts, heard: Heard) -> Parts:
     return {**body, MESSAGE_ID: heard.message_id}
 
 
-def _pieces(response: Any) -> Iterator[bytes]:
+def _pieces(response: Any) -> Generator[bytes]:
     """Yield the bytes of the body as they come. Raises the exceptions of the client for those of its HTTP library."""
     size = 0
     try:
