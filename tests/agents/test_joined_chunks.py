@@ -16,7 +16,10 @@ from tests.support.endpoint import completion
 from tests.support.streams import DONE
 
 TAKES_NOTHING = {"multiply"}
-ASKED: list[tuple[str, dict[str, Any]]] = [("multiply", {"a": 6, "b": 7}), ("multiply", {"a": 2, "b": {"deep": ["ü", "🙂", "}{"]}})]
+ASKED: list[tuple[str, dict[str, Any]]] = [
+    ("multiply", {"a": 6, "b": 7}),
+    ("multiply", {"a": 2, "b": {"deep": ["ü", "🙂", "}{"]}}),
+]
 ODD = [name for name in oddities.ODDITIES if name != "args-deeper"]  # a text of half a million characters, cut anywhere
 SCRIPT = st.data()
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connections
 from langchain.agents import create_agent
 from langchain_core.messages import HumanMessage
 from langchain_core.tools import tool
@@ -72,7 +73,12 @@ def wait(ask: Any, monkeypatch: Any) -> Iterator[Callable[..., Waiting]]:
     """Run a task in a worker's thread until its model is asked for reply `at`, with a worker's watcher beside it."""
     own = Heart()
     monkeypatch.setattr(jobs, "heart", lambda: own)
-    watcher = threading.Thread(target=own._watch_for_ever, daemon=True)
+
+    def watch() -> None:
+        own._watch_for_ever()
+        connections.close_all()
+
+    watcher = threading.Thread(target=watch, daemon=True)
 
     def run(*replies: Reply, at: int = 0, **more: Any) -> Waiting:
         asked = threading.Event()
@@ -84,6 +90,7 @@ def wait(ask: Any, monkeypatch: Any) -> Iterator[Callable[..., Waiting]]:
         def work() -> None:
             with suppress(Task.DoesNotExist):  # where the test deletes it
                 ask(*replies[:at], awaited, *replies[at + 1 :], timeout=30.0, retry=30.0, **more)
+            connections.close_all()
 
         thread = threading.Thread(target=work)
         thread.start()

@@ -130,7 +130,9 @@ def test_reasoning_is_told_apart_and_kept_with_its_signature(ask: Ask) -> None:
     asked = ask("".join(event(chunk(delta)) for delta in deltas) + event(chunk({}, "stop")) + DONE)
     body = completion("Done.")
     body["choices"][0]["message"] |= {"reasoning_content": THOUGHT, "reasoning_details": [signed]}
-    kept, unstreamed = (one.message.additional_kwargs[RETURNED]["fields"] for one in (asked, ask(says(body))))
+    kept, unstreamed = (
+        json.loads(one.message.additional_kwargs[RETURNED]["fields"]) for one in (asked, ask(says(body)))
+    )
     assert kept == unstreamed
     assert asked.keeper.answers[0].thoughts == [THOUGHT[:9], THOUGHT[9:]]
     assert asked.keeper.text == "Done."

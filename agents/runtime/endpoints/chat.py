@@ -71,7 +71,8 @@ class Compatible:
         for generation, one in zip(result.generations, found, strict=True):
             if isinstance(generation.message, AIMessage):
                 one.complete(generation.message)
-        if (told_id := body.get(listening.MESSAGE_ID)) and result.generations:
+        hearing = listening.current()
+        if hearing is not None and hearing.knows(told_id := body.get(listening.MESSAGE_ID)) and result.generations:
             result.generations[0].message.additional_kwargs[listening.MESSAGE_ID] = told_id
         if not isinstance(response, dict) and (parsed := _parsed(response)) is not None:
             result.generations[0].message.additional_kwargs["parsed"] = parsed

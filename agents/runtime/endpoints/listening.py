@@ -92,7 +92,7 @@ class Hearing:
 
     def knows(self, message_id: object) -> bool:
         """Return whether an answer of this call was told under this id. Not so for one that comes from a cache."""
-        return message_id in self._ids
+        return isinstance(message_id, str) and message_id in self._ids
 
 
 _current: ContextVar[Hearing | None] = ContextVar("hearing of the current model call", default=None)
