@@ -16,7 +16,7 @@ from agents.models import UNFINISHED, Interrupt, Session, Status, Task
 from agents.models import IdempotencyKey as Keys
 from agents.observability import failpoints, tracing
 from agents.policy import DAY
-from agents.state import interrupts, lookups, sessions, tasks
+from agents.state import events, interrupts, lookups, sessions, tasks
 from agents.state.interrupts import Answer as Answer
 from core.db.clock import seconds_from_now
 from core.db.process_cache import process
@@ -214,6 +214,7 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
     failpoints.here("before-answer")
     if not interrupts.resolve(interrupt, given):
         raise Conflict(gettext("This review is no longer open."), code="not_open")
+    events.append(interrupt.task, [events.decided(interrupt, given.type, given.by)])
     tasks.wake(interrupt.task)
     failpoints.here("after-answer")
 

@@ -19,13 +19,21 @@ IDEMPOTENCY_KEY = OpenApiParameter(
 MESSAGE_CURSOR = openapi.cursor("message-cursor")
 DONE = {200: (DoneSerializer, "Deleted.")}
 
+WAIT = OpenApiParameter(
+    "wait",
+    {"type": "integer", "minimum": 0, "maximum": 60, "default": 0},
+    description="How many seconds to wait at most until the task has ended, or waits for a person.",
+)
 INVOKE = operation(
     "invoke",
     "Submit a task",
     tag=TASKS,
     request=serializers.InvokeSerializer,
-    parameters=[IDEMPOTENCY_KEY],
-    answers={202: (serializers.NamedTaskSerializer, "The task is stored. A worker runs it.")},
+    parameters=[IDEMPOTENCY_KEY, WAIT],
+    answers={
+        200: (serializers.TaskSerializer, "With `wait`: the task has ended, or waits for a person."),
+        202: (serializers.NamedTaskSerializer, "The task is stored. A worker runs it."),
+    },
     fails=(403,),
     bodies={
         409: (
@@ -60,6 +68,41 @@ LIST_TASKS = operation(
     tag=TASKS,
     parameters=[USER_ID, SESSION_ID, *openapi.PAGE],
     answers={200: (serializers.TaskListSerializer, "A page of tasks. Empty if the session doesn't exist.")},
+    fails=(400, 404),
+)
+CURSORS = (
+    OpenApiParameter(
+        "after",
+        {"type": "string", "maxLength": 1000},
+        description="The `id` of the last event that was received: what follows is sent.",
+    ),
+    OpenApiParameter(
+        "Last-Event-ID",
+        {"type": "string", "maxLength": 1000},
+        OpenApiParameter.HEADER,
+        description="The same. Browsers send it when they reconnect.",
+    ),
+)
+_EVENTS = (
+    "Server-sent events. Each has its `kind` as `event` and the JSON described here as `data`. There are also `chunk`, "
+    "a piece of a message that the model writes, without an `id`: `{task_id, message_id, position, text, kind}`, where "
+    "`kind` is `text` or `reasoning`, followed by the finished message with the same ID; and `end`, the last event: "
+    "`{status}`. Close the connection then. A comment at least every 10 seconds keeps the connection open."
+)
+STREAM_TASK = operation(
+    "stream_task",
+    "Watch a task",
+    tag=TASKS,
+    parameters=[USER_ID, SESSION_ID, TASK_ID, *CURSORS],
+    answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
+    fails=(400, 404),
+)
+STREAM_SESSION = operation(
+    "stream_session",
+    "Watch a session",
+    tag=SESSIONS,
+    parameters=[USER_ID, SESSION_ID, *CURSORS],
+    answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
     fails=(400, 404),
 )
 OPEN_SESSION = operation(

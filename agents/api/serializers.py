@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from typing_extensions import override
 
-from agents.models import ACTIVE, FINAL, Interrupt, Pause
+from agents.models import ACTIVE, FINAL, Event, Interrupt, Pause
 from agents.policy import ResponseType
 from agents.runtime.history import task_results
 from agents.services import ENQUEUE, STRATEGIES
@@ -135,6 +135,26 @@ class MessageSerializer(serializers.Serializer):
         required=False,
         help_text="Why the model's answer is incomplete: its output limit, a content filter, or the endpoint.",
     )
+
+
+class EventSerializer(Output):
+    """An event of a task. `data` depends on `kind`.
+
+    `status`: `{status, message?}`. `message`: a finished message, in the form of a task's result. `tool_started`:
+    `{name, tool_call_id, message_id}`; `tool_finished`: the same and `status`. `interrupt`: `{interrupt_id,
+    interrupt_type, action_request, description}`. `decision`: `{interrupt_id, response_type, by}`. `custom`: `{value}`,
+    whatever the graph wrote.
+    """
+
+    task_id = serializers.CharField()
+    seq = serializers.IntegerField(help_text="Counts a task's events from 1 without gaps.")
+    at = serializers.DateTimeField()
+    kind = serializers.ChoiceField(Event.Kind.choices)
+
+    @override
+    def get_fields(self) -> dict[str, Any]:
+        """Add `data`, which as an attribute would hide the serializer's own."""
+        return {**super().get_fields(), "data": ObjectField()}
 
 
 class SessionMessageSerializer(MessageSerializer):

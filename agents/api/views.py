@@ -5,6 +5,7 @@ from collections import Counter
 from typing import Any
 
 from django.db.models import Count, Max
+from django.http import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.throttling import BaseThrottle
@@ -29,7 +30,7 @@ class TaskViewSet(ClientIdsViewSet):
         return [*super().get_throttles(), *([UserRate()] if self.action == "invoke" else [])]
 
     @openapi.INVOKE
-    def invoke(self, request: Request) -> Response:
+    def invoke(self, request: Request) -> HttpResponseBase:
         """Store a task and return its IDs. A worker runs the task."""
         serializer = serializers.InvokeSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
@@ -38,6 +39,10 @@ class TaskViewSet(ClientIdsViewSet):
         require_to_write(request.user, body["user_id"])
         key = serializers.idempotency_key(request)
         task = services.submit(services.Submission(**body), principal_of(request), key)
+        return self.submitted(request, task)
+
+    def submitted(self, request: Request, task: Task) -> HttpResponseBase:
+        """Respond to the submission of a task."""
         return Response(serializers.NamedTaskSerializer.of(task), status=202)
 
     @openapi.CANCEL

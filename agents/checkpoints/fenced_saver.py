@@ -9,7 +9,6 @@ import logging
 import os
 import sqlite3
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from contextvars import ContextVar
@@ -26,8 +25,10 @@ from psycopg.rows import DictRow, dict_row
 from typing_extensions import override
 
 from agents.checkpoints.newest import RemembersNewest
+from agents.checkpoints.told import News, TellsMessages
 from agents.models import Attempt
 from agents.observability import failpoints
+from agents.state.events import Told, append_by
 from agents.state.tasks import StaleAttempt
 from core.db.connections import RECONNECT_SECONDS, begin_anew
 from core.db.postgresql.answers import Connection as DatabaseConnection
@@ -48,6 +49,21 @@ _pools_lock = threading.Lock()
 
 
 _FENCE = "WITH fence AS (SELECT FROM agents_attempt WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE)"
+# The same for a checkpoint that is told in events: the task is locked before its attempt, as everywhere.
+_TASK_AND_FENCE = """
+    WITH held AS (SELECT FROM agents_task WHERE id = %s FOR NO KEY UPDATE), fence AS (
+        SELECT FROM agents_attempt AS attempt, held WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE OF attempt
+    )
+"""
+_TELL = """
+    counted AS (
+        UPDATE agents_task SET last_seq = last_seq + %s FROM fence WHERE id = %s RETURNING id, last_seq - %s AS before
+    ), told AS (
+        INSERT INTO agents_event (task_id, seq, kind, data)
+        SELECT id, before + new.number, new.kind, new.data
+        FROM counted, unnest(%s::text[], %s::jsonb[]) WITH ORDINALITY AS new (kind, data, number)
+    )
+"""
 # Types of the columns that PostgresSaver's statements write. Rows are sent as columns: so our text does not depend on
 # their number, and is prepared once.
 _PARTS = {
@@ -85,9 +101,9 @@ class _Batch:
         """Return whether all statements are those of a checkpoint or its writes."""
         return all(sql in _PARTS for sql, _ in self.statements)
 
-    def joined(self, attempt: uuid.UUID) -> tuple[str, list[Any]]:
+    def joined(self, attempt: Attempt, events: Sequence[Told]) -> tuple[str, list[Any]]:
         """Return one statement, with its parameters, that yields a row only if the attempt's fence is open."""
-        parts, values = [_FENCE], list[Any]([attempt])
+        parts, values = _fenced(attempt, events)
         for number, (sql, rows) in enumerate(self.statements):
             parts.append(f"part{number} AS ({_JOINED[sql]})")
             columns: Any = zip(*rows, strict=True) if rows else ((),) * len(_PARTS[sql])
@@ -95,10 +111,19 @@ class _Batch:
         return f"{', '.join(parts)} SELECT 1 FROM fence", values
 
 
+def _fenced(attempt: Attempt, events: Sequence[Told]) -> tuple[list[str], list[Any]]:
+    """Return the first parts of a statement and their parameters: the fence and, behind it, the events."""
+    if not events:
+        return [_FENCE], [attempt.pk]
+    kinds, texts = [str(one.kind) for one in events], [one.text for one in events]
+    count, task = len(events), attempt.task_id
+    return [_TASK_AND_FENCE, _TELL], [task, attempt.pk, count, task, count, kinds, texts]
+
+
 _JOINED = {sql: _part(sql, types) for sql, types in _PARTS.items()}
 
 
-class FencedPostgresSaver(RemembersNewest, PostgresSaver):
+class FencedPostgresSaver(TellsMessages, RemembersNewest, PostgresSaver):
     """PostgreSQL saver that writes under a lock on its attempt's row."""
 
     def __init__(self, pool: Pool[Connection[DictRow]], attempt: Attempt) -> None:
@@ -177,19 +202,21 @@ class FencedPostgresSaver(RemembersNewest, PostgresSaver):
             failpoints.here("after-checkpoint")
 
     def _write(self, batch: _Batch) -> None:
+        events = self.untold()
         with self.pool.connection() as conn:
             if batch.is_known():
-                if conn.execute(*batch.joined(self.attempt.pk)).fetchone() is None:
+                if conn.execute(*batch.joined(self.attempt, events)).fetchone() is None:
                     raise StaleAttempt
                 return
             with conn.transaction(), conn.cursor() as cursor:
-                if cursor.execute(f"{_FENCE} SELECT 1 FROM fence", (self.attempt.pk,)).fetchone() is None:
+                parts, values = _fenced(self.attempt, events)
+                if cursor.execute(f"{', '.join(parts)} SELECT 1 FROM fence", values).fetchone() is None:
                     raise StaleAttempt
                 for sql, rows in batch.statements:
                     cursor.executemany(sql, rows)
 
 
-class FencedSqliteSaver(RemembersNewest, SqliteSaver):
+class FencedSqliteSaver(TellsMessages, RemembersNewest, SqliteSaver):
     """SQLite saver that takes SQLite's write lock before it checks its attempt's row."""
 
     def __init__(self, conn: sqlite3.Connection, attempt: Attempt) -> None:
@@ -214,6 +241,7 @@ class FencedSqliteSaver(RemembersNewest, SqliteSaver):
                 if cursor.execute(open_, (self.attempt.pk.hex,)).fetchone() is None:
                     raise StaleAttempt
                 yield cursor
+                append_by(cursor, self.attempt.task_id, self.untold())
                 failpoints.here("before-checkpoint")
             except BaseException:
                 self.conn.rollback()
@@ -223,16 +251,23 @@ class FencedSqliteSaver(RemembersNewest, SqliteSaver):
 
 
 @contextmanager
-def saver_of(attempt: Attempt) -> Iterator[Saver]:
-    """Yield the fenced saver of one attempt."""
+def saver_of(attempt: Attempt, news: News | None = None) -> Iterator[Saver]:
+    """Yield the fenced saver of one attempt.
+
+    Args:
+        news: returns the events that a checkpoint of the task's thread tells; they are stored with it.
+    """
     if connection.vendor == "postgresql":
         # One saver per run, because a saver holds a single lock around all its database calls.
         saver = FencedPostgresSaver(_pool(), attempt)
+        saver.news = news
         yield saver
         saver.flush()  # not after an exception: the database may be away, and a caller would wait for it
     else:
         with closing(_sqlite()) as conn:
-            yield FencedSqliteSaver(conn, attempt)
+            sqlite_saver = FencedSqliteSaver(conn, attempt)
+            sqlite_saver.news = news
+            yield sqlite_saver
 
 
 def create_tables() -> None:

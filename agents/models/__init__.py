@@ -1,11 +1,13 @@
 """Models of sessions, tasks and what happens in them, one module per noun."""
 
 from agents.models.attempts import Attempt
+from agents.models.events import Event
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
 from agents.models.tasks import ACTIVE, FINAL, UNFINISHED, IdempotencyKey, Status, Task
 from agents.models.tool_calls import ToolCall
+from agents.models.watching import Chunk, Watch
 from agents.models.workers import Chore, Measure, WorkerProcess
 
 __all__ = [
@@ -16,6 +18,8 @@ __all__ = [
     "UNFINISHED",
     "Attempt",
     "Chore",
+    "Chunk",
+    "Event",
     "IdempotencyKey",
     "Interrupt",
     "Measure",
@@ -24,5 +28,6 @@ __all__ = [
     "Status",
     "Task",
     "ToolCall",
+    "Watch",
     "WorkerProcess",
 ]

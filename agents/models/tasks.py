@@ -73,6 +73,7 @@ class Task(models.Model):
     published_at = models.DateTimeField(null=True)  # when its job was last published, while pending
     # The tool before whose call a pause stopped the task. The database default serves releases without this field.
     held_tool = models.CharField(max_length=200, blank=True, default="", db_default="")
+    last_seq = models.PositiveIntegerField(default=0, db_default=0)  # of its events
     has_thread = models.BooleanField(default=False)  # checkpoints may exist; deleted some time after the task has ended
     counted = models.BooleanField(default=False)  # the figures of `metrics` include its end
 

@@ -19,9 +19,10 @@ from agents.models import Attempt, Interrupt, Task
 from agents.runtime import registry, system_prompt
 from agents.runtime.endpoints import errors
 from agents.runtime.history import conversation
+from agents.runtime.history.telling import Telling, custom
 from agents.runtime.middleware import answers
 from agents.runtime.run_context import HOLD, Run, RunEnded, RunFailure
-from agents.state import interrupts
+from agents.state import interrupts, tasks
 from agents.state.tasks import StaleAttempt
 from core.db.connections import is_away
 
@@ -88,9 +89,10 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         task = attempt.task  # as it was when it was claimed: what changes later, changes under the fence
         agent = registry.agent(task.agent)
         run = Run(task, attempt, agent, system_prompt.for_task(task, agent), stop)
-        with fenced_saver.saver_of(attempt) as saver:
+        telling = Telling(task)
+        with fenced_saver.saver_of(attempt, telling.new) as saver:
             graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
-            return _until_over(graph, run)
+            return _until_over(graph, run, telling)
     except StaleAttempt:
         raise
     except Task.DoesNotExist as error:
@@ -114,11 +116,11 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         return Failed(f"The agent failed with an error ({type(error).__name__}). For details, see the worker's log.")
 
 
-def _until_over(graph: Any, run: Run) -> Outcome:
+def _until_over(graph: Any, run: Run, telling: Telling) -> Outcome:
     """Drive the graph. Raises the error that ended the run, at any depth, also if a node has swallowed it."""
     try:
         with run.active():
-            outcome = _driven(graph, run)
+            outcome = _driven(graph, run, telling)
     except RunEnded as end:
         raise end.error from end.error.__cause__  # keep its cause: `is_away` looks at the driver's error
     if run.failure is not None:
@@ -126,19 +128,23 @@ def _until_over(graph: Any, run: Run) -> Outcome:
     return outcome
 
 
-def _driven(graph: Any, run: Run) -> Outcome:
+def _driven(graph: Any, run: Run, telling: Telling) -> Outcome:
     config: RunnableConfig = {"configurable": {"thread_id": str(run.task.pk)}}
     before: StateSnapshot = graph.get_state(config)
     if not before.created_at:
         given: Any = {"messages": conversation.opening(run.task)}
-    elif not before.next:
+    elif not before.tasks:  # not `next`: nodes that have written, but are in no checkpoint yet, are missing there
         return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
     else:
-        given = _wake_up(before, graph.checkpointer.get_tuple(config), run.task)
+        saved = graph.checkpointer.get_tuple(config)
+        telling.begin(saved.checkpoint["channel_values"].get("messages"))  # without those of a step that is not over
+        given = _wake_up(before, saved, run.task)
     config["recursion_limit"] = _steps_left(before)
     run.let_go()
-    stream = graph.stream(given, config, context=run, stream_mode="updates", durability="sync")
-    for _ in stream:
+    stream = graph.stream(given, config, context=run, stream_mode=["updates", "custom"], durability="sync")
+    for mode, written in stream:
+        if mode == "custom":
+            tasks.tell(run.attempt, custom(written))
         if run.stop.is_set():
             stream.close()
             return Stopped()

@@ -177,8 +177,11 @@ def resolve(interrupt: Interrupt, given: Answer) -> bool:
     )
 
 
-def resolve_ended(row: ToolCall) -> bool:
-    """Resolve the open in-doubt interrupt of a call that has finished after all. Returns False if there is none."""
+def resolve_ended(row: ToolCall) -> Interrupt | None:
+    """Resolve the open in-doubt interrupt of a call that has finished after all. Returns it, or None if there is none.
+
+    The caller has locked the task.
+    """
     rows = Interrupt.objects.filter(
         task=row.task_id,
         message_id=row.message_id,
@@ -186,7 +189,10 @@ def resolve_ended(row: ToolCall) -> bool:
         kind=Interrupt.Kind.IN_DOUBT,
         status=Interrupt.Status.PENDING,
     )
-    return bool(rows.update(version=F("version") + 1, **_closed_by_itself()))
+    asked = rows.first()
+    if asked is None or not rows.update(version=F("version") + 1, **_closed_by_itself()):
+        return None
+    return asked
 
 
 def cancel_open(task: Task) -> None:

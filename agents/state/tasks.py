@@ -20,10 +20,12 @@ from agents import broker, pauses, signals
 from agents.checkpoints import tables
 from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
-from agents.state import interrupts, sessions, statements
+from agents.state import events, interrupts, sessions, statements
 from agents.state.transitions import TASK, targets
+from agents.watching import news
 from core.db import leases
 from core.db.clock import Now, SecondsSince, seconds_from_now
+from core.db.compiled import Compiled
 from core.errors import Conflict, NotFound
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ POISON = (
 NO_TASK = "There is no such task."
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # publication time of a job that the broker did not take
+_LOCKED = Compiled[Task](lambda pk: Task.objects.select_for_update(no_key=True).filter(pk=pk).only("pk"))
 REMOVED_AT_ONCE = 1_000  # tasks, which limits the parameters of a statement
 
 
@@ -63,6 +66,7 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     attempt, task = claimed, claimed.task
     waited = attempt.started_at - task.pending_since  # type: ignore[attr-defined] # both ways of claiming add it
     failpoints.here("after-claim")
+    news.announce(task.session_id, task.pk)
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # the caller knows it only after this
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
@@ -98,6 +102,7 @@ def interrupt(attempt: Attempt, asking: Iterable[Interrupt], held_tool: str = ""
         interrupts.use_all_but(task, asked)
         answered = any(row.answered_at for row in asked)
         status = Status.PENDING if answered else Status.INTERRUPTED
+        events.append(task, [events.asked(row) for row, made in stored if made])
         _end(attempt, task, Attempt.Outcome.PAUSED, status, lapses=0, held_tool="" if answered else held_tool)
         if new := [row for row, made in stored if made and row.status == Interrupt.Status.PENDING]:
             signals.reviews_asked.send_robust(sender=Interrupt, reviews=new)
@@ -205,6 +210,7 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
     The caller has locked the session. Does not start the next task of the session: `promote` does that.
     """
     count = remove_all(tasks.filter(session=session))
+    transaction.on_commit(partial(news.announce, session.pk, session.pk))  # of whichever tasks
     logger.info("session %s: %d task(s) removed", session.pk, count)
     return count
 
@@ -234,7 +240,9 @@ def begin(session: Session, task: Task, *, is_busy: bool, is_first: bool) -> Tas
     task.status = Status.QUEUED if is_busy else Status.PENDING
     task.published_at = None if is_busy else Now()
     task.position = (last or 0) + 1
+    task.last_seq = 1
     task.save(force_insert=True)
+    events.append_counted(task, [events.status(task.wire_status)])
     if not is_busy:
         transaction.on_commit(partial(_publish, task.pk), robust=True)
     return task
@@ -266,6 +274,17 @@ def republish(task: Task) -> bool:
     return bool(rows.update(published_at=Now())) and _publish(task.pk)
 
 
+def tell(attempt: Attempt, event: events.Told) -> None:
+    """Append an event of a running task. Raises StaleAttempt."""
+    with transaction.atomic():
+        events.append(_held(attempt), [event])
+
+
+def lock(pk: uuid.UUID) -> None:
+    """Lock the task's row until the transaction ends. Interrupts and attempts are locked after it."""
+    _LOCKED(pk)
+
+
 def require_open(attempt: Attempt) -> None:
     """Lock the attempt's row until the transaction ends. Raises StaleAttempt if the attempt is over."""
     if not Attempt.objects.select_for_update(no_key=True).filter(pk=attempt.pk, ended_at=None).exists():
@@ -283,6 +302,7 @@ def _conclude(
                 raise StaleAttempt
             task = attempt.task
             task.status = status
+            transaction.on_commit(partial(news.announce, task.session_id, task.pk))
             if is_next:
                 _next(task.session_id)
             signals.task_finished.send_robust(sender=Task, task=task)
@@ -345,6 +365,7 @@ def _move(task: Task, status: str, **values: Any) -> None:
         values["published_at"] = Now()
         transaction.on_commit(partial(_publish, task.pk), robust=True)
     rows = Task.objects.filter(pk=task.pk, status=task.status)
-    if not rows.update(status=status, updated_at=Now(), **values):
+    if not rows.update(status=status, updated_at=Now(), last_seq=F("last_seq") + 1, **values):
         raise TransitionLost
     task.status = status
+    events.append_counted(task, [events.status(task.wire_status, values.get("message", ""))])

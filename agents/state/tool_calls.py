@@ -7,6 +7,7 @@ import logging
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -16,7 +17,8 @@ from agents.desk import desk
 from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.observability import failpoints, metrics
 from agents.policy import Denied
-from agents.state import interrupts, statements, tasks
+from agents.state import events, interrupts, statements, tasks
+from agents.watching import news
 from core.db.clock import Now
 from core.db.compiled import Compiled
 
@@ -69,7 +71,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     failpoints.here("before-entry")
     row = ToolCall(
         id=key_of(attempt.task_id, entry.message_id, entry.tool_call_id),
-        task_id=attempt.task_id,
+        task=attempt.task,
         attempt=attempt,
         message_id=entry.message_id,
         tool_call_id=entry.tool_call_id,
@@ -82,6 +84,7 @@ def enter(attempt: Attempt, entry: Entry) -> ToolCall:
     with transaction.atomic():
         pauses.announce_entry()
         if entry.approved_by is not None:
+            tasks.lock(attempt.task_id)  # before its interrupts
             interrupts.use(entry.approved_by)
         _enter(attempt, row)
         if entry.rule_id is not None and not config.policy(attempt.task.agent).consume(row, entry.rule_id):
@@ -97,12 +100,14 @@ def _enter(attempt: Attempt, row: ToolCall) -> None:
         pauses.require_none(attempt.task, row.tool)
         tasks.require_open(attempt)
         row.save(force_insert=True)
+        events.append(attempt.task, [events.tool_started(row)])
         return
     entered = statements.enter(row, attempt.task)
     if entered.is_paused:
         raise pauses.OnHold(row.tool)
     if not entered.is_open:
         raise tasks.StaleAttempt
+    transaction.on_commit(partial(news.announce, attempt.task.session_id, attempt.task_id))
     row.started_at = entered.started_at  # type: ignore[assignment] # the row was entered
     row._state.adding = False
 
@@ -136,12 +141,14 @@ def enter_again(attempt: Attempt, row: ToolCall, answer: Interrupt | None = None
     with transaction.atomic():
         pauses.announce_entry()
         pauses.require_none(attempt.task, row.tool)
+        tasks.lock(attempt.task_id)
         if answer is not None:
             interrupts.use(answer)
         tasks.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED, runs=row.runs)
         if not rows.update(attempt=attempt, runs=F("runs") + 1, doubtful=False):
             raise tasks.StaleAttempt
+        events.append(attempt.task, [events.tool_started(row)])
     return ToolCall.objects.get(pk=row.pk)
 
 
@@ -163,13 +170,17 @@ def close(row: ToolCall, status: str, result_text: str) -> bool:
 def _closed(row: ToolCall, status: str, result_text: str) -> bool:
     """Close the call as the attempt that still holds the task: no question about the call can exist yet."""
     if statements.are_there():
-        return statements.close(row, status, result_text)
+        if closed := statements.close(row, status, result_text):
+            news.announce(row.task.session_id, row.task_id)
+        return closed
     with transaction.atomic():
         try:
             tasks.require_open(Attempt(pk=row.attempt_id))
         except tasks.StaleAttempt:
             return False
-        return bool(_started(row).update(status=status, result_text=result_text, finished_at=Now()))
+        if closed := bool(_started(row).update(status=status, result_text=result_text, finished_at=Now())):
+            events.append(row.task, [events.tool_finished(row, status)])
+        return closed
 
 
 def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
@@ -179,7 +190,8 @@ def _closed_late(row: ToolCall, status: str, result_text: str) -> bool:
         closing = {"status": status, "result_text": result_text, "doubtful": False, "finished_at": Now()}
         if task is None or not _started(row).update(**closing):
             return False
-        if interrupts.resolve_ended(row):
+        if (asked := interrupts.resolve_ended(row)) is not None:
+            events.append(task, [events.decided(asked, "response", interrupts.SYSTEM)])
             tasks.wake(task)
         return True
 
@@ -190,11 +202,14 @@ def settle(attempt: Attempt, row: ToolCall, answer: Interrupt | None, status: st
     Raises StaleAttempt.
     """
     with transaction.atomic():
+        tasks.lock(attempt.task_id)
         if answer is not None:
             interrupts.use(answer)
         tasks.require_open(attempt)
         rows = ToolCall.objects.filter(pk=row.pk, status=ToolCall.Status.STARTED)
         settled = rows.update(status=status, result_text=result_text, doubtful=False, finished_at=Now())
+        if settled:
+            events.append(attempt.task, [events.tool_finished(row, status)])
     metrics.count(metrics.TOOL_CALLS, row.tool, status, by=settled)
 
 

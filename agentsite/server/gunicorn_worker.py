@@ -22,6 +22,7 @@ from django.conf import settings
 from gunicorn.workers.gthread import TConn, ThreadWorker
 from typing_extensions import override
 
+from agentsite.server import handover
 from agentsite.server.slow_clients import CHUNK, Arrival, ClientSocket
 
 SERVER_ERROR = 500
@@ -40,6 +41,12 @@ class Worker(ThreadWorker):
         self.cfg.set("sendfile", False)  # it would block until the client reads
         self._waiting: dict[TConn, float] = {}  # connections that the loop handles, with their deadlines
         self._stops_at = math.inf  # when to stop waiting for requests, by the monotonic clock
+
+    @override
+    def load_wsgi(self) -> None:
+        super().load_wsgi()
+        app: handover.App = self.wsgi  # type: ignore[has-type] # gunicorn has no types
+        self.wsgi = handover.taking_over(app)
 
     def enqueue_req(self, conn: TConn) -> None:
         """Start collecting a request. gunicorn calls this for a new connection or the next request on one."""
@@ -95,12 +102,21 @@ class Worker(ThreadWorker):
             keep = bool(fs.result()) if not fs.cancelled() else False
         except Exception:
             keep = False
-        if conn.sock.unsent:
+        if conn.sock.taken is not None:
+            self._hand_over(conn)
+        elif conn.sock.unsent:
             self._wait(conn, selectors.EVENT_WRITE, LEAVING, partial(self._send, conn, fs))
         elif keep:
             super().finish_request(conn, fs)
         else:
             self._hang_up(conn)
+
+    def _hand_over(self, conn: TConn) -> None:
+        """Give the connection away: streams count neither as connections nor as work when this process stops."""
+        self.nr_conns -= 1
+        response, chunked = conn.sock.taken
+        client = socket.socket(fileno=conn.sock.detach())
+        handover.serve(client, bytes(conn.sock.unsent), response, chunked=chunked)
 
     def _send(self, conn: TConn, fs: "Future[Any]", _: Any) -> None:
         try:

@@ -72,6 +72,7 @@ class ClientSocket:
         self._patience: float | None = None
         self.unsent = bytearray()
         self.is_read = False  # True: ignore further data
+        self.taken: Any = None  # what the rest of the response is, if the hub's loop sends it
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._socket, name)

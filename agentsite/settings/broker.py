@@ -11,6 +11,7 @@ from typing import Any
 from agentsite.settings.base import DATA_DIR, env, make_folder
 
 REDIS_URL = env.str("REDIS_URL", default="")
+REDIS_PREFIX = env.str("REDIS_PREFIX", default="agentsite:")
 _FILES = "filesystem://"
 CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", default="") or REDIS_URL or _FILES
 # From the first URL's scheme; `manage.py check` reports those that can't be used. Several URLs are separated by ";".
@@ -43,7 +44,7 @@ REDIS_TRANSPORT_OPTIONS: dict[str, Any] = {
     "max_retries": 1,
     "interval_start": 0,
     "interval_step": 0.2,
-    "global_keyprefix": env.str("REDIS_PREFIX", default="agentsite:"),
+    "global_keyprefix": REDIS_PREFIX,
     # Drop connections that hang, also those that workers listen on: seconds between health checks, and TCP keepalive.
     "health_check_interval": 5,
     "socket_keepalive": True,

@@ -20,6 +20,7 @@ RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests with
 STALENESS_SECONDS = env.float("STALENESS_SECONDS", default=2.0)
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=10_000)
+MAX_STREAMS = env.int("MAX_STREAMS", default=2_000)  # open at once in one web process; each takes some 50 KB
 ADMIN_REQUIRE_OTP = env.bool("ADMIN_REQUIRE_OTP", default=False)
 
 # The admin's login

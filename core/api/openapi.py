@@ -12,7 +12,8 @@ from core.api import pagination
 from core.api.outputs import ErrorSerializer
 
 Schema = dict[str, Any]
-Answers = Mapping[int, tuple[Any, str]]  # status: (the body's serializer, when it is returned)
+# Status, or status and media type: (the body's serializer, when it is returned)
+Answers = Mapping[Any, tuple[Any, str]]
 
 # The ids that `identifiers.identifier` accepts, as an ECMA 262 pattern. ASCII characters are listed for tools that read
 # patterns without the flag `u`, such as Swagger UI: to them, `\p{L}` does not match letters.

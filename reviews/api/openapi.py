@@ -7,7 +7,8 @@ from drf_spectacular.utils import OpenApiParameter
 from typing_extensions import override
 
 from agents.api import openapi as agents
-from agents.api.serializers import MissingTaskSerializer, NamedTaskSerializer, TaskSerializer
+from agents.api.openapi import WAIT
+from agents.api.serializers import WIRE_STATUSES, MissingTaskSerializer, NamedTaskSerializer, TaskSerializer
 from agents.models import Interrupt
 from core.api import openapi
 from core.api.openapi import FAILURES, NOT_BLANK, SESSION_ID, TASK_ID, USER_ID, operation
@@ -67,11 +68,16 @@ class ResumeRules(DecideRules):
 
 DECIDED = "`already_decided`: the review is closed or has a different decision, shown in `decision`."
 
+SINCE = OpenApiParameter(
+    "since",
+    {"type": "string", "enum": WIRE_STATUSES},
+    description="With `wait`: wait until the status differs. By default, until it has ended or waits for a person.",
+)
 READ_STATUS = operation(
     "read_status",
     "Read a task",
     tag=agents.TASKS,
-    parameters=[USER_ID, SESSION_ID, TASK_ID],
+    parameters=[USER_ID, SESSION_ID, TASK_ID, WAIT, SINCE],
     answers={200: (TaskSerializer, "The task, with its result or its open questions.")},
     fails=(400,),
     bodies={404: (MissingTaskSerializer, FAILURES[404])},

@@ -1,9 +1,11 @@
 from django.urls import path
 
 from reviews.api.pause_views import PauseViewSet
-from reviews.api.views import ResumeViewSet, ReviewViewSet, StatusViewSet
+from reviews.api.status_views import InvokeViewSet, StatusViewSet
+from reviews.api.views import ResumeViewSet, ReviewViewSet
 
 urlpatterns = [
+    path("agent/invoke", InvokeViewSet.as_view({"post": "invoke"})),
     path("agent/resume", ResumeViewSet.as_view({"post": "create"})),
     path("agent/status/<str:user_id>/<str:session_id>/<str:task_id>", StatusViewSet.as_view({"get": "retrieve"})),
     path("reviews", ReviewViewSet.as_view({"get": "list"})),

@@ -1,7 +1,6 @@
 """REST endpoints of reviews, and those of tasks that show what the caller may decide."""
 
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 from rest_framework.request import Request
@@ -9,35 +8,16 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 from typing_extensions import override
 
-from agents import pauses
 from agents.api import serializers as bodies
-from agents.models import ACTIVE, FINAL, Interrupt, Status, Task
+from agents.models import Interrupt
 from agents.services import find_task
-from agents.state.tasks import NO_TASK
 from core.api import pagination
-from core.api.viewsets import ClientIdsViewSet
 from core.auth.principals import principal_of, require_to_read
 from core.errors import Invalid, NotFound
 from reviews.api import openapi, serializers
 from reviews.decisions import claims, permissions, services
 from reviews.decisions.resume import Addressed, resume
 from reviews.models import Claim, Review
-
-
-class StatusViewSet(ClientIdsViewSet):
-    """One task with its result or its open questions."""
-
-    @openapi.READ_STATUS
-    def retrieve(self, request: Request, user_id: str, session_id: str, task_id: str) -> Response:
-        """Return a task. The response is the same 404 for a missing task and for another owner's task."""
-        try:
-            require_to_read(request.user, user_id)
-            task = find_task(user_id, session_id, task_id)
-        except NotFound:
-            nothing = dict.fromkeys(("message", "last_query", "last_updated", "last_response"))
-            return Response(bodies.MissingTaskSerializer.of(NotFound(NO_TASK), **self.kwargs, **nothing), status=404)
-        last = _last_response(task, request.user)
-        return Response(bodies.TaskSerializer.of(task, last_response=last, **_what_holds(task)))
 
 
 class ConflictsViewSet(ViewSet):
@@ -126,32 +106,6 @@ def _shown(review: Review, principal: Any, claim: Claim | None) -> dict[str, Any
     allowed = services.allowed_for(principal, review)
     claimed_by = None if claim is None else serializers.ClaimedBySerializer.of(claim)
     return serializers.ReviewSerializer.of(review, allowed=allowed, claimed_by=claimed_by)
-
-
-def _last_response(task: Task, principal: Any) -> dict[str, Any] | None:
-    """Return the result, the error or the open questions of the task, or None while it has none of them."""
-    if task.status not in (Status.INTERRUPTED, *FINAL):
-        return None
-    asked = list(_open_questions(task, principal)) if task.status == Status.INTERRUPTED else []
-    return bodies.LastResponseSerializer.of(task, interrupt_data=asked[0] if asked else None, interrupts=asked)
-
-
-def _open_questions(task: Task, principal: Any) -> Iterator[dict[str, Any]]:
-    for row in Review.objects.filter(task=task, status=Interrupt.Status.PENDING).order_by("created_at", "pk"):
-        row.task = task
-        config = bodies.ConfigSerializer.of(services.allowed_for(principal, row))
-        yield bodies.InterruptSerializer.of(row, config=config)
-
-
-def _what_holds(task: Task) -> dict[str, Any]:
-    """Return what keeps the task from starting: the session's active task, or the pause over a pending one."""
-    if task.status == Status.QUEUED:
-        active = Task.objects.filter(session=task.session_id, status__in=ACTIVE)
-        return {"blocked_by": active.values_list("task_id", flat=True).first()}
-    if task.status == Status.PENDING and getattr(task, "is_paused", True):
-        pause = pauses.over(task, task.held_tool)
-        return {"paused": bodies.PausedSerializer.of(pause)} if pause is not None else {}
-    return {}
 
 
 def _uuid(text: str) -> uuid.UUID:

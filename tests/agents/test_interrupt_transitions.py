@@ -100,7 +100,7 @@ WRITERS: dict[str, Callable[[World], Any]] = {
     "store": lambda world: interrupts.store(doubt(world.task))[1],
     "store, moved": lambda world: interrupts.store(doubt(world.task, graph_id="moved"))[1],
     **{f"resolve {status}": answering(status) for status in ANSWERS},
-    "resolve_ended": lambda world: interrupts.resolve_ended(world.call),
+    "resolve_ended": lambda world: interrupts.resolve_ended(world.call) is not None,
     "cancel_open": lambda world: interrupts.cancel_open(world.task),
     "use": lambda world: interrupts.use(world.asked),
     "use_all_but": lambda world: interrupts.use_all_but(world.task, []),

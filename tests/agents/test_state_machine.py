@@ -10,7 +10,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multip
 
 from agents import services
 from agents.maintenance import sweeper
-from agents.models import ACTIVE, FINAL, Attempt, Interrupt, Session, Status, Task, ToolCall
+from agents.models import ACTIVE, FINAL, Attempt, Event, Interrupt, Session, Status, Task, ToolCall
 from agents.policy import Terms, Verdict
 from agents.state import interrupts, tasks, tool_calls
 from core.errors import AgentsiteError
@@ -135,6 +135,15 @@ class Machine(RuleBasedStateMachine):
             places = list(Task.objects.filter(session=session).values_list("position", flat=True))
             assert len(places) == len(set(places))
 
+    @invariant()
+    def each_change_is_told_once(self) -> None:
+        for task in Task.objects.all():
+            told = list(Event.objects.filter(task=task).order_by("seq"))
+            assert [one.seq for one in told] == list(range(1, task.last_seq + 1))
+            statuses = [one.data["status"] for one in told if one.kind == "status"]
+            assert statuses[-1] == task.wire_status
+            assert not set(statuses[:-1]) & set(FINAL)
+
     def new_id(self) -> str:
         self.count += 1
         return f"{self.count:04}"
@@ -166,6 +175,7 @@ COLUMNS: tuple[tuple[Any, tuple[str, ...]], ...] = (
     (Attempt, ("outcome",)),
     (Interrupt, ("status", "version")),
     (ToolCall, ("status",)),
+    (Event, ("kind",)),
 )
 
 

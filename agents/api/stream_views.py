@@ -1,0 +1,67 @@
+"""REST endpoints that send what happens in tasks, as it happens."""
+
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpResponseBase
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from typing_extensions import override
+
+from agents import services
+from agents.api import openapi
+from agents.watching.hub import hub
+from agents.watching.responses import LiveResponse
+from agents.watching.streams import InvalidCursor, SessionView, TaskView, stream
+from core.api.viewsets import ClientIdsViewSet
+from core.auth.principals import may_act_for, require_to_read
+from core.auth.renewal import principal_now
+from core.errors import Invalid, TooMany
+
+RETRY_AFTER = 10  # seconds; a guess
+
+
+class StreamViewSet(ClientIdsViewSet):
+    """Streams of the events of one task, or of a session's tasks."""
+
+    @override
+    def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:
+        """Send errors as JSON whatever the client accepts. `EventSource` accepts only streams."""
+        return JSONRenderer(), JSONRenderer.media_type
+
+    @openapi.STREAM_TASK
+    def task(self, request: Request, user_id: str, session_id: str, task_id: str) -> HttpResponseBase:
+        """Send a task's events, from the first one or after `Last-Event-ID`, until the task has ended."""
+        require_to_read(request.user, user_id)
+        task = services.find_task(user_id, session_id, task_id)
+        return self._streamed(request, user_id, partial(TaskView.after, task))
+
+    @openapi.STREAM_SESSION
+    def session(self, request: Request, user_id: str, session_id: str) -> HttpResponseBase:
+        """Send the events of a session's tasks: of those that have not ended, and of all that follow."""
+        require_to_read(request.user, user_id)
+        session = services.find_session(user_id, session_id)
+        return self._streamed(request, user_id, partial(SessionView.after, session.pk))
+
+    def _streamed(self, request: Request, user_id: str, view_after: Any) -> HttpResponseBase:
+        try:
+            view = view_after(_cursor(request))
+        except InvalidCursor as error:
+            raise Invalid(errors={"after": ["Send the id of an event of this stream."]}) from error
+        if hub().count() >= settings.MAX_STREAMS:
+            raise TooMany("Too many streams are open.", retry_after=RETRY_AFTER, code="too_many_streams")
+        if request.method == "HEAD":
+            return Response(content_type="text/event-stream")
+
+        def allowed() -> bool:
+            principal = principal_now(request)
+            return principal is not None and may_act_for(principal, user_id)
+
+        return LiveResponse(partial(stream, view, allowed))
+
+
+def _cursor(request: Request) -> str:
+    """Return the id of the event after which to begin, or "". A browser that reconnects sends it as a header."""
+    return str(request.headers.get("Last-Event-ID") or request.query_params.get("after") or "")
