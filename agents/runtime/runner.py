@@ -193,6 +193,8 @@ def _outcome(state: StateSnapshot, run: Run) -> Outcome:
         return Paused(asked, run.held_tool or "")
     if state.next and run.held_tool is not None:
         return Held(run.held_tool)
+    if state.next and run.stop.is_set():
+        return Stopped()
     if state.next:
         return Failed("The graph stopped before its end without a question. Ask the operator to check its breakpoints.")
     return _ended(state.values.get("messages", []), run.task)
