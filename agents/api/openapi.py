@@ -7,6 +7,7 @@ from agents.api import serializers
 from core.api import openapi
 from core.api.openapi import SESSION_ID, TASK_ID, USER_ID, operation
 from core.api.outputs import DoneSerializer, ErrorSerializer
+from core.auth import stream_tokens
 
 TASKS, SESSIONS = "tasks", "sessions"
 IDEMPOTENCY_KEY = OpenApiParameter(
@@ -82,12 +83,25 @@ CURSORS = (
         OpenApiParameter.HEADER,
         description="The same. Browsers send it when they reconnect.",
     ),
+    OpenApiParameter(
+        stream_tokens.PARAMETER,
+        {"type": "string"},
+        description="A token in place of the `Authorization` header, which `EventSource` can't send.",
+    ),
 )
 _EVENTS = (
     "Server-sent events. Each has its `kind` as `event` and the JSON described here as `data`. There are also `chunk`, "
     "a piece of a message that the model writes, without an `id`: `{task_id, message_id, position, text, kind}`, where "
     "`kind` is `text` or `reasoning`, followed by the finished message with the same ID; and `end`, the last event: "
     "`{status}`. Close the connection then. A comment at least every 10 seconds keeps the connection open."
+)
+STREAM_TOKEN = operation(
+    "create_stream_token",
+    "Get a token for streams",
+    tag=TASKS,
+    request=serializers.StreamTokenSerializer,
+    answers={201: (serializers.IssuedTokenSerializer, "The token.")},
+    fails=(404,),
 )
 STREAM_TASK = operation(
     "stream_task",

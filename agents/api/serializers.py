@@ -154,12 +154,25 @@ class EventSerializer(Output):
     task_id = serializers.CharField()
     seq = serializers.IntegerField(help_text="Counts a task's events from 1 without gaps.")
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(Event.Kind.choices)
+    kind = serializers.ChoiceField(Event.Kind.values)
 
     @override
     def get_fields(self) -> dict[str, Any]:
         """Add `data`, which as an attribute would hide the serializer's own."""
         return {**super().get_fields(), "data": ObjectField()}
+
+
+class StreamTokenSerializer(serializers.Serializer):
+    """The body of POST /agent/stream/token."""
+
+    user_id = IdentifierField(required=False)
+
+
+class IssuedTokenSerializer(Output):
+    """A token for streams."""
+
+    token = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds in which a stream has to be opened. It may last longer.")
 
 
 class SessionMessageSerializer(MessageSerializer):

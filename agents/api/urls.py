@@ -1,6 +1,6 @@
 from django.urls import path
 
-from agents.api.stream_views import StreamViewSet
+from agents.api.stream_views import StreamTokenViewSet, StreamViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
@@ -12,6 +12,7 @@ urlpatterns = [
         "agent/session/<str:user_id>/<str:session_id>",
         SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
+    path("agent/stream/token", StreamTokenViewSet.as_view({"post": "create"})),
     path(
         "agent/stream/<str:user_id>/<str:session_id>/<str:task_id>",
         StreamViewSet.as_view({"get": "task"}),

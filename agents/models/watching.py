@@ -14,6 +14,10 @@ class Watch(models.Model):
     session_id = models.UUIDField(primary_key=True)  # no foreign key: a late renewal must not keep a session
     until = models.DateTimeField(db_index=True)
 
+    class Meta:
+        verbose_name = "watch"
+        verbose_name_plural = "watches"
+
     @override
     def __str__(self) -> str:
         return str(self.session_id)

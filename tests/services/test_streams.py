@@ -225,3 +225,25 @@ def test_events_that_are_told_are_stored(site: Site, workers: Workers, invoke: A
         told = [data for name, _, data in read(response.iter_lines()) if name != "end"]
     stored = Event.objects.filter(task=task).order_by("seq")
     assert [(one["kind"], one["data"]) for one in told] == [(one.kind, one.data) for one in stored]
+
+
+def test_an_answer_comes_in_pieces_and_then_whole(
+    site: Site, workers: Workers, invoke: Any, model_server: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(model_server, "pause", 0.1)
+    task = invoke("multiply 6 by 7")
+    with site.open(path_of(task)) as response:
+        lines = read(response.iter_lines())
+        assert next(lines)[0] == "status"  # it is watched before the worker begins
+        workers.start()
+        told = list(lines)
+    whole = {data["data"]["id"]: data["data"]["content"] for name, _, data in told if name == "message"}
+    pieces: dict[str, str] = {}
+    for name, _, data in told:
+        if name == "chunk":
+            assert data["position"] == len(pieces.get(data["message_id"], ""))
+            pieces[data["message_id"]] = pieces.get(data["message_id"], "") + data["text"]
+    assert len(pieces) == 2
+    assert pieces == {id_: whole[id_] for id_ in pieces}
+    last = [name for name, _, _ in told].index("chunk")
+    assert [name for name, _, _ in told[last:]].count("chunk") > 4
