@@ -1,5 +1,6 @@
 from django.urls import path
 
+from agents.api.usage import UsageViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
@@ -13,5 +14,6 @@ urlpatterns = [
         SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
     path("agent/sessionids/<str:user_id>", SessionViewSet.as_view({"get": "list"})),
+    path("usage", UsageViewSet.as_view({"get": "list"})),
     path("agent/active/sessionid/<str:user_id>", SessionViewSet.as_view({"get": "active"})),
 ]

@@ -2,6 +2,7 @@
 
 from agents.models.attempts import Attempt
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
+from agents.models.model_calls import DayUsage, ModelCall
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
 from agents.models.tasks import ACTIVE, FINAL, UNFINISHED, IdempotencyKey, Status, Task
@@ -16,9 +17,11 @@ __all__ = [
     "UNFINISHED",
     "Attempt",
     "Chore",
+    "DayUsage",
     "IdempotencyKey",
     "Interrupt",
     "Measure",
+    "ModelCall",
     "Pause",
     "Session",
     "Status",

@@ -11,9 +11,11 @@ from typing_extensions import override
 
 from agents import pauses
 from agents.api import serializers as bodies
+from agents.api.usage_bodies import usage
 from agents.models import ACTIVE, FINAL, Interrupt, Status, Task
 from agents.services import find_task
 from agents.state.tasks import NO_TASK
+from agents.usage import sums
 from core.api import pagination
 from core.api.viewsets import ClientIdsViewSet
 from core.auth.principals import principal_of, require_to_read
@@ -37,7 +39,8 @@ class StatusViewSet(ClientIdsViewSet):
             nothing = dict.fromkeys(("message", "last_query", "last_updated", "last_response"))
             return Response(bodies.MissingTaskSerializer.of(NotFound(NO_TASK), **self.kwargs, **nothing), status=404)
         last = _last_response(task, request.user)
-        return Response(bodies.TaskSerializer.of(task, last_response=last, **_what_holds(task)))
+        used = usage(sums.of_task(task) if task.token else sums.Sums())  # no worker has had it: it has called nothing
+        return Response(bodies.TaskSerializer.of(task, last_response=last, usage=used, **_what_holds(task)))
 
 
 class ConflictsViewSet(ViewSet):

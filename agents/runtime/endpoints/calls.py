@@ -11,7 +11,7 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
-from agents.runtime.endpoints import errors, http_clients
+from agents.runtime.endpoints import errors, http_clients, metering
 from agents.runtime.middleware import context_length
 from agents.runtime.middleware.model_telemetry import Watch, watched
 from agents.runtime.run_context import ModelFailure, Run, RunFailure
@@ -36,7 +36,7 @@ class RequestFailed(Exception):
 def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
     """Ask the model, retrying transient failures for MODEL_RETRY_SECONDS; return its answer. Raises ModelFailure."""
     http_clients.prepare(request.model)
-    with watched(request.model) as watch:
+    with watched(request.model) as watch, metering.asking(watch.model):
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, RequestFailed) and error.failure.passing),
             wait=_wait,
@@ -64,6 +64,7 @@ def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
         except (RunFailure, StaleAttempt, GraphBubbleUp):
             raise
         except Exception as error:
+            request.runtime.context.require_going()  # the client wraps whatever ended the run
             if is_away(error):
                 raise
             raise RequestFailed(errors.read(error, exchange.response)) from error
