@@ -119,7 +119,7 @@ USAGE = operation(
         OpenApiParameter(
             "group_by",
             {"type": "string", "enum": list(sums.GROUPS), "default": sums.DAY},
-            description="What to sum by.",
+            description="The groups.",
         ),
         OpenApiParameter(
             "user_id",

@@ -157,7 +157,7 @@ def _fields(by: str, key: Key) -> dict[str, Any]:
 
 def _table(by: str, span: Span) -> Iterator[str]:
     """Yield all groups as lines of CSV, with a header line."""
-    columns = (*FIELDS[by], *(name for name in usage_bodies.UsageSerializer().fields))
+    columns: list[str] = [*FIELDS[by], *map(str, usage_bodies.UsageSerializer().fields)]
     yield from spreadsheets.lines([columns])
     after: Key = ()
     while groups := sums.grouped(by, span, pagination.MAX_LIMIT, after):

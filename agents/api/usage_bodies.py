@@ -19,7 +19,7 @@ class AmountField(serializers.CharField):
         super().__init__(allow_null=True, help_text=text, **kwargs)
 
     @override
-    def to_representation(self, value: Decimal) -> str:
+    def to_representation(self, value: Any) -> str:
         return amount(value)
 
 
@@ -32,9 +32,7 @@ class UsageSerializer(Output):
     )
     failed = serializers.IntegerField(help_text="Calls that the endpoint refused, or that did not reach it.")
     unknown = serializers.IntegerField(help_text="Calls that may have cost something, but whose tokens are not known.")
-    unpriced = serializers.IntegerField(
-        help_text="Calls whose tokens are known, but for whose model there is no price."
-    )
+    unpriced = serializers.IntegerField(help_text="Calls with known tokens, but of a model without a price.")
     input_tokens = serializers.IntegerField(help_text="With the cached ones.")
     cached_tokens = serializers.IntegerField()
     output_tokens = serializers.IntegerField(help_text="With those of reasoning.")

@@ -15,15 +15,11 @@ CHORE = sums.CHORE
 EVERY = 300.0  # seconds between two summings
 GRACE = 60.0  # seconds beyond the longest time of a request, in which its answer is recorded
 WINDOW = timedelta(hours=6)  # of calls that are summed in one transaction
-_ADDED = tuple(name for name in sums.NAMES if name != "cost")
 _SUM = f"""
     INSERT INTO agents_dayusage (day, user_id, agent, model, {", ".join(sums.NAMES)})
     SELECT {{day}}, user_id, agent, model, {", ".join(sums.OF_CALLS.values())}
     FROM agents_modelcall WHERE started_at >= %s AND started_at < %s GROUP BY {{day}}, user_id, agent, model
-    ON CONFLICT (user_id, day, agent, model) DO UPDATE SET
-        {", ".join(f"{name} = agents_dayusage.{name} + excluded.{name}" for name in _ADDED)},
-        cost = CASE WHEN agents_dayusage.cost IS NULL THEN excluded.cost
-            ELSE agents_dayusage.cost + COALESCE(excluded.cost, 0) END
+    ON CONFLICT (user_id, day, agent, model) DO UPDATE SET {sums.ADD}
 """
 
 

@@ -8,17 +8,18 @@ import logging
 import uuid
 from typing import Any
 
-from django.db import connection
+from django.db import connection, transaction
 
-from agents.models import Attempt, ModelCall
+from agents.models import Attempt, Chore, DayUsage, ModelCall
 from agents.state.tasks import StaleAttempt
-from agents.usage import prices
+from agents.usage import prices, sums
 from agents.usage.tokens import NOTHING, Tokens
 from core.text import shortened, storable, visible
 
 logger = logging.getLogger(__name__)
 
 Outcome = ModelCall.Outcome
+FORGOTTEN_AT_ONCE = 2_000  # rows in one statement
 
 # No lock on the attempt: a call that begins while the attempt ends is recorded, because it is sent.
 _ENTER = f"""
@@ -46,6 +47,12 @@ _SQL = {
     vendor: (_ENTER.format(**places), _CLOSE.format(**places))
     for vendor, places in (("postgresql", _POSTGRESQL), ("sqlite", _SQLITE))
 }
+
+_MERGE = f"""
+    INSERT INTO agents_dayusage (day, user_id, agent, model, {", ".join(sums.NAMES)})
+    SELECT day, '', agent, model, {", ".join(sums.NAMES)} FROM agents_dayusage WHERE user_id = %s
+    ON CONFLICT (user_id, day, agent, model) DO UPDATE SET {sums.ADD}
+"""
 
 
 def enter(attempt: Attempt, model: str, step: str) -> ModelCall:
@@ -82,11 +89,7 @@ def close(row: ModelCall, outcome: Outcome, seconds: float, tokens: Tokens = NOT
     An attempt that is over may do so too, because its call has cost money all the same.
     """
     price = prices.price_of(row.model)
-    row.outcome, row.seconds = outcome, seconds
-    row.input_tokens, row.cached_tokens = tokens.input, tokens.cached
-    row.output_tokens, row.reasoning_tokens = tokens.output, tokens.reasoning
-    row.cost = None if price is None else price.of(tokens)
-    cost = ModelCall._meta.get_field("cost").get_prep_value(row.cost)
+    cost = ModelCall._meta.get_field("cost").get_prep_value(price and price.of(tokens))
     counts = [tokens.input, tokens.cached, tokens.output, tokens.reasoning]
     with connection.cursor() as cursor:
         cursor.execute(_SQL[connection.vendor][1], [str(outcome), *counts, seconds, cost, _id(row.pk)])
@@ -94,6 +97,19 @@ def close(row: ModelCall, outcome: Outcome, seconds: float, tokens: Tokens = NOT
     if not closed:
         logger.warning("model call %s: its answer came too late, it counts as unknown", row.pk)
     return closed
+
+
+def forget_user(user_id: str) -> None:
+    """Take the names of the user and of their sessions off the calls and their sums, so that all sums stay the same."""
+    calls = ModelCall.objects.filter(user_id=user_id)
+    while pks := list(calls.values_list("pk", flat=True)[:FORGOTTEN_AT_ONCE]):
+        ModelCall.objects.filter(pk__in=pks).update(user_id="", session_id="")
+    with transaction.atomic():
+        # The sweeper, which adds to these rows, goes before or waits.
+        list(Chore.objects.select_for_update(no_key=True).filter(name=sums.CHORE))
+        with connection.cursor() as cursor:
+            cursor.execute(_MERGE, [user_id])
+        DayUsage.objects.filter(user_id=user_id).delete()
 
 
 def _id(value: uuid.UUID) -> Any:

@@ -7,7 +7,7 @@ Sessions and tasks are summed over single calls.
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
@@ -36,6 +36,14 @@ DAY, USER, AGENT, MODEL, SESSION, TASK = GROUPS = ("day", "user", "agent", "mode
 _COLUMNS = {USER: "user_id", AGENT: "agent", MODEL: "model"}
 _COUNTED = ", ".join(f"{sql} AS {name}" for name, sql in OF_CALLS.items())
 _ADDED = ", ".join(f"SUM({name}) AS {name}" for name in NAMES)
+# Of an insertion into `DayUsage`, where there is a row already.
+ADD = ", ".join(
+    [
+        *(f"{name} = agents_dayusage.{name} + excluded.{name}" for name in NAMES if name != "cost"),
+        "cost = CASE WHEN agents_dayusage.cost IS NULL THEN excluded.cost"
+        " ELSE agents_dayusage.cost + COALESCE(excluded.cost, 0) END",
+    ]
+)
 
 Key = tuple[str, ...]
 
@@ -151,8 +159,8 @@ def _part(table: str, sums: str, key: str, by: str, after: Sequence[str]) -> tup
 def _by_call(columns: tuple[str, ...], span: Span, after: Sequence[Any], limit: int) -> list[tuple[Key, Sums]]:
     """Return groups over single calls by columns that an index begins with."""
     keys, places = ", ".join(columns), ", ".join(["%s"] * len(columns))
-    where, values = [f"{columns[0]} IS NOT NULL", "started_at >= %s", "started_at <= %s"], [span.start, span.end]
-    values = [_time(one) for one in values]
+    where = [f"{columns[0]} IS NOT NULL", "started_at >= %s", "started_at <= %s"]
+    values = [_time(span.start), _time(span.end)]
     if span.user_id is not None:
         where, values = [*where, "user_id = %s"], [*values, span.user_id]
     if after:
@@ -169,9 +177,9 @@ def _rows(sql: str, values: Sequence[Any], width: int) -> list[tuple[Key, Sums]]
 
 
 def _sums(*row: Any) -> Sums:
-    *counts, seconds, cost = row
+    found: dict[str, Any] = {name: value or 0 for name, value in zip(NAMES, row, strict=True)}
     exact: Any = ModelCall._meta.get_field("cost")
-    return Sums(*(int(one or 0) for one in counts), float(seconds or 0), exact.from_db_value(cost, None, connection))
+    return Sums(**{**found, "cost": exact.from_db_value(row[-1], None, connection)})
 
 
 def _time(moment: datetime) -> Any:

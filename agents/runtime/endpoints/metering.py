@@ -1,7 +1,7 @@
 """Meter of model calls, in the transport of the HTTP clients: the one place that sees every request.
 
-Retries, fallbacks and graphs that call their model without our middleware all go through it. A request is entered before
-it leaves, and closed when its answer has been read, or fails.
+Retries, fallbacks and graphs that call their model without our middleware all go through it. A request is entered
+before it leaves, and closed when its answer has been read, or fails.
 """
 
 import logging

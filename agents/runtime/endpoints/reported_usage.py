@@ -25,6 +25,7 @@ CACHED = (
 REASONING = (
     *("completion_tokens_details.reasoning_tokens", "output_tokens_details.reasoning_tokens", "thoughtsTokenCount"),
 )
+BESIDE_INPUT = ("cache_read_input_tokens", "cache_creation_input_tokens")  # Anthropic's
 TOTAL = ("total_tokens", "totalTokenCount")
 
 
@@ -76,8 +77,8 @@ def _tokens(report: Mapping[str, Any]) -> Tokens:
         # Anthropic counts what it read from its cache or wrote to it beside the input.
         others = (_count(report.get(name)) or 0 for name in ("cache_read_input_tokens", "cache_creation_input_tokens"))
         given = None if given is None else given + sum(others)
-    if None not in (given, output, reasoning) and _first(report, TOTAL) == given + output + reasoning != given + output:  # type: ignore[operator]
-        output += reasoning  # type: ignore[operator]  # Google and xAI count it beside the output
+    if given is not None and output is not None and reasoning and _first(report, TOTAL) == given + output + reasoning:
+        output += reasoning  # Google and xAI count it beside the output
     return Tokens(
         input=given,
         cached=None if cached is None or given is None or cached > given else cached,
