@@ -114,7 +114,7 @@ def _day(request: Request, name: str) -> date | None:
     try:
         if len(text) != len("2026-01-31"):
             raise ValueError("not in the form of a day")
-        return date.fromisoformat(text)
+        return datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC).date()
     except ValueError as error:
         raise Invalid(errors={name: ["Must be a day, such as 2026-01-31."]}) from error
 

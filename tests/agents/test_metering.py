@@ -261,7 +261,14 @@ def streamed(attempt: Attempt, *events: Any, pieces: int | None = None) -> Model
 
 def chunk(text: str, usage: Any = None) -> dict[str, Any]:
     choices = [{"index": 0, "delta": {"role": "assistant", "content": text}, "finish_reason": None}] if text else []
-    return {"id": "c", "object": "chat.completion.chunk", "created": 0, "model": "m", "choices": choices, "usage": usage}
+    return {
+        "id": "c",
+        "object": "chat.completion.chunk",
+        "created": 0,
+        "model": "m",
+        "choices": choices,
+        "usage": usage,
+    }
 
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 4, "completion_tokens_details": {"reasoning_tokens": 3}}

@@ -32,7 +32,9 @@ def test_a_cost_that_no_column_holds_is_none() -> None:
     assert dear.of(Tokens(input=10**9, output=10**9)) is None
 
 
-@pytest.mark.parametrize(("model", "input_price"), [("gpt-4.1-mini", "1"), ("gpt-4.1", "2"), ("gpt-5", "3"), ("x", "4")])
+@pytest.mark.parametrize(
+    ("model", "input_price"), [("gpt-4.1-mini", "1"), ("gpt-4.1", "2"), ("gpt-5", "3"), ("x", "4")]
+)
 def test_the_name_goes_before_a_pattern_and_a_long_one_before_a_short_one(
     settings: Any, model: str, input_price: str
 ) -> None:

@@ -1,6 +1,6 @@
 """Sums of model calls: before and after they are summed by day, the same to the last token."""
 
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -11,12 +11,12 @@ from agents.models import Chore, DayUsage, ModelCall
 from agents.state import model_calls
 from agents.usage import sums
 from agents.usage.sums import Span, Sums
-from tests.support.usage_rows import NOW, call, open_call
+from tests.support.usage_rows import call, open_call
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TODAY = NOW.date()
-ALL = Span(TODAY - timedelta(days=100), TODAY)
+TODAY = datetime.now(UTC).date()
+ALL = Span(TODAY - timedelta(days=100), TODAY + timedelta(days=1))
 PRICELESS = {"cost": None}
 UNKNOWN = {"input_tokens": None, "output_tokens": None, "cost": None}
 
@@ -58,7 +58,7 @@ def test_summing_by_day_changes_no_sum(story: None) -> None:
     usage.sum_usage()
     assert DayUsage.objects.count() == 4
     assert everything() == before
-    call(ago=0.01)  # after the moment that is summed until, as all that comes
+    call()
     more = everything()["all"]
     usage.sum_usage()
     assert (more.calls, everything()["all"]) == (7, more)
@@ -78,7 +78,7 @@ def test_later_calls_of_a_day_are_added_to_it(settings: Any) -> None:
     usage.sum_usage()
     call(ago=0.003, **PRICELESS)
     call(ago=0.003)
-    Chore.objects.filter(name=usage.CHORE).update(due_at=NOW - timedelta(days=0.1))
+    Chore.objects.filter(name=usage.CHORE).update(due_at=datetime.now(UTC) - timedelta(days=0.1))
     usage.sum_usage()
     assert sum(row.calls for row in DayUsage.objects.all()) == 3
     assert sum((row.cost for row in DayUsage.objects.all()), Decimal()) == Decimal(1)
@@ -123,7 +123,9 @@ def test_a_task_is_summed_by_its_rows_and_a_deleted_one_only_in_the_others(invok
     tasks = [invoke("x", session=f"s{number}") for number in range(3)]
     for task in tasks:
         call(task)
-    assert [key for key, _ in sums.grouped("task", ALL, 9)] == [(key,) for key in sorted(str(task.pk) for task in tasks)]
+    assert [key for key, _ in sums.grouped("task", ALL, 9)] == [
+        (key,) for key in sorted(str(task.pk) for task in tasks)
+    ]
     assert sums.of_task(tasks[0]) == Sums(1, input_tokens=10, output_tokens=2, seconds=1.0, cost=Decimal("0.5"))
     assert api.delete(f"/agent/task/ann/s0/{tasks[0].task_id}").status_code == 200
     assert len(sums.grouped("task", ALL, 9)) == 2
