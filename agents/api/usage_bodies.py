@@ -4,6 +4,7 @@ from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from typing_extensions import override
 
@@ -53,6 +54,7 @@ class UsageGroupSerializer(UsageSerializer):
     task_id = serializers.CharField(required=False)
 
 
+@extend_schema_serializer(many=False)
 class UsageListSerializer(Output):
     """A page of usage by group, in the order of the groups. `total` covers all pages, and deleted tasks as well."""
 

@@ -14,7 +14,7 @@ from core.db.clock import Now, seconds_from_now
 CHORE = sums.CHORE
 EVERY = 300.0  # seconds between two summings
 GRACE = 60.0  # seconds beyond the longest time of a request, in which its answer is recorded
-WINDOW = timedelta(hours=6)  # of calls that are summed in one transaction
+WINDOW = timedelta(hours=6)  # after an outage of all workers, there may be more to sum than one transaction should
 _SUM = f"""
     INSERT INTO agents_dayusage (day, user_id, agent, model, {", ".join(sums.NAMES)})
     SELECT {{day}}, user_id, agent, model, {", ".join(sums.OF_CALLS.values())}
@@ -34,21 +34,24 @@ def give_up_calls() -> int:
     return lost.update(outcome=ModelCall.Outcome.UNKNOWN, finished_at=Now())
 
 
-def sum_usage() -> int:
+def sum_usage(window: timedelta = WINDOW) -> int:
     """Add the calls of the last minutes to the sums by day. Returns 0, because nothing was mended.
 
     Only calls are summed that can't change any more, each exactly once: those between two moments, of which the later
     one is stored with the sums.
+
+    Args:
+        window: time whose calls are summed in one transaction.
     """
     made, _ = Chore.objects.get_or_create(name=CHORE, defaults={"due_at": sums.BEGINNING})
     if _settled() - made.due_at >= timedelta(seconds=EVERY):
-        while _sum_next():
+        while _sum_next(window):
             pass
     return 0
 
 
-def _sum_next() -> bool:
-    """Sum the calls of the next WINDOW. Returns whether there may be more."""
+def _sum_next(window: timedelta) -> bool:
+    """Sum the calls of the next window. Returns whether there may be more."""
     with transaction.atomic():
         chore = Chore.objects.select_for_update(no_key=True, skip_locked=True).filter(name=CHORE).first()
         end = _settled()
@@ -56,7 +59,7 @@ def _sum_next() -> bool:
             return False
         rows = ModelCall.objects.filter(started_at__gte=chore.due_at).order_by("started_at")
         first = rows.values_list("started_at", flat=True).first() or end
-        until = min(end, max(chore.due_at, first) + WINDOW)
+        until = min(end, max(chore.due_at, first) + window)
         # Whoever began in this time and has not ended is not heard of any more.
         late = ModelCall.objects.filter(finished_at=None, started_at__lt=until)
         late.update(outcome=ModelCall.Outcome.UNKNOWN, finished_at=Now())

@@ -177,9 +177,10 @@ def _rows(sql: str, values: Sequence[Any], width: int) -> list[tuple[Key, Sums]]
 
 
 def _sums(*row: Any) -> Sums:
-    found: dict[str, Any] = {name: value or 0 for name, value in zip(NAMES, row, strict=True)}
+    *counts, seconds, cost = row
+    found = {name: int(count or 0) for name, count in zip(NAMES, counts, strict=False)}  # PostgreSQL adds to decimals
     exact: Any = ModelCall._meta.get_field("cost")
-    return Sums(**{**found, "cost": exact.from_db_value(row[-1], None, connection)})
+    return Sums(**found, seconds=float(seconds or 0), cost=exact.from_db_value(cost, None, connection))
 
 
 def _time(moment: datetime) -> Any:

@@ -84,8 +84,8 @@ def test_the_price_at_the_time_of_the_call_counts(settings: Any, invoke: Any) ->
         settings.MODEL_PRICES = {"m": {"input": price, "output": price}}
         row = model_calls.enter(attempt, "m", str(price))
         model_calls.close(row, ModelCall.Outcome.ANSWERED, 1.0, Tokens(input=3, output=1))
-    costs = ModelCall.objects.order_by("started_at").values_list("cost", flat=True)
-    assert sorted(costs) == [Decimal("0.000004"), Decimal("0.000008")]
+    costs = ModelCall.objects.order_by("cost").values_list("cost", flat=True)
+    assert list(costs) == [Decimal("0.000004"), Decimal("0.000008")]
 
 
 def test_an_exact_decimal_is_stored_as_a_whole_number() -> None:

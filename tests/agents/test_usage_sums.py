@@ -17,8 +17,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 TODAY = datetime.now(UTC).date()
 ALL = Span(TODAY - timedelta(days=100), TODAY + timedelta(days=1))
-PRICELESS = {"cost": None}
-UNKNOWN = {"input_tokens": None, "output_tokens": None, "cost": None}
+PRICELESS: dict[str, Any] = {"cost": None}
+UNKNOWN: dict[str, Any] = {"input_tokens": None, "output_tokens": None, "cost": None}
 
 
 @pytest.fixture
@@ -81,7 +81,7 @@ def test_later_calls_of_a_day_are_added_to_it(settings: Any) -> None:
     Chore.objects.filter(name=usage.CHORE).update(due_at=datetime.now(UTC) - timedelta(days=0.1))
     usage.sum_usage()
     assert sum(row.calls for row in DayUsage.objects.all()) == 3
-    assert sum((row.cost for row in DayUsage.objects.all()), Decimal()) == Decimal(1)
+    assert sum(Decimal(row.cost or 0) for row in DayUsage.objects.all()) == 1
 
 
 def test_summing_again_within_five_minutes_does_nothing(story: None, django_assert_max_num_queries: Any) -> None:
@@ -112,7 +112,8 @@ def test_a_call_whose_worker_died_is_given_up(settings: Any) -> None:
 
 def test_pages_follow_each_other(story: None) -> None:
     for by in ("day", "user", "agent", "model", "session"):
-        whole, found, after = sums.grouped(by, ALL, 100), [], ()
+        whole, found = sums.grouped(by, ALL, 100), []
+        after: sums.Key = ()
         while page := sums.grouped(by, ALL, 1, after):
             after = page[-1][0]
             found += page
