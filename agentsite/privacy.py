@@ -61,7 +61,6 @@ def counts(user_id: str) -> dict[str, int]:
         "memories": Memory.objects.filter(user_id=user_id).count(),
         "policy rules": rules.made_for(user_id).count(),
         "pauses": pauses.of_user(user_id).count(),
-        "model calls": ModelCall.objects.filter(user_id=user_id).count(),
         "idempotency keys": IdempotencyKey.objects.filter(principal__username=user_id).count(),
         "accounts": User.objects.filter(username=user_id).count(),
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db import connection, transaction
 
-from agents.models import Attempt, Chore, DayUsage, ModelCall
+from agents.models import Attempt, Chore, DayUsage, ModelCall, Task
 from agents.state.tasks import StaleAttempt
 from agents.usage import prices, sums
 from agents.usage.tokens import NOTHING, Tokens
@@ -27,7 +27,7 @@ _ENTER = f"""
         (id, task_id, user_id, session_id, agent, attempt, model, step, outcome, repeats)
     SELECT {{uuid}}, {{uuid}}, {{text}}, {{text}}, {{text}}, {{number}}, {{text}}, {{text}}, '{Outcome.STARTED}',
         EXISTS (SELECT 1 FROM agents_modelcall WHERE task_id = {{uuid}} AND step = {{text}})
-    WHERE EXISTS (SELECT 1 FROM agents_attempt WHERE id = {{uuid}} AND ended_at IS NULL)
+    WHERE EXISTS (SELECT 1 FROM {{holder}} WHERE id = {{uuid}} {{still}})
 """
 # The sweeper gives a call up only after the longest time that a request may take.
 _CLOSE = """
@@ -43,11 +43,12 @@ _SQLITE = {
     **dict.fromkeys(("uuid", "text", "number", "count", "seconds"), "%s"),
     "now": "STRFTIME('%%Y-%%m-%%d %%H:%%M:%%f001', 'NOW')",  # as core.db.clock writes it
 }
-_SQL = {
-    vendor: (_ENTER.format(**places), _CLOSE.format(**places))
-    for vendor, places in (("postgresql", _POSTGRESQL), ("sqlite", _SQLITE))
-}
-
+_PLACES = {"postgresql": _POSTGRESQL, "sqlite": _SQLITE}
+_ENTER_OF_RUN, _ENTER_OF_TASK = (
+    {vendor: _ENTER.format(**places, holder=holder, still=still) for vendor, places in _PLACES.items()}
+    for holder, still in (("agents_attempt", "AND ended_at IS NULL"), ("agents_task", ""))
+)
+_CLOSES = {vendor: _CLOSE.format(**places) for vendor, places in _PLACES.items()}
 _MERGE = f"""
     INSERT INTO agents_dayusage (day, user_id, agent, model, {", ".join(sums.NAMES)})
     SELECT day, '', agent, model, {", ".join(sums.NAMES)} FROM agents_dayusage WHERE user_id = %s
@@ -55,29 +56,30 @@ _MERGE = f"""
 """
 
 
-def enter(attempt: Attempt, model: str, step: str) -> ModelCall:
+def enter(task: Task, attempt: Attempt | None, model: str, step: str) -> ModelCall:
     """Enter a call that is about to be sent, as a repeat if the task has another one of the same step.
 
-    Raises StaleAttempt if the attempt is over. Then nothing is entered, and the request must not be sent.
+    Raises StaleAttempt if the attempt is over or the task was deleted. Then the request must not be sent.
 
     Args:
+        attempt: None for a call after the task's last attempt, to remember something of it.
         model: the model's name, as the request has it.
         step: identifies what the call is for; a later attempt at the same step has the same.
     """
-    task = attempt.task
     name = shortened(visible(storable(model)), ModelCall._meta.get_field("model").max_length or 0)
     row = ModelCall(
         task_id=task.pk,
         user_id=task.user_id,
         session_id=task.session.session_id,
         agent=task.agent,
-        attempt=attempt.token,
+        attempt=task.token if attempt is None else attempt.token,
         model=name,
         step=step,
     )
     values = [_id(row.pk), _id(task.pk), row.user_id, row.session_id, row.agent, row.attempt, row.model, row.step]
+    sql, holder = (_ENTER_OF_TASK, task.pk) if attempt is None else (_ENTER_OF_RUN, attempt.pk)
     with connection.cursor() as cursor:
-        cursor.execute(_SQL[connection.vendor][0], [*values, _id(task.pk), row.step, _id(attempt.pk)])
+        cursor.execute(sql[connection.vendor], [*values, _id(task.pk), row.step, _id(holder)])
         if not cursor.rowcount:
             raise StaleAttempt
     return row
@@ -92,7 +94,7 @@ def close(row: ModelCall, outcome: Outcome, seconds: float, tokens: Tokens = NOT
     cost = ModelCall._meta.get_field("cost").get_prep_value(price and price.of(tokens))
     counts = [tokens.input, tokens.cached, tokens.output, tokens.reasoning]
     with connection.cursor() as cursor:
-        cursor.execute(_SQL[connection.vendor][1], [str(outcome), *counts, seconds, cost, _id(row.pk)])
+        cursor.execute(_CLOSES[connection.vendor], [str(outcome), *counts, seconds, cost, _id(row.pk)])
         closed = bool(cursor.rowcount)
     if not closed:
         logger.warning("model call %s: its answer came too late, it counts as unknown", row.pk)

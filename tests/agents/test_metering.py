@@ -19,6 +19,7 @@ from agents.runtime.run_context import Run
 from agents.runtime.runner import advance
 from agents.state import model_calls, tasks
 from agents.usage.sums import of_task
+from agents.worker import jobs
 from demo.model_server import replies
 from tests.support.concurrency import lapse_all
 from tests.support.endpoint import (
@@ -229,8 +230,23 @@ def test_a_client_of_another_provider_is_counted(ask: Any) -> None:
 
 
 def test_a_name_that_no_database_holds_is_made_one_that_it_does(attempt: Attempt) -> None:
-    row = model_calls.enter(attempt, "m\x00\ud800" + "x" * 500, "step")
+    row = model_calls.enter(attempt.task, attempt, "m\x00\ud800" + "x" * 500, "step")
     assert len(ModelCall.objects.get(pk=row.pk).model) == 200
+
+
+def test_what_a_memory_strategy_asks_after_a_task_is_counted_for_it(
+    invoke: Any, work: Any, settings: Any, served: Any
+) -> None:
+    settings.AGENTS["default"]["MEMORY"] = "tests.support.own_memory.Summary"
+    registry.agent.cache_clear()
+    task = invoke("hello")
+    work()
+    before = len(served)
+    jobs.remember(str(task.pk))
+    assert len(served) == before + 1 == ModelCall.objects.filter(task=task, outcome="answered").count()
+    task.delete()
+    with pytest.raises(tasks.StaleAttempt):
+        model_calls.enter(task, None, "demo", "step")
 
 
 # Streams
@@ -296,7 +312,7 @@ def test_an_attempt_that_is_over_sends_nothing(attempt: Attempt, model_server: A
     tasks.cancel(attempt.task)
     model_server.received.clear()
     with pytest.raises(tasks.StaleAttempt):
-        model_calls.enter(attempt, "demo", "step")
+        model_calls.enter(attempt.task, attempt, "demo", "step")
     with pytest.raises(tasks.StaleAttempt):
         advance(attempt, event)
     assert (list(model_server.received), ModelCall.objects.count()) == ([], 0)
@@ -349,7 +365,7 @@ def test_an_answer_that_can_not_be_recorded_is_used_all_the_same(
 
 
 def test_an_attempt_that_is_over_closes_its_own_call(attempt: Attempt) -> None:
-    row = model_calls.enter(attempt, "demo", "step")
+    row = model_calls.enter(attempt.task, attempt, "demo", "step")
     lapse_all()
     assert model_calls.close(row, ModelCall.Outcome.ANSWERED, 1.0)
     assert not model_calls.close(row, ModelCall.Outcome.UNKNOWN, 2.0)
@@ -399,5 +415,5 @@ def test_the_connection_is_given_back_while_the_model_is_waited_for(
 
 def test_it_takes_two_statements(attempt: Attempt, django_assert_num_queries: Any) -> None:
     with django_assert_num_queries(2):
-        row = model_calls.enter(attempt, "demo", "step")
+        row = model_calls.enter(attempt.task, attempt, "demo", "step")
         model_calls.close(row, ModelCall.Outcome.ANSWERED, 1.0)

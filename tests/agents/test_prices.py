@@ -82,7 +82,7 @@ def test_the_price_at_the_time_of_the_call_counts(settings: Any, invoke: Any) ->
     assert attempt is not None
     for price in (1, 2):
         settings.MODEL_PRICES = {"m": {"input": price, "output": price}}
-        row = model_calls.enter(attempt, "m", str(price))
+        row = model_calls.enter(attempt.task, attempt, "m", str(price))
         model_calls.close(row, ModelCall.Outcome.ANSWERED, 1.0, Tokens(input=3, output=1))
     costs = ModelCall.objects.order_by("cost").values_list("cost", flat=True)
     assert list(costs) == [Decimal("0.000004"), Decimal("0.000008")]

@@ -18,7 +18,7 @@ from typing import Any
 from django.db import connection
 from langgraph.config import get_config
 
-from agents.models import ModelCall
+from agents.models import ModelCall, Task
 from agents.runtime.endpoints import reported_usage, responses
 from agents.runtime.run_context import Run, active_run
 from agents.state import model_calls
@@ -32,7 +32,18 @@ UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol"
 UNNAMED = "unknown"
 
 _model: ContextVar[str] = ContextVar("name of the model that our middleware asks", default="")
+_ended: ContextVar[Task | None] = ContextVar("ended task of which something is remembered", default=None)
 _lock = threading.Lock()
+
+
+@contextmanager
+def remembering(task: Task) -> Iterator[None]:
+    """Count the requests inside the block, which are made after the task has ended, as calls for it."""
+    token = _ended.set(task)
+    try:
+        yield
+    finally:
+        _ended.reset(token)
 
 
 @contextmanager
@@ -46,17 +57,18 @@ def asking(model: str) -> Iterator[None]:
 
 
 def meter(transport: Any, library: ModuleType) -> None:
-    """Have the transport of a client of this library count what it sends in a run. Safe to repeat."""
+    """Have the transport of a client of this library count what it sends for a task. Safe to repeat."""
     with _lock:
         if getattr(transport, "agentsite_metered", False):
             return
         send = transport.handle_request
 
         def handle_request(request: Any) -> Any:
-            run = active_run()
-            if run is None or request.method != "POST":
+            run, ended = active_run(), _ended.get()
+            task = ended if run is None else run.task
+            if task is None or request.method != "POST":
                 return send(request)
-            call = Call(run, request)
+            call = Call(task, run, request)
             try:
                 response = send(request)
             except BaseException as error:
@@ -71,16 +83,19 @@ def meter(transport: Any, library: ModuleType) -> None:
 class Call:
     """A request that was entered, until it is closed."""
 
-    def __init__(self, run: Run, request: Any) -> None:
-        """Enter the request. Raises RunEnded if it can't be, so that nothing is sent that nobody has counted."""
+    def __init__(self, task: Task, run: Run | None, request: Any) -> None:
+        """Enter the request. If it can't be, raise RunEnded in a run: nothing is sent that nobody has counted."""
         body = _body(request)
         model = _model.get()
         place = _place()
         step = digest(place) if model else digest(place, body.decode("utf-8", "replace"))
         try:
             with _released():
-                self.row = model_calls.enter(run.attempt, model or _named(body, str(request.url)), step)
+                name = model or _named(body, str(request.url))
+                self.row = model_calls.enter(task, run.attempt if run else None, name, step)
         except Exception as error:
+            if run is None:
+                raise
             raise run.ended_by(error) from error
         self.started = time.monotonic()
         self.is_closed = False
