@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from typing_extensions import override
 
+from agents.api.usage_bodies import UsageSerializer
 from agents.models import ACTIVE, FINAL, Event, Interrupt, Pause
 from agents.policy import ResponseType
 from agents.runtime.history import task_results
@@ -306,6 +307,7 @@ class TaskSerializer(NamedTaskSerializer):
         allow_null=True, required=False, help_text="The ID of the task that must finish first."
     )
     paused = PausedSerializer(required=False, help_text="The pause that keeps a pending task from starting.")
+    usage = UsageSerializer(help_text="The task's calls of models until now.")
 
 
 class MissingTaskSerializer(NamedTaskSerializer):

@@ -1,6 +1,7 @@
 from django.urls import path
 
 from agents.api.stream_views import StreamTokenViewSet, StreamViewSet
+from agents.api.usage import UsageViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
@@ -19,5 +20,6 @@ urlpatterns = [
     ),
     path("agent/session/<str:user_id>/<str:session_id>/stream", StreamViewSet.as_view({"get": "session"})),
     path("agent/sessionids/<str:user_id>", SessionViewSet.as_view({"get": "list"})),
+    path("usage", UsageViewSet.as_view({"get": "list"})),
     path("agent/active/sessionid/<str:user_id>", SessionViewSet.as_view({"get": "active"})),
 ]

@@ -123,6 +123,10 @@ def _until_over(graph: Any, run: Run, telling: Telling) -> Outcome:
             outcome = _driven(graph, run, telling)
     except RunEnded as end:
         raise end.error from end.error.__cause__  # keep its cause: `is_away` looks at the driver's error
+    except Exception:
+        if run.failure is not None:  # a client of a model has wrapped it
+            raise run.failure from run.failure.__cause__
+        raise
     if run.failure is not None:
         raise run.failure
     return outcome

@@ -12,7 +12,7 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
-from agents.runtime.endpoints import errors, http_clients
+from agents.runtime.endpoints import errors, http_clients, metering
 from agents.runtime.gate.execution import outer_call
 from agents.runtime.middleware import context_length
 from agents.runtime.middleware.model_telemetry import Watch, watched
@@ -41,7 +41,7 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
     Raises ModelFailure; GraphInterrupt if the run has stopped meanwhile, so that its next attempt asks again.
     """
     http_clients.prepare(request.model)
-    with watched(request.model) as watch:
+    with watched(request.model) as watch, metering.asking(watch.model):
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, RequestFailed) and error.failure.passing),
             wait=_wait,
@@ -72,6 +72,7 @@ def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
         except (RunFailure, StaleAttempt, GraphBubbleUp):
             raise
         except Exception as error:
+            request.runtime.context.require_going()  # the client wraps whatever ended the run
             if is_away(error):
                 raise
             raise RequestFailed(errors.read(error, exchange.response)) from error

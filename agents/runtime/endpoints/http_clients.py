@@ -21,6 +21,8 @@ from typing import Any
 
 from django.conf import settings
 
+from agents.runtime.endpoints import metering
+
 HTTP_LIBRARIES = ("httpx", "httpx2")
 HOLDERS = ("root_client", "client", "_client", "_api_client", "_httpx_client")  # attributes that lead to a client
 MAX_DEPTH = 4
@@ -81,13 +83,14 @@ def exchange(seconds: float, stop: threading.Event | None = None) -> Iterator[Ex
 def prepare(model: Any) -> None:
     """Make the model's clients keep to the deadline of `exchange` and record their responses in it. Safe to repeat.
 
-    Outside of an exchange, each request may take MODEL_TIMEOUT_SECONDS.
+    They also count what they send in a run. Outside of an exchange, each request may take MODEL_TIMEOUT_SECONDS.
     """
     for client in _clients(model):
         hooks = client.event_hooks
         if _note not in hooks["response"]:
             client.event_hooks = {"request": [*hooks["request"], _begin], "response": [*hooks["response"], _note]}
-        for transport in (client._transport, *client._mounts.values()):
+        for transport in filter(None, (client._transport, *client._mounts.values())):
+            metering.meter(transport, metering.library_of(client))
             pool = getattr(transport, "_pool", None)
             if pool is not None and not isinstance(pool._network_backend, Backend):
                 pool._network_backend = Backend(pool._network_backend)
