@@ -30,7 +30,7 @@ RETRY_AFTER = 10  # seconds; a guess
 class StreamViewSet(ClientIdsViewSet):
     """Streams of the events of one task, or of a session's tasks."""
 
-    authentication_classes = (StreamTokenAuthentication, *api_settings.DEFAULT_AUTHENTICATION_CLASSES)
+    authentication_classes = (StreamTokenAuthentication, *api_settings.DEFAULT_AUTHENTICATION_CLASSES)  # type: ignore[arg-type]
 
     @override
     def perform_content_negotiation(self, request: Request, force: bool = False) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from agents.models import Event, Task
 from agentsite.accounts import create_key
@@ -91,6 +92,7 @@ class Client(threading.Thread):
         self.seen: list[Any] = []
         self.start()
 
+    @override
     def run(self) -> None:
         rng = random.Random(7)
         while not self.end:
