@@ -213,7 +213,9 @@ def _has_room(principal: User, limit: int) -> bool:
 
 
 def answer(interrupt: Interrupt, given: Answer) -> None:
-    """Store the answer and wake the task. The caller holds the locks on the task and on this open interrupt.
+    """Store the answer and wake the task, or cancel it if it may use no more of a budget.
+
+    The caller holds the locks on the task and on this open interrupt; before a cancellation, also on the session.
 
     Raises Conflict if the interrupt is no longer open.
     """
@@ -221,7 +223,10 @@ def answer(interrupt: Interrupt, given: Answer) -> None:
     if not interrupts.resolve(interrupt, given):
         raise Conflict(gettext("This review is no longer open."), code="not_open")
     events.append(interrupt.task, [events.decided(interrupt, given.type, given.by)])
-    tasks.wake(interrupt.task)
+    if interrupt.kind == Interrupt.Kind.BUDGET and given.type == "reject":
+        tasks.cancel(interrupt.task)
+    else:
+        tasks.wake(interrupt.task)
     failpoints.here("after-answer")
 
 

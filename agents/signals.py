@@ -9,3 +9,4 @@ from django.dispatch import Signal
 
 reviews_asked = Signal()  # reviews: the list of Interrupt rows that are new and open, all of one task
 task_finished = Signal()  # task: Task, whose status is one of FINAL
+budget_nearly_used = Signal()  # use: BudgetUse, task: Task, state: agents.state.budgets.State; once in a period

@@ -1,5 +1,5 @@
 """Registration of the console's pages with Django's admin, which autodiscovers this module."""
 
-from reviews.console import audit, pauses, policy, related, reviews
+from reviews.console import audit, budgets, pauses, policy, related, reviews
 
-__all__ = ["audit", "pauses", "policy", "related", "reviews"]
+__all__ = ["audit", "budgets", "pauses", "policy", "related", "reviews"]

@@ -220,12 +220,17 @@ class AuditEntry(models.Model):
         DENIED = "denied", _("Denied by the policy")  # when it was about to run; it has no ledger row
         PAUSED = "paused", _("Paused")  # everything, an agent, a tool or a user
         RESUMED = "resumed", _("Resumed")
+        BUDGET_CREATED = "budget_created", _("Budget created")
+        BUDGET_CHANGED = "budget_changed", _("Budget changed")
+        BUDGET_DELETED = "budget_deleted", _("Budget deleted")
+        BUDGET_EXTENDED = "budget_extended", _("Budget extended")
 
     class Kind(models.TextChoices):
         REVIEW = "review", _("Review")
         RULE = "rule", _("Policy rule")
         TOOL_CALL = "tool_call", _("Tool call")
         PAUSE = "pause", _("Pause")
+        BUDGET = "budget", _("Budget")
 
     at = models.DateTimeField(_("time"), db_default=Now(), editable=False)
     verb = models.CharField(_("action"), max_length=16, choices=Verb)
@@ -233,7 +238,7 @@ class AuditEntry(models.Model):
     actor = models.CharField(_("who"), max_length=150)  # username, "system", or a host: "system:…", "manage.py:…"
     actor_id = models.BigIntegerField(_("user id"), null=True)  # null: the system, or a person at a host
     kind = models.CharField(_("kind"), max_length=16, choices=Kind)
-    object_id = models.CharField(_("object"), max_length=36)  # id of the review, the rule, the tool call or the pause
+    object_id = models.CharField(_("object"), max_length=36)  # of what `kind` says
     version = models.PositiveIntegerField(_("version"), null=True)  # of the review at that time
     task = models.UUIDField(_("task"), null=True)
     rule = models.BigIntegerField(_("rule"), null=True)  # that gave the verdict or was changed

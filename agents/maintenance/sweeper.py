@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from agents import broker, pauses
 from agents.checkpoints import tables
 from agents.desk import desk
-from agents.maintenance import duties, usage
+from agents.maintenance import budgets, duties, usage
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Chunk, Interrupt, Session, Status, Task, Watch, WorkerProcess
 from agents.observability import metrics, totals
 from agents.policy import DAY
@@ -197,6 +197,7 @@ DUTIES: tuple[Callable[[], int], ...] = (
     expire_reviews,
     wake_answered,
     wake_held,
+    budgets.wake_with_room,
     promote_queued,
     republish_lost,
     republish_oldest,

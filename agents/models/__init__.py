@@ -1,6 +1,7 @@
 """Models of sessions, tasks and what happens in them, one module per noun."""
 
 from agents.models.attempts import Attempt
+from agents.models.budgets import Budget, BudgetExtension, BudgetUse
 from agents.models.events import Event
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
 from agents.models.model_calls import DayUsage, ModelCall
@@ -20,6 +21,9 @@ __all__ = [
     "ROLLBACK",
     "UNFINISHED",
     "Attempt",
+    "Budget",
+    "BudgetExtension",
+    "BudgetUse",
     "Chore",
     "Chunk",
     "DayUsage",

@@ -29,6 +29,7 @@ class Interrupt(models.Model):
         TOOL_CALL = "tool_call", _("Tool call")  # may this call run?
         QUESTION = "question", _("Question")  # the graph itself asks
         IN_DOUBT = "in_doubt", _("In doubt")  # the call may have run: what happened?
+        BUDGET = "budget", _("Budget")  # it is used up: may the task go on?
 
     class Status(models.TextChoices):
         PENDING = "pending", _("Pending")

@@ -15,7 +15,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt as GraphQuestion
 
 from agents import pauses
-from agents.models import Attempt, Task
+from agents.models import Attempt, Interrupt, Task
 from agents.runtime.endpoints.listening import Listener
 from agents.state import tasks
 
@@ -58,6 +58,8 @@ class Run:
     listener: Listener | None = None  # gets the model's answers while they come, in place of those who watch the task
     room: int | None = None  # tokens for messages in the model's context, set once its endpoint has refused more
     failure: Exception | None = None  # why the run is over; kept if a node swallows the exception
+    budget_end: Interrupt | None = None  # a person's decision that the task ends because a budget is used up
+    are_budgets_read: bool = False  # `budget_end` is known
     asked: list[str] = field(default_factory=list)  # tools whose calls began to wait for a person in this run
     direct_calls: Counter[tuple[Any, ...]] = field(default_factory=Counter)  # of tools by nodes; see `call_site`
     _counted: dict[int, Any] = field(default_factory=dict, repr=False)  # keeps their ids from being reused

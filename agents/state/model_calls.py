@@ -6,11 +6,13 @@ makes them.
 
 import logging
 import uuid
+from functools import partial
 from typing import Any
 
 from django.db import connection, transaction
 
 from agents.models import Attempt, Chore, DayUsage, ModelCall, Task
+from agents.state import budgets
 from agents.state.tasks import StaleAttempt
 from agents.usage import prices, sums
 from agents.usage.tokens import NOTHING, Tokens
@@ -56,15 +58,17 @@ _MERGE = f"""
 """
 
 
-def enter(task: Task, attempt: Attempt | None, model: str, step: str) -> ModelCall:
+def enter(task: Task, attempt: Attempt | None, model: str, step: str, *, is_last: bool = False) -> ModelCall:
     """Enter a call that is about to be sent, as a repeat if the task has another one of the same step.
 
-    Raises StaleAttempt if the attempt is over or the task was deleted. Then the request must not be sent.
+    Raises StaleAttempt if the attempt is over or the task was deleted, and Breach if a budget has no room for the call.
+    Then the request must not be sent.
 
     Args:
         attempt: None for a call after the task's last attempt, to remember something of it.
         model: the model's name, as the request has it.
         step: identifies what the call is for; a later attempt at the same step has the same.
+        is_last: a person has allowed the call although a budget is used up, to end the task with an answer.
     """
     name = shortened(visible(storable(model)), ModelCall._meta.get_field("model").max_length or 0)
     row = ModelCall(
@@ -76,10 +80,18 @@ def enter(task: Task, attempt: Attempt | None, model: str, step: str) -> ModelCa
         model=name,
         step=step,
     )
-    values = [_id(row.pk), _id(task.pk), row.user_id, row.session_id, row.agent, row.attempt, row.model, row.step]
-    sql, holder = (_ENTER_OF_TASK, task.pk) if attempt is None else (_ENTER_OF_RUN, attempt.pk)
+    applying = [] if is_last else budgets.of(task)
+    if not applying:
+        return _entered(row, attempt)
+    return budgets.within(task, applying, partial(_entered, row, attempt))
+
+
+def _entered(row: ModelCall, attempt: Attempt | None) -> ModelCall:
+    task = row.task_id
+    values = [_id(row.pk), _id(task), row.user_id, row.session_id, row.agent, row.attempt, row.model, row.step]
+    sql, holder = (_ENTER_OF_TASK, task) if attempt is None else (_ENTER_OF_RUN, attempt.pk)
     with connection.cursor() as cursor:
-        cursor.execute(sql[connection.vendor], [*values, _id(task.pk), row.step, _id(holder)])
+        cursor.execute(sql[connection.vendor], [*values, _id(task), row.step, _id(holder)])
         if not cursor.rowcount:
             raise StaleAttempt
     return row

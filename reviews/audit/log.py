@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.utils.crypto import salted_hmac
 
-from agents.models import Interrupt, Pause, ToolCall
+from agents.models import Budget, Interrupt, Pause, ToolCall
 from agents.policy import Denied, Verdict
 from agents.services import Answer
 from agents.state.interrupts import SYSTEM as SYSTEM
@@ -91,6 +91,18 @@ def pause(verb: Verb, changed: Pause, actor: str, principal: User | None) -> Non
     tool = changed.value if changed.scope == Pause.Scope.TOOL else ""
     about: Fields = {"tool": tool, "args_digest": digest(canonical([changed.scope, changed.value]))}
     _write(verb, Kind.PAUSE, changed.pk, principal, actor=actor, text_digest=digest(changed.reason), **about)
+
+
+def budget(verb: Verb, changed: Budget, principal: User) -> None:
+    """Record that a budget was created, changed or deleted, with a digest of its present content."""
+    said = canonical([str(getattr(changed, field.attname)) for field in Budget._meta.concrete_fields])
+    _write(verb, Kind.BUDGET, changed.pk, principal, args_digest=digest(said))
+
+
+def extended(review: Interrupt, amount: str, principal: User) -> None:
+    """Record that a budget was extended by this amount, with a digest of it."""
+    about: Fields = {"task": review.task_id, "args_digest": digest(amount)}
+    _write(Verb.BUDGET_EXTENDED, Kind.BUDGET, review.args["budget_id"], principal, **about)
 
 
 def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:

@@ -19,6 +19,8 @@ CHECK_AGAIN: dict[str, Any] = {
     Interrupt.Kind.TOOL_CALL: _("This is a high-risk call. Check it again before you approve it."),
     Interrupt.Kind.IN_DOUBT: _("If the call happened the first time, running it again makes it happen twice."),
 }
+NO_ANSWER = _("Enter the text that the agent gets instead of the tool's result.")
+NO_ANSWER_TO_MODEL = _("Enter what the model is told for its last answer.")
 PREVIEW = "preview"  # decides nothing; shows the changes if scripts are off
 
 
@@ -42,12 +44,16 @@ class DecisionForm(forms.Form):
     digest = forms.CharField(widget=forms.HiddenInput)
     message = UnstrippedText(3, label=_("Reason for rejecting"), max_length=MESSAGE_LIMIT)
     answer = UnstrippedText(3, label=_("Answer in place of the tool"), max_length=MESSAGE_LIMIT)
+    amount = forms.CharField(label=_("Extend by"), max_length=40, required=False)
     confirmed = forms.BooleanField(required=False)
     override_reason = UnstrippedText(2, label=_("Reason for deciding your own request"), max_length=MESSAGE_LIMIT)
 
     def __init__(self, review: Review, data: Any = None, *, overrides: bool = False) -> None:
         super().__init__(data, initial={"version": review.version, "digest": review.args_digest})
         self.review = review
+        self.of_budget = review.kind == Interrupt.Kind.BUDGET
+        if self.of_budget:
+            self.initial.update(amount=review.args["extension"], answer=_("Answer with what you have."))
         self.overrides = overrides  # separation of duties, which requires a reason
         self.can_edit = "edit" in allowed(review)
         self.arguments = ArgumentsForm(review.args_schema, review.args, data if self.can_edit else None)
@@ -68,7 +74,7 @@ class DecisionForm(forms.Form):
         elif kind == "reject" and not data.get("message", "").strip():
             self.add_error("message", _("Enter a reason. The agent passes it on to its user."))
         elif kind == "response" and not data.get("answer", "").strip():
-            self.add_error("answer", _("Enter the text that the agent gets instead of the tool's result."))
+            self.add_error("answer", NO_ANSWER_TO_MODEL if self.of_budget else NO_ANSWER)
         if self.overrides and kind != PREVIEW and not data.get("override_reason", "").strip():
             self.add_error("override_reason", _("Enter a reason. It is stored with the decision."))
         return data
@@ -88,12 +94,17 @@ class DecisionForm(forms.Form):
         """Return the validated decision."""
         data = self.cleaned_data
         kind = data["response_type"]
-        args = {"edit": self.arguments.args, "response": data["answer"]}.get(kind)
+        args: Any = {"edit": self.arguments.args, "response": data["answer"]}.get(kind)
+        if kind == "accept" and self.of_budget and data["amount"].strip():
+            args = {"amount": data["amount"].strip()}
         message = data["message"] if kind == "reject" else ""
         reason = data["override_reason"] if self.overrides else ""
         return Choice(kind, args, message, data["version"], data["digest"], reason)
 
     def _clean_approval(self, data: dict[str, Any], *, is_confirmed: bool) -> None:
+        if self.of_budget:
+            data["response_type"] = "accept"
+            return
         if not self.arguments.validate():
             self.add_error(None, _("Some arguments are not valid for the tool. Nothing was decided."))
         elif self.needs_confirmation and not is_confirmed and not self.errors:

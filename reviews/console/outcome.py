@@ -22,7 +22,7 @@ class Outcome:
 
 def of(review: Interrupt, call: ToolCall | None) -> Outcome | None:
     """Return the outcome of a decided call, or None if it ran and gave its result or was not approved."""
-    if review.status not in LET_RUN or review.kind == Interrupt.Kind.QUESTION:
+    if review.status not in LET_RUN or review.kind in (Interrupt.Kind.QUESTION, Interrupt.Kind.BUDGET):
         return None
     if call is None:
         return _never_ran(review)

@@ -16,7 +16,7 @@ from agents.models import Interrupt, ToolCall
 from agents.policy import Verdict
 from core import marks
 from core.text import readable
-from reviews.console import diff, outcome
+from reviews.console import budget_facts, diff, outcome
 from reviews.decisions import permissions
 from reviews.decisions.claims import held
 from reviews.models import Decision, Review
@@ -48,13 +48,17 @@ def claim_address(review: Interrupt) -> str:
 
 
 def arguments(review: Interrupt) -> list[tuple[str, str]]:
-    """Return the arguments by name, each as the text that the tool gets."""
+    """Return the arguments by name, each as the text that the tool gets, or what a review about a budget is about."""
+    if review.kind == Interrupt.Kind.BUDGET:
+        return budget_facts.facts(review)
     args = review.args
     return [(name, written(value)) for name, value in args.items()] if isinstance(args, dict) else [("", written(args))]
 
 
 def line(review: Interrupt) -> str:
     """Return the arguments as one text of any length, without nulls at any depth."""
+    if review.kind == Interrupt.Kind.BUDGET:
+        return ", ".join(f"{name}: {value}" for name, value in budget_facts.facts(review))
     args = _without_nulls(review.args)
     if isinstance(args, dict):
         return ", ".join(f"{name}: {readable(value)}" for name, value in args.items())
@@ -91,7 +95,7 @@ def _is_overdue(review: Interrupt) -> bool:
 
 def changes(review: Interrupt) -> list[diff.Difference]:
     """Return what an edit changed; empty if nothing was edited."""
-    if not review.answer_args_text:
+    if not review.answer_args_text or review.kind == Interrupt.Kind.BUDGET:
         return []
     return diff.between(review.args, json.loads(review.answer_args_text))
 
@@ -159,6 +163,8 @@ def context(review: Review, principal: Any) -> dict[str, Any]:
         "decision": Decision.objects.filter(review=review).first(),
         "decided_by_reader": bool(review.answered_by) and review.answered_by == principal.get_username(),
         "in_doubt": review.kind == Interrupt.Kind.IN_DOUBT,
+        "of_budget": review.kind == Interrupt.Kind.BUDGET,
+        "extended_by": budget_facts.extended_by(review),
         "claimed_by": claimed_by,
         "is_mine": holder is not None and not claimed_by,
         "always_rule": rules.rule_of(review) if review.status != Interrupt.Status.PENDING else None,

@@ -214,7 +214,7 @@ def _explain(form: DecisionForm, error: AgentsiteError) -> None:
     if isinstance(error, Invalid) and "errors" in error.extra:
         for field, texts in error.extra["errors"].items():
             for text in texts:
-                form.arguments.add_error(field, text)
+                (form if field in form.fields else form.arguments).add_error(field, text)
         form.add_error(None, error.detail)
         return
     detail = error.detail

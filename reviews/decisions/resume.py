@@ -9,9 +9,13 @@ from django.db import transaction
 from django.utils.translation import gettext_noop
 
 from agents.models import Interrupt, Task
+from agents.state import sessions
 from agents.state.tasks import NO_TASK
 from core.errors import Conflict, Invalid, NotFound
 from reviews.decisions import services
+
+NAMED = (Interrupt.Kind.IN_DOUBT, Interrupt.Kind.BUDGET)  # kinds that may come after any request was sent
+REJECTS = tuple(name for name, kind in services.SPELLINGS.items() if kind == "reject")
 
 
 class WhichInterrupt(Conflict):
@@ -48,6 +52,8 @@ def resume(task: Task, principal: User, decisions: Sequence[Addressed]) -> None:
         and what `reviews.decisions.services.decide` raises.
     """
     with transaction.atomic():
+        if any(one.choice.response_type in REJECTS for one in decisions):
+            sessions.lock(task.session_id)  # before the task: a budget's refusal cancels it
         if not Task.objects.select_for_update(no_key=True).filter(pk=task.pk).exists():
             raise NotFound(NO_TASK)
         asked = list(Interrupt.objects.filter(task=task).order_by("created_at", "pk"))
@@ -64,7 +70,7 @@ def _meant(asked: list[Interrupt], interrupt_id: str | None) -> Any:
             raise Invalid(errors={"interrupt_id": ["This task has no such interrupt."]})
         return found.pk
     # A repeated request must never answer a question that its sender has not seen.
-    if len(asked) > 1 or asked[0].kind == Interrupt.Kind.IN_DOUBT:
+    if len(asked) > 1 or asked[0].kind in NAMED:
         pending = [str(row.pk) for row in asked if row.status == Interrupt.Status.PENDING]
         raise WhichInterrupt(open_interrupts=pending)
     return asked[0].pk

@@ -21,7 +21,7 @@ from core.errors import Conflict, Invalid, NotAllowed, NotFound
 from core.text import canonical, storable
 from reviews import signals
 from reviews.audit import log
-from reviews.decisions import claims, edits, permissions
+from reviews.decisions import budgets, claims, edits, permissions
 from reviews.models import Decision, Review
 
 logger = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ POSSIBLE: dict[str, tuple[ResponseType, ...]] = {
     Kind.TOOL_CALL: RESPONSE_TYPES,
     Kind.IN_DOUBT: ("accept", "response", "reject"),
     Kind.QUESTION: ("response",),
+    Kind.BUDGET: ("accept", "response", "reject"),  # extend it, finish with what there is, cancel the task
 }
 EXPIRED = "nobody decided it in time"  # shown to the model
 MESSAGE_LIMIT = 10_000  # characters of a reason or an answer
@@ -68,7 +69,7 @@ class Choice:
     """A person's choice on a review, as submitted."""
 
     response_type: str  # accept, edit, response, reject or ignore
-    args: Any = None  # the edited arguments, or the text of a response
+    args: Any = None  # the edited arguments, the text of a response, or by how much to extend a budget
     message: str = ""  # the reason of a reject
     version: int | None = None  # of the review that the person saw; None: the current one
     digest: str = ""  # of what the person saw (Review.args_digest); "": not given
@@ -85,7 +86,7 @@ class Choice:
         for name, text in (("message", message), ("override_reason", self.override_reason)):
             if len(text) > MESSAGE_LIMIT:
                 raise Invalid(errors={name: [_("At most %(limit)s characters.") % {"limit": MESSAGE_LIMIT}]})
-        args, reason = self.args if kind == "edit" else None, storable(self.override_reason.strip())
+        args, reason = self.args if kind in ("edit", "accept") else None, storable(self.override_reason.strip())
         return Choice(kind, args, storable(message), self.version, self.digest, reason)
 
 
@@ -115,11 +116,13 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
     choice = choice.normal()
     _expire_if_due(review_pk)
     with transaction.atomic():
+        if choice.response_type == "reject":
+            budgets.lock_session(review_pk)
         review = _locked(review_pk, principal)
         if not _entitled(principal, review, choice):
             raise NotAllowed(_("The terms of this review don't allow you to decide it."))
         _require_allowed(review, choice)
-        choice = _without_empty_edit(review, choice)
+        choice = _with_args(review, choice)
         if review.status != Status.PENDING:
             return _repeated(review, choice)
         if choice.version not in (None, review.version) or choice.digest not in ("", review.args_digest):
@@ -139,6 +142,7 @@ def decide(review_pk: Any, principal: User, choice: Choice) -> Review:
         )
         log.decided(review, answer, principal, reason)
         claims.end(review)
+        budgets.extend(review, answer, principal)
         agents.answer(review, answer)
         signals.review_decided.send_robust(sender=Review, review=review, status=answer.status, by=answer.by)
         decided = Review.objects.select_related("task__session").get(pk=review.pk)  # it may be deleted later
@@ -208,8 +212,10 @@ def _require_allowed(review: Review, choice: Choice) -> None:
         raise Invalid(errors={"response_type": [text]})
 
 
-def _without_empty_edit(review: Review, choice: Choice) -> Choice:
-    """Return the choice with edited arguments checked. An edit without changes becomes an accept. Raises Invalid."""
+def _with_args(review: Review, choice: Choice) -> Choice:
+    """Return the choice with its arguments checked. An edit without changes becomes an accept. Raises Invalid."""
+    if choice.response_type == "accept":
+        return replace(choice, args=budgets.checked(review, choice.args) if review.kind == Kind.BUDGET else None)
     if choice.response_type != "edit":
         return choice
     args = edits.edited(review, choice.args)
@@ -221,7 +227,7 @@ def _without_empty_edit(review: Review, choice: Choice) -> Choice:
 def _repeated(review: Review, choice: Choice) -> Review:
     """Return the review if it was decided the same way. Otherwise raise AlreadyDecided, which names the decision."""
     same = review.answer_type == choice.response_type and review.status == BECOMES[choice.response_type]
-    if same and choice.response_type == "edit":
+    if same and choice.args is not None:
         same = canonical(choice.args) == review.answer_args_text
     if same and choice.response_type in ("response", "reject"):
         same = review.answer_message == choice.message
@@ -236,7 +242,8 @@ def _answer(review: Review, principal: User, choice: Choice) -> agents.Answer:
     if kind == "edit":
         return _edit(review, principal, choice)
     args_digest = review.args_digest if kind == "accept" else ""
-    return agents.Answer(kind, BECOMES[kind], by, digest=args_digest, message=choice.message)
+    args_text = canonical(choice.args) if choice.args is not None else ""
+    return agents.Answer(kind, BECOMES[kind], by, args_text, digest=args_digest, message=choice.message)
 
 
 def _entitled(principal: User, review: Review, choice: Choice, terms: Terms | None = None) -> bool:

@@ -4,10 +4,13 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
+from rest_framework.test import APIClient
 
 from agents.models import Task
 from agents.runtime import registry
 from agents.runtime.endpoints import calls
+from tests.support.accounts import client_of, grant
 from tests.support.endpoint import Endpoint, Reply
 from tests.support.helpers import again
 
@@ -81,3 +84,9 @@ def ask(settings: Any, monkeypatch: Any, endpoint: Any, invoke: Any, work: Any) 
         return server, again(task)
 
     return run
+
+
+@pytest.fixture
+def rita_api(reviewer: User) -> APIClient:
+    """The API as a reviewer calls it who sees and decides all reviews."""
+    return client_of(grant(reviewer, "agents.act_for_any_user"))

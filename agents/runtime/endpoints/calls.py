@@ -35,13 +35,14 @@ class RequestFailed(Exception):
         self.failure = failure
 
 
-def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
+def asked(run: Run, request: ModelRequest[Run], handler: Handler, *, is_last: bool = False) -> ModelResponse[Any]:
     """Ask the model, retrying transient failures for MODEL_RETRY_SECONDS; return its answer.
 
-    Raises ModelFailure; GraphInterrupt if the run has stopped meanwhile, so that its next attempt asks again.
+    Raises ModelFailure; Breach if a budget has no room for a request, unless `is_last`; GraphInterrupt if the run has
+    stopped meanwhile, so that its next attempt asks again.
     """
     http_clients.prepare(request.model)
-    with watched(request.model) as watch, metering.asking(watch.model):
+    with watched(request.model) as watch, metering.asking(watch.model, is_last=is_last):
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, RequestFailed) and error.failure.passing),
             wait=_wait,
@@ -73,6 +74,7 @@ def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
             raise
         except Exception as error:
             request.runtime.context.require_going()  # the client wraps whatever ended the run
+            metering.require_room()
             if is_away(error):
                 raise
             raise RequestFailed(errors.read(error, exchange.response)) from error

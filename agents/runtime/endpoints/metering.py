@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -20,8 +21,10 @@ from langgraph.config import get_config
 
 from agents.models import ModelCall, Task
 from agents.runtime.endpoints import reported_usage, responses
-from agents.runtime.run_context import Run, active_run
+from agents.runtime.run_context import Run, RunFailure, active_run
 from agents.state import model_calls
+from agents.state.budgets import Breach
+from agents.usage import budget_texts
 from agents.usage.tokens import NOTHING, Tokens
 from core.text import digest
 
@@ -31,9 +34,20 @@ KEPT = 32 * 1024 * 1024  # bytes of an answer that are kept to read its usage
 UNSENT = {"ConnectError", "ConnectTimeout", "PoolTimeout", "UnsupportedProtocol", "LocalProtocolError", "ProxyError"}
 UNNAMED = "unknown"
 
-_model: ContextVar[str] = ContextVar("name of the model that our middleware asks", default="")
 _ended: ContextVar[Task | None] = ContextVar("ended task of which something is remembered", default=None)
 _lock = threading.Lock()
+
+
+@dataclass
+class Asking:
+    """Requests of our middleware for one step of the graph."""
+
+    model: str  # its name
+    is_last: bool  # a person has allowed it although a budget is used up
+    breach: Breach | None = None  # why a request was not sent; the client may have wrapped the exception
+
+
+_asking: ContextVar[Asking | None] = ContextVar("requests of our middleware", default=None)
 
 
 @contextmanager
@@ -47,13 +61,24 @@ def remembering(task: Task) -> Iterator[None]:
 
 
 @contextmanager
-def asking(model: str) -> Iterator[None]:
-    """Count the requests inside the block as calls of this model for the present step of the graph."""
-    token = _model.set(model)
+def asking(model: str, *, is_last: bool = False) -> Iterator[None]:
+    """Count the requests inside the block as calls of this model for the present step of the graph.
+
+    Args:
+        is_last: no budget keeps them from being sent.
+    """
+    token = _asking.set(Asking(model, is_last))
     try:
         yield
     finally:
-        _model.reset(token)
+        _asking.reset(token)
+
+
+def require_room() -> None:
+    """Raise Breach if a request inside `asking` was not sent, because a budget has no room for it."""
+    asked = _asking.get()
+    if asked is not None and asked.breach is not None:
+        raise asked.breach
 
 
 def meter(transport: Any, library: ModuleType) -> None:
@@ -84,15 +109,27 @@ class Call:
     """A request that was entered, until it is closed."""
 
     def __init__(self, task: Task, run: Run | None, request: Any) -> None:
-        """Enter the request. If it can't be, raise RunEnded in a run: nothing is sent that nobody has counted."""
+        """Enter the request. If it can't be, raise RunEnded in a run: nothing is sent that nobody has counted.
+
+        Raises Breach, for our middleware, if a budget has no room for it. Where nothing can ask, that ends the run.
+        """
         body = _body(request)
-        model = _model.get()
+        asked = _asking.get()
+        model = asked.model if asked else ""
         place = _place()
         step = digest(place) if model else digest(place, body.decode("utf-8", "replace"))
         try:
             with _released():
                 name = model or _named(body, str(request.url))
-                self.row = model_calls.enter(task, run.attempt if run else None, name, step)
+                attempt, is_last = run.attempt if run else None, asked is not None and asked.is_last
+                self.row = model_calls.enter(task, attempt, name, step, is_last=is_last)
+        except Breach as breach:
+            if run is None:
+                raise
+            if asked is None:
+                raise run.ended_by(RunFailure(budget_texts.refusal(breach.state))) from breach
+            asked.breach = breach
+            raise
         except Exception as error:
             if run is None:
                 raise

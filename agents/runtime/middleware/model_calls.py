@@ -12,7 +12,7 @@ from agents.observability import metrics
 from agents.runtime.drafts import listener_for
 from agents.runtime.endpoints import listening
 from agents.runtime.endpoints.calls import Handler, asked
-from agents.runtime.middleware import answers, bounds, context_length
+from agents.runtime.middleware import answers, bounds, budgets, context_length
 from agents.runtime.run_context import ModelFailure, Run
 
 logger = logging.getLogger(__name__)
@@ -44,12 +44,19 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
         return response
 
     def answer(self, run: Run, handler: Handler, request: ModelRequest[Run]) -> ModelResponse[Any]:
-        """Return the model's answer, made reliable, with retries if the endpoint fails. Raises RunFailure."""
+        """Return the model's answer, made reliable, with retries if the endpoint fails.
+
+        Raises RunFailure, and GraphInterrupt to pause the task.
+        """
         run.require_time()
         listener = run.listener or listener_for(run.task)  # before the connection to the database is let go
+        end = budgets.end_of(run)
         run.require_unpaused()
-        with listening.to(listener) as hearing:
-            response = asked(run, context_length.within_budget(request), handler)
+        request = budgets.last_request(request, end) if end else request
+        with listening.to(listener) as hearing, budgets.asking(run):
+            response = asked(run, context_length.within_budget(request), handler, is_last=end is not None)
+        if end:
+            response.result = [budgets.without_calls(message) for message in response.result]
         offered = {_name_of(tool) for tool in request.tools}
         response.result = [answers.reliable(message, offered, hearing) for message in response.result]
         return response
