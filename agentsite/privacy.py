@@ -23,12 +23,13 @@ from django_celery_results.models import TaskResult
 
 from agents import services
 from agents.models import FINAL, DayUsage, IdempotencyKey, ModelCall, Session, Task
+from agents.state import budgets as uses_of_budgets
 from agents.state import model_calls
 from core.models import ApiKey, Preferences
 from memory import services as memories
 from memory.models import Memory
 from notifications.models import Delivery, Subscription
-from reviews import pauses
+from reviews import budgets, pauses
 from reviews.models import Decision
 from reviews.policy import rules
 
@@ -61,6 +62,7 @@ def counts(user_id: str) -> dict[str, int]:
         "memories": Memory.objects.filter(user_id=user_id).count(),
         "policy rules": rules.made_for(user_id).count(),
         "pauses": pauses.of_user(user_id).count(),
+        "budgets": budgets.of_user(user_id).count(),
         "idempotency keys": IdempotencyKey.objects.filter(principal__username=user_id).count(),
         "accounts": User.objects.filter(username=user_id).count(),
     }
@@ -69,8 +71,8 @@ def counts(user_id: str) -> dict[str, int]:
 def erase(user_id: str, *, account: bool = False) -> None:
     """Delete the user's sessions and everything in them, memories, idempotency keys, and policy rules made from calls.
 
-    Also delete pauses of the user, which resumes the user: see docs/explanation/security.md. Model calls stay without
-    the user's name, because the sums of the service contain them.
+    Also delete budgets and pauses of the user, which resumes the user: see docs/explanation/security.md. Model calls
+    stay without the user's name, because the sums of the service contain them.
 
     Running tasks are stopped. The admin's log entries stay, without the names of the erased objects. Running it again
     continues an interrupted erasure.
@@ -89,6 +91,8 @@ def erase(user_id: str, *, account: bool = False) -> None:
     memories.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
     rules.made_for(user_id).delete()  # the audit log still has their ids
     pauses.erase(user_id)
+    budgets.of_user(user_id).delete()
+    uses_of_budgets.of_user(user_id).delete()
     IdempotencyKey.objects.filter(principal__username=user_id).delete()
     Delivery.objects.filter(user__username=user_id).delete()  # those about the user's tasks went with the sessions
     _forget_failed_jobs()
@@ -102,6 +106,8 @@ def _owned(user_id: str) -> dict[str, Rows]:
         "memories": Memory.objects.filter(user_id=user_id),
         "policy_rules": rules.made_for(user_id),
         "pauses": pauses.of_user(user_id),
+        "budgets": budgets.of_user(user_id),
+        "uses_of_budgets": uses_of_budgets.of_user(user_id),
     }
 
 

@@ -128,11 +128,6 @@ def extend(review: Interrupt, amount: Decimal, by: User) -> Decimal | None:
     return amount
 
 
-def forget_user(user_id: str) -> None:
-    """Delete what was counted for a user."""
-    of_user(user_id).delete()
-
-
 def of_user(user_id: str) -> Any:
     """Return the uses of budgets of each user whose subject is this user."""
     return BudgetUse.objects.filter(budget__scope=Budget.Scope.EACH_USER, subject=user_id, task=None)

@@ -87,7 +87,7 @@ def enter(task: Task, attempt: Attempt | None, model: str, step: str, *, is_last
 
 
 def _entered(row: ModelCall, attempt: Attempt | None) -> ModelCall:
-    task = row.task_id
+    task: Any = row.task_id
     values = [_id(row.pk), _id(task), row.user_id, row.session_id, row.agent, row.attempt, row.model, row.step]
     sql, holder = (_ENTER_OF_TASK, task) if attempt is None else (_ENTER_OF_RUN, attempt.pk)
     with connection.cursor() as cursor:

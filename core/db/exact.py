@@ -22,6 +22,9 @@ class ExactDecimalField(models.BigIntegerField):
     """
 
     description = "Exact decimal"
+    # For django-stubs, which would take the values for integers.
+    _pyi_private_set_type: Decimal | int  # type: ignore[assignment]
+    _pyi_private_get_type: Decimal  # type: ignore[assignment]
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Decimal | None:
         """Return the stored number, or a sum of such numbers, as a decimal."""

@@ -62,8 +62,7 @@ class BudgetForm(forms.ModelForm):
         if not self.instance._state.adding:
             self.initial.update(limit=plain(self.instance.limit), assumed=plain(self.instance.assumed))
 
-    @override
-    def _post_clean(self) -> None:
+    def _post_clean(self) -> None:  # the name is Django's
         """Validate the budget as a whole, amounts included, before its constraints are checked."""
         given = self.cleaned_data
         wrong: dict[str, list[str]] = {}
@@ -75,7 +74,8 @@ class BudgetForm(forms.ModelForm):
         for name, texts in wrong.items():
             self.add_error(name if name in self.fields else None, texts)
         if not self.errors:
-            super()._post_clean()
+            given.update(limit=self.instance.limit, assumed=self.instance.assumed)
+            super()._post_clean()  # type: ignore[misc]
 
 
 @admin.register(Budget)
@@ -95,16 +95,21 @@ class BudgetAdmin(admin.ModelAdmin):
 
     @override
     def get_fieldsets(self, request: HttpRequest, obj: Any = None) -> Any:
-        return self.fieldsets if obj else self.fieldsets[:-1]
+        """Show use only of a stored budget, and amounts with their units to those who can't change them."""
+        if obj is None:
+            return self.fieldsets[:-1]
+        if self.has_change_permission(request, obj):
+            return self.fieldsets
+        shown = {"limit": "limited", "assumed": "assumes"}
+        return [
+            (title, {"fields": [shown.get(name, name) for name in options["fields"]]})
+            for title, options in self.fieldsets
+        ]
 
     @override
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Keep what the counted amounts mean."""
-        if obj is None:
-            return ()
-        is_read = not self.has_change_permission(request, obj)
-        amounts = ("limited", "assumes") if is_read else ()
-        return (*self.readonly_fields, *budgets.FIXED, *amounts)
+        return () if obj is None else (*self.readonly_fields, *budgets.FIXED, "limited", "assumes")
 
     @override
     def get_queryset(self, request: HttpRequest) -> QuerySet[Budget]:
