@@ -18,9 +18,9 @@ from core.admin_tools import ReadOnly, link
 from core.auth.principals import ACT_FOR_ANY_USER
 from core.text import visible
 from notifications import outbox
-from notifications.events import OFFERED
+from notifications.events import OFFERED, Event
 from notifications.models import Delivery, Endpoint, Subscription, new_secret
-from notifications.transports.email import VIEW_TASK
+from notifications.transports.email import VIEW_BUDGET, VIEW_TASK
 from reviews.decisions import permissions
 
 DELIVERIES = "notices_delivery_changelist"
@@ -261,9 +261,11 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
     @admin.display(description=_("about"), ordering="object_id")
     def object_(self, row: Delivery) -> str:
-        """Return a link to the review or the task."""
+        """Return a link to the review or the task; that of a budget is about the task that has nearly used it up."""
         if row.task_id is None:
             return "-"
+        if row.event == Event.BUDGET_NEARLY_USED:
+            return link("agents_task_change", row.task_id, row.task_id)
         page = "reviews_review_change" if row.event.startswith("review.") else "agents_task_change"
         return link(page, row.object_id, row.object_id)
 
@@ -286,13 +288,14 @@ class DeliveryAdmin(ReadOnly, admin.ModelAdmin):
 
 
 def _is_open_to(reader: Any) -> Case:
-    """Return an expression for whether the reader may see a delivery's review or task; a test has neither."""
+    """Return an expression for whether the reader may see a delivery's review, task or budget; a test has none."""
     tasks = Task.objects.filter(pk=OuterRef("object_id"))
     if not (reader.has_perm(VIEW_TASK) or reader.has_perm(ACT_FOR_ANY_USER)):
         tasks = tasks.filter(user_id=reader.get_username())
     reviews = permissions.visible(reader).filter(pk=OuterRef("object_id"))
     return Case(
         When(task=None, then=Value(value=True)),
+        When(event=Event.BUDGET_NEARLY_USED, then=Value(value=reader.has_perm(VIEW_BUDGET))),
         When(event__startswith="review.", then=Exists(reviews)),
         default=Exists(tasks),
         output_field=BooleanField(),

@@ -22,6 +22,7 @@ class Event(models.TextChoices):
     TASK_COMPLETED = "task.completed", _("Task completed")
     TASK_ERROR = "task.error", _("Task failed")
     TASK_CANCELLED = "task.cancelled", _("Task cancelled")
+    BUDGET_NEARLY_USED = "budget.nearly_used", _("Budget nearly used up")  # once per budget, subject and period
     TEST = "test", _("Test")
 
     @property

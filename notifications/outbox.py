@@ -17,7 +17,9 @@ from django.utils import timezone
 
 from agents import broker, signals
 from agents.maintenance import retention, sweeper
-from agents.models import Interrupt, Task
+from agents.models import BudgetUse, Interrupt, Task
+from agents.state.budgets import State
+from agents.usage.budget_texts import plain
 from core.db.clock import Now, seconds_from_now
 from core.db.process_cache import process
 from notifications.events import Event
@@ -31,12 +33,14 @@ JOB = "agentsite.notices.jobs.deliver"  # by name, because the web process sends
 # Written out, because looking them up would load all pages into the worker during the event's transaction.
 REVIEW_PAGE = "/admin/reviews/review/{}/change/"
 TASK_PAGE = "/admin/agents/task/{}/change/"
+BUDGET_PAGE = "/admin/agents/budget/{}/change/"
 
 
 def connect() -> None:
     """Connect the receivers of events."""
     signals.reviews_asked.connect(_on_asked)
     signals.task_finished.connect(_on_finished)
+    signals.budget_nearly_used.connect(_on_nearly_used)
     review_decided.connect(_on_decided)
 
 
@@ -82,6 +86,20 @@ def _tell_finished(event: Event, task: Task) -> None:
         tell(event, task.pk, task, {"status": task.status}, TASK_PAGE, listening)
     else:
         process.set(f"unheard:{event}", True, settings.STALENESS_SECONDS)
+
+
+@_harmless
+def _on_nearly_used(use: BudgetUse, task: Task, state: State, **kwargs: Any) -> None:
+    budget = state.budget
+    data = {
+        "budget_id": budget.pk,
+        "budget": budget.name,
+        "unit": budget.unit,
+        "period": budget.period,
+        "used": plain(state.used),
+        "limit": plain(state.limit),
+    }
+    tell(Event.BUDGET_NEARLY_USED, use.pk, task, data, BUDGET_PAGE.format(budget.pk), Listening())
 
 
 def near_expiry() -> int:
@@ -169,8 +187,8 @@ def tell(
 ) -> int:
     """Write a delivery for each recipient that wants the event. Returns how many.
 
-    The body contains only ids and words of our own, no arguments and no texts. The permission of a person to see the
-    review or task is checked when it is sent.
+    The body contains only ids, words of our own and a budget's name, no arguments and no texts. The permission of a
+    person to see the review, task or budget is checked when it is sent.
     """
     endpoints, users = listening.recipients(event, task.user_id, str(data.get("risk", "")))
     if not endpoints and not users:

@@ -7,7 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from typing_extensions import override
 
-from agents.api.usage_bodies import UsageSerializer
+from agents.api.usage_bodies import BudgetSerializer, UsageSerializer
 from agents.models import ACTIVE, FINAL, Event, Interrupt, Pause
 from agents.policy import ResponseType
 from agents.runtime.history import task_results
@@ -308,6 +308,9 @@ class TaskSerializer(NamedTaskSerializer):
     )
     paused = PausedSerializer(required=False, help_text="The pause that keeps a pending task from starting.")
     usage = UsageSerializer(help_text="The task's calls of models until now.")
+    budgets = BudgetSerializer(
+        many=True, required=False, help_text="The budgets that apply to an unfinished task, if there are any."
+    )
 
 
 class MissingTaskSerializer(NamedTaskSerializer):

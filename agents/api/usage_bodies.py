@@ -8,6 +8,8 @@ from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 from typing_extensions import override
 
+from agents.models import Budget
+from agents.usage import budget_texts
 from agents.usage.sums import Sums
 from core.api.outputs import Output
 
@@ -22,6 +24,14 @@ class AmountField(serializers.CharField):
     @override
     def to_representation(self, value: Any) -> str:
         return amount(value)
+
+
+class DecimalTextField(serializers.CharField):
+    """A decimal in a string, so that no client rounds it."""
+
+    @override
+    def to_representation(self, value: Any) -> str:
+        return budget_texts.plain(value)
 
 
 class UsageSerializer(Output):
@@ -69,6 +79,18 @@ def amount(value: Decimal) -> str:
     """Return an amount without trailing zeros, in plain digits."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+class BudgetSerializer(Output):
+    """A budget that applies to a task, in its current period. Amounts are decimals in strings."""
+
+    name = serializers.CharField(source="budget.name")
+    scope = serializers.ChoiceField(Budget.Scope.values, source="budget.scope")
+    period = serializers.ChoiceField(Budget.Period.values, source="budget.period")
+    unit = serializers.ChoiceField(Budget.Unit.values, source="budget.unit")
+    limit = DecimalTextField(help_text="With its extensions; an amount of money is in the currency of `usage`.")
+    used = DecimalTextField()
+    left = DecimalTextField()
 
 
 def usage(found: Sums) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop, override
 
-from agents.models import Interrupt, Status, Task
+from agents.models import Budget, Interrupt, Status, Task
 from core import timezones
 from core.auth.principals import may_act_for
 from core.text import shortened, visible
@@ -24,6 +24,7 @@ from reviews.models import PolicyRule, Review
 
 LINE = 120  # most characters of a value that a client or a tool has chosen
 VIEW_TASK = "agents.view_task"
+VIEW_BUDGET = "agents.view_budget"
 
 
 def send(delivery: Delivery) -> Outcome:
@@ -48,6 +49,9 @@ def send(delivery: Delivery) -> Outcome:
 
 def _objection(user: User, event: Event, delivery: Delivery) -> str:
     """Return the reason why this user must not get the email, or "" if there is none."""
+    if event is Event.BUDGET_NEARLY_USED:
+        is_seen = user.is_staff and user.has_perm(VIEW_BUDGET)
+        return "" if is_seen else gettext_noop("The user may not see the budget.")
     if not event.of_review:
         task = Task.objects.select_related("session").filter(pk=delivery.object_id).first()
         return "" if task is not None and _may_see(user, task) else gettext_noop("The user may not see the task.")
@@ -90,6 +94,7 @@ def _first_line(event: Event) -> str:
         Event.TASK_COMPLETED: _("A task was completed"),
         Event.TASK_ERROR: _("A task failed"),
         Event.TASK_CANCELLED: _("A task was cancelled"),
+        Event.BUDGET_NEARLY_USED: _("A budget is nearly used up"),
         Event.TEST: _("Test message"),
     }[event]
 
@@ -98,6 +103,8 @@ def _lines(data: dict[str, Any]) -> list[str]:
     expires = parse_datetime(data.get("expires_at") or "")
     shown = (
         (_("Tool"), data.get("tool")),
+        (_("Budget"), data.get("budget")),
+        (_("Used"), _used(data)),
         (_("Risk"), dict(PolicyRule.Risk.choices).get(data.get("risk") or "")),
         (_("Status"), _status(data)),
         (_("Expires"), expires and f"{timezone.localtime(expires):%Y-%m-%d %H:%M %Z}"),
@@ -113,6 +120,14 @@ def _status(data: dict[str, Any]) -> str:
     """Return the status as the admin shows it."""
     choices: Any = Interrupt.Status.choices if "review_id" in data else Status.choices
     return str(dict(choices).get(data.get("status"), ""))
+
+
+def _used(data: dict[str, Any]) -> str:
+    """Return how much of a budget is used, or "" if the email is about something else."""
+    if "budget_id" not in data:
+        return ""
+    unit = settings.MODEL_CURRENCY if data["unit"] == Budget.Unit.MONEY else Budget.Unit(data["unit"]).label
+    return f"{data['used']} / {data['limit']} {unit}"
 
 
 def _link(user: User, data: dict[str, Any]) -> list[str]:

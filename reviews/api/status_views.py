@@ -13,10 +13,11 @@ from typing_extensions import override
 
 from agents import pauses
 from agents.api import serializers as bodies
-from agents.api.usage_bodies import usage
+from agents.api.usage_bodies import BudgetSerializer, usage
 from agents.api.views import TaskViewSet
 from agents.models import ACTIVE, FINAL, Interrupt, Status, Task
 from agents.services import find_task
+from agents.state import budgets
 from agents.state.tasks import NO_TASK
 from agents.usage import sums
 from agents.watching import waiting
@@ -126,7 +127,13 @@ def _missing(ids: dict[str, str]) -> dict[str, Any]:
 def _status(task: Task, principal: Any) -> dict[str, Any]:
     last = _last_response(task, principal)
     used = usage(sums.of_task(task) if task.token else sums.Sums())  # no worker has had it: it has called nothing
-    return bodies.TaskSerializer.of(task, last_response=last, usage=used, **_what_holds(task))
+    return bodies.TaskSerializer.of(task, last_response=last, usage=used, **_what_holds(task), **_budgets(task))
+
+
+def _budgets(task: Task) -> dict[str, Any]:
+    """Return what is left of the budgets that apply to the task, unless it has ended or there are none."""
+    states = [] if task.status in FINAL else budgets.states_of(task)
+    return {"budgets": [BudgetSerializer.of(state) for state in states]} if states else {}
 
 
 def _last_response(task: Task, principal: Any) -> dict[str, Any] | None:

@@ -292,3 +292,15 @@ def test_past_periods_are_deleted(invoke: Any) -> None:
     assert list(upkeep.old_uses()) in ([], [0])
     BudgetUse.objects.update(period_start=task.created_at - timedelta(days=70))
     assert sum(upkeep.old_uses()) == 1
+
+
+def test_the_status_tells_what_is_left(invoke: Any, work: Any, api: Any, settings: Any) -> None:
+    settings.MODEL_PRICES = PRICES
+    budget("0.5", "money", assumed="0.1", scope="user", value="ann", period="month")
+    task = invoke("hello")
+    shown = status_of(api, task)["budgets"]
+    about = {"name": "small", "scope": "user", "period": "month", "unit": "money"}
+    assert shown == [{**about, "limit": "0.5", "used": "0", "left": "0.5"}]
+    work()
+    assert "budgets" not in status_of(api, task)
+    assert status_of(api, invoke("hello", session="s2"))["budgets"][0]["left"] == "0"
