@@ -15,8 +15,8 @@ RATE_SERVICE = env.str("RATE_SERVICE", default=env.str("RATE_PRINCIPAL", default
 RATE_USER = env.str("RATE_USER", default="120/min")  # of POST /agent/invoke
 RATE_ANONYMOUS = env.str("RATE_ANONYMOUS", default="60/min")  # of requests without a valid credential, by address
 # Longest time for which a process may go on with an API key, a permission, a budget or a pause of calls to the model
-# that has changed since it read it. 0: it reads them each time. Rules, and pauses of tool calls and of tasks that begin, are
-# always read.
+# that has changed since it read it. 0: it reads them each time. Rules, and pauses of tool calls and of tasks that
+# begin, are always read.
 STALENESS_SECONDS = env.float("STALENESS_SECONDS", default=2.0)
 TASKS_IN_FLIGHT_PER_USER = env.int("TASKS_IN_FLIGHT_PER_USER", default=100)
 TASKS_IN_FLIGHT_PER_PRINCIPAL = env.int("TASKS_IN_FLIGHT_PER_PRINCIPAL", default=10_000)

@@ -21,8 +21,8 @@ STATUS = OpenApiParameter(
     "status", {"type": "string", "enum": Interrupt.Status.values}, description="Return only reviews with this status."
 )
 ARGS = (
-    "For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result, or what the "
-    'model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`; by default its limit again.'
+    "For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result, or what "
+    'the model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`; by default its limit again.'
 )
 CHOICE_RULES: list[openapi.Schema] = [
     {

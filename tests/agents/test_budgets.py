@@ -13,6 +13,7 @@ from agents.maintenance import sweeper
 from agents.models import Budget, BudgetExtension, BudgetUse, Interrupt, ModelCall, Task
 from agents.state import budgets
 from agents.state.interrupts import SYSTEM
+from core.db.process_cache import process
 from tests.support.budget_rows import budget, question
 from tests.support.helpers import again, answer_of, resume, status_of
 from tests.support.usage_rows import call, open_call
@@ -273,7 +274,7 @@ def test_without_budgets_a_call_makes_no_statement_more(invoke: Any, work: Any, 
     with CaptureQueriesContext(connection) as made:
         assert budgets.of(task) == []
     assert not made.captured_queries
-    budgets.process.delete(budgets.CACHED)
+    process.clear()
 
 
 def test_with_a_budget_it_makes_two(invoke: Any) -> None:

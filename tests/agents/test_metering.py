@@ -17,9 +17,10 @@ from agents.runtime import registry
 from agents.runtime.endpoints import calls, http_clients
 from agents.runtime.run_context import Run
 from agents.runtime.runner import advance
-from agents.state import model_calls, tasks
+from agents.state import budgets, model_calls, tasks
 from agents.usage.sums import of_task
 from agents.worker import jobs
+from core.db.process_cache import process
 from demo.model_server import replies
 from tests.support.concurrency import lapse_all
 from tests.support.endpoint import (
@@ -325,9 +326,9 @@ def test_a_call_in_a_graph_of_ones_own_ends_with_its_attempt(
     model_server.received.clear()
     enter = model_calls.enter
 
-    def cancelled_first(*args: Any) -> ModelCall:
+    def cancelled_first(*args: Any, **more: Any) -> ModelCall:
         Attempt.objects.update(ended_at="2026-01-01T00:00:00Z")
-        return enter(*args)
+        return enter(*args, **more)
 
     monkeypatch.setattr(model_calls, "enter", cancelled_first)
     with pytest.raises(tasks.StaleAttempt):
@@ -342,7 +343,7 @@ def test_a_call_that_can_not_be_entered_is_not_sent(
     use_graph(graph, "demo") if graph else use_model("demo")
     model_server.received.clear()
 
-    def away(*_: Any) -> ModelCall:
+    def away(*_: Any, **more: Any) -> ModelCall:
         raise OperationalError("the database is away")
 
     monkeypatch.setattr(model_calls, "enter", away)
@@ -398,9 +399,9 @@ def test_the_connection_is_given_back_while_the_model_is_waited_for(
     make, held = replies.completion, Counter[bool]()
     enter, entering = model_calls.enter, []
 
-    def entered(*args: Any) -> ModelCall:
+    def entered(*args: Any, **more: Any) -> ModelCall:
         entering.append(connections["default"])
-        return enter(*args)
+        return enter(*args, **more)
 
     def asked(*args: Any) -> Any:
         held[any(one.connection is not None for one in entering)] += 1
@@ -413,7 +414,10 @@ def test_the_connection_is_given_back_while_the_model_is_waited_for(
     assert held == {False: 1}
 
 
-def test_it_takes_two_statements(attempt: Attempt, django_assert_num_queries: Any) -> None:
+def test_it_takes_two_statements(attempt: Attempt, settings: Any, django_assert_num_queries: Any) -> None:
+    settings.STALENESS_SECONDS = 60  # that there are no budgets is remembered
+    budgets.of(attempt.task)
     with django_assert_num_queries(2):
         row = model_calls.enter(attempt.task, attempt, "demo", "step")
         model_calls.close(row, ModelCall.Outcome.ANSWERED, 1.0)
+    process.clear()

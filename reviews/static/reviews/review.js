@@ -41,7 +41,7 @@ function open(id) {
   const panel = document.getElementById(id);
   if (!panel) return false;
   panel.open = true;
-  panel.querySelector("textarea").focus();
+  panel.querySelector("textarea, input").focus();
   return true;
 }
 
