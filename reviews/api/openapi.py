@@ -22,7 +22,7 @@ STATUS = OpenApiParameter(
 )
 ARGS = (
     "For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result, or what "
-    'the model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`; by default its limit again.'
+    'the model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`, by default its limit.'
 )
 CHOICE_RULES: list[openapi.Schema] = [
     {

@@ -11,9 +11,13 @@ from django.test.utils import CaptureQueriesContext
 from agents.maintenance import budgets as upkeep
 from agents.maintenance import sweeper
 from agents.models import Budget, BudgetExtension, BudgetUse, Interrupt, ModelCall, Task
+from agents.runtime.endpoints import calls
+from agents.runtime.middleware.budgets import NO_SUMMARY
 from agents.state import budgets
 from agents.state.interrupts import SYSTEM
 from core.db.process_cache import process
+from demo.model_server import replies
+from demo.model_server.rules import ToolCall
 from tests.support.budget_rows import budget, question
 from tests.support.helpers import again, answer_of, resume, status_of
 from tests.support.usage_rows import call, open_call
@@ -305,3 +309,65 @@ def test_the_status_tells_what_is_left(invoke: Any, work: Any, api: Any, setting
     work()
     assert "budgets" not in status_of(api, task)
     assert status_of(api, invoke("hello", session="s2"))["budgets"][0]["left"] == "0"
+
+
+@pytest.mark.parametrize("text", ["What I have is 42.", ""])
+def test_a_model_that_asks_for_tools_all_the_same_gets_none(
+    invoke: Any, work: Any, rita_api: Any, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    budget(1)
+    task = invoke("multiply 6 by 7, then multiply 2 by 3")
+    work()
+    decide(rita_api, task, "response", args="Sum up.")
+    make = replies.completion
+    stubborn = replies.Reply(text, (ToolCall("multiply", {"a": 1, "b": 2}),))
+    monkeypatch.setattr(replies, "completion", lambda request, reply: make(request, stubborn))
+    work()
+    assert answer_of(task) == (text or NO_SUMMARY)
+    assert again(task).tool_calls.count() == 1
+    assert ModelCall.objects.count() == 2
+
+
+@pytest.mark.parametrize("model", ["odd-empty-once", "fail-500-once"])
+def test_the_last_call_is_repeated_like_any_other(
+    invoke: Any, work: Any, rita_api: Any, use_model: Any, model: str
+) -> None:
+    budget(1)
+    task = invoke("multiply 6 by 7, then multiply 2 by 3")
+    work()
+    decide(rita_api, task, "response", args="Sum up.")
+    use_model(model)
+    work()
+    assert again(task).status == "completed"
+    assert ModelCall.objects.count() == 3
+
+
+def test_a_failing_endpoint_uses_up_a_budget_of_calls(
+    invoke: Any, work: Any, use_model: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "FIRST_WAIT", 0.01)
+    use_model("fail-500")
+    budget(3)
+    task = invoke("hello")
+    work()
+    assert again(task).status == "interrupted"
+    assert ModelCall.objects.filter(outcome="failed").count() == ModelCall.objects.count() == 3
+
+
+@pytest.mark.parametrize(("response_type", "asked"), [("accept", 4), ("response", 3)])
+def test_a_sub_agent_asks_inside_its_tool(
+    invoke: Any, work: Any, rita_api: Any, settings: Any, response_type: str, asked: int
+) -> None:
+    settings.AGENTS["default"]["GRAPH"] = "tests.support.odd_graphs.own_agent_as_tool"
+    task = invoke('call ask_worker with {"text": "multiply 6 by 7"}')
+    work()
+    resume(rita_api, task)
+    budget(1)
+    work()
+    args: Any = {"amount": 9} if response_type == "accept" else "Sum up."
+    decide(rita_api, task, response_type, args=args)
+    work()
+    assert again(task).status == "completed"
+    assert ModelCall.objects.count() == asked
+    assert Interrupt.objects.filter(kind="budget").count() == 1
+    assert again(task).tool_calls.filter(tool="multiply").count() == (1 if response_type == "accept" else 0)

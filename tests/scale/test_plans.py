@@ -6,6 +6,7 @@ The plans are those of a few thousand rows, with small bounds: a plan that reads
 import json
 import re
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -16,14 +17,17 @@ from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils import timezone
 
-from agents.models import Task
+from agents.models import Budget, BudgetUse, Task
 from agents.observability import totals
+from agents.state import budgets
 from agentsite.api import system
 from benchmarks.scale_parts import pages, rows
 from core import admin_lists
 from reviews.console import queue
 from tests.support.accounts import client_of, pages_of
+from tests.support.budget_rows import budget
 
 pytestmark = pytest.mark.django_db
 
@@ -159,3 +163,17 @@ def test_every_chore(filled: None, published: list[Any]) -> None:
         if name not in LINEAR:
             found += wrong(name, chore)
     assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("scope", Budget.Scope.values)
+@pytest.mark.parametrize("unit", Budget.Unit.values)
+def test_the_check_of_a_budget(filled: None, scope: str, unit: str) -> None:
+    """Once the calls of the past are counted."""
+    task = Task.objects.select_related("session").order_by("created_at")[TASKS // 2]
+    value = {"agent": task.agent, "user": task.user_id}.get(scope, "")
+    made = budget(10**9, unit, scope=scope, value=value, period="month")
+    budgets.within(task, [made], lambda: None)
+    BudgetUse.objects.update(counted_until=timezone.now() - timedelta(minutes=5))
+    name = f"{scope} {unit}"
+    assert not wrong(name, lambda: budgets.within(task, [made], lambda: None))
+    assert not wrong(name, lambda: budgets.states_of(task, [made]))

@@ -15,7 +15,7 @@ from langgraph_swarm import create_handoff_tool, create_swarm
 from agents.runtime.middleware.model_calls import ModelCalls
 from agents.runtime.middleware.tool_gate import Gate
 from agents.runtime.registry import Agent
-from agents.runtime.run_context import Run
+from agents.runtime.run_context import Run, active_run
 from tests.support.oracle import trace
 
 
@@ -85,6 +85,19 @@ def agent_as_tool(agent: Agent) -> Any:
         return str(inner.invoke({"messages": [HumanMessage(text)]})["messages"][-1].content)
 
     return create_agent(agent.model(), tools=[ask_worker])
+
+
+def own_agent_as_tool(agent: Agent) -> Any:
+    """The same, both with our middleware."""
+    inner = own_agent(agent)
+
+    @tool
+    def ask_worker(text: str) -> str:
+        """Ask the worker."""
+        found = inner.invoke({"messages": [HumanMessage(text)]}, context=active_run())
+        return str(found["messages"][-1].content)
+
+    return create_agent(agent.model(), tools=[ask_worker], middleware=[ModelCalls(), Gate()], context_schema=Run)
 
 
 def workflow(agent: Agent) -> Any:
