@@ -15,12 +15,15 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
 from django.db.models import Min, Q
+from django.utils.translation import gettext as _
 
 from agents import signals
 from agents.models import Budget, BudgetExtension, BudgetUse, Interrupt, ModelCall, Session, Task
 from agents.usage import spending
+from core.db import exact
 from core.db.clock import Now
 from core.db.process_cache import process
+from core.errors import Invalid
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +117,7 @@ def extend(review: Interrupt, amount: Decimal, by: User) -> Decimal | None:
     """Extend the budget that the review is about, in its current period. Returns by how much.
 
     Nothing is extended, and None is returned, if the budget was deleted meanwhile. The caller has locked the task and
-    the review.
+    the review. Raises Invalid if the sum would be too large to store.
     """
     budget = Budget.objects.filter(pk=review.args["budget_id"]).first()
     if budget is None:
@@ -122,6 +125,8 @@ def extend(review: Interrupt, amount: Decimal, by: User) -> Decimal | None:
     use = _new(review.task, budget)
     BudgetUse.objects.bulk_create([use], ignore_conflicts=True)
     row = BudgetUse.objects.select_for_update(no_key=True).get(_uses(review.task, [budget]))
+    if budget.limit + row.extended + amount > exact.LARGEST:
+        raise Invalid(errors={"amount": [_("The budget can't be extended by so much.")]})
     row.extended += amount  # not by an expression, which would not convert the amount
     row.save(update_fields=["extended"])
     BudgetExtension.objects.create(use=row, review=review, amount=amount, by=by, by_name=by.get_username())
@@ -177,7 +182,7 @@ def _count(task: Task, budget: Budget, use: Any) -> None:
     if until <= use.counted_until:
         return
     (added,) = spending.spent([spending.Part(budget, task, use.counted_until, until)])
-    use.counted, use.counted_until = use.counted + added.amount, until
+    use.counted, use.counted_until = min(use.counted + added.amount, exact.LARGEST), until
     use.save(update_fields=["counted", "counted_until"])
 
 

@@ -41,7 +41,7 @@ TASK = (
 INTERRUPT = (
     Transition("", Answers.PENDING, "the graph asked"),
     Transition("", Answers.RESPONDED, "about a call in doubt that had already ended"),
-    Transition(Answers.PENDING, Answers.APPROVED, "a person approved"),
+    Transition(Answers.PENDING, Answers.APPROVED, "a person approved, or the budget has room again"),
     Transition(Answers.PENDING, Answers.EDITED, "a person approved with other arguments"),
     Transition(Answers.PENDING, Answers.RESPONDED, "a person answered, or the call in doubt ended after all"),
     Transition(Answers.PENDING, Answers.REJECTED, "a person rejected"),

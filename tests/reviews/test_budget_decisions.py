@@ -1,5 +1,6 @@
 """Decisions on budgets that are used up: who may make them, with which amounts, and what stays of them."""
 
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -187,3 +188,11 @@ def test_a_deleted_task_takes_its_use_with_it(asking: Any, rita: APIClient, api:
     assert api.delete(path).status_code in (200, 204)
     assert not BudgetExtension.objects.exists()
     assert not Budget.objects.get().uses.exists()
+
+
+def test_extensions_end_where_the_database_does(asking: Any, rita: APIClient) -> None:
+    task = asking()
+    Budget.objects.get().uses.update(extended=Decimal(9) * 10**9)
+    assert decide(rita, task, args={"amount": 10**9}).status_code == 400
+    assert not Decision.objects.exists()
+    assert decide(rita, task, args={"amount": 1}).status_code == 200
