@@ -100,7 +100,7 @@ class BudgetAdmin(admin.ModelAdmin):
             return self.fieldsets[:-1]
         if self.has_change_permission(request, obj):
             return self.fieldsets
-        shown = {"limit": "limited", "assumed": "assumes"}
+        shown: dict[Any, str] = {"limit": "limited", "assumed": "assumes"}
         return [
             (title, {"fields": [shown.get(name, name) for name in options["fields"]]})
             for title, options in self.fieldsets

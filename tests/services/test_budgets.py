@@ -30,8 +30,8 @@ def test_two_workers_share_a_budget_and_go_on_after_an_extension(
     first.wait(90)
     waiting = Task.objects.filter(pk__in=[task.pk for task in tasks], status="interrupted").first()
     assert waiting is not None
-    body = {"interrupt_id": str(question(waiting).pk), "args": {"amount": 100}}
-    assert resume(api, waiting, **body).status_code == 202
+    key = str(question(waiting).pk)
+    assert resume(api, waiting, interrupt_id=key, args={"amount": 100}).status_code == 202
     until(lambda: _count("completed") == TASKS)
     assert ModelCall.objects.filter(repeats=False).count() == 4 * TASKS
     assert Budget.objects.get().uses.get().extensions.count() == 1
