@@ -29,8 +29,11 @@ def reading() -> Reading:
     """Read a stream until it ends, or says no more for so long; do something once it has begun."""
 
     def read(view: TaskView | SessionView, *, quiet: float = 0.6, then: Any = None, allowed: Any = None) -> Read:
+        async def may() -> bool:
+            return allowed() if allowed else True
+
         async def collect() -> str:
-            found, source = b"", stream(view, allowed or (lambda: True))
+            found, source = b"", stream(view, may)
             acting = asyncio.create_task(asyncio.to_thread(then)) if then else None
             try:
                 while True:
