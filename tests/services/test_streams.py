@@ -22,9 +22,6 @@ from tests.support.sites import BEAT, Site, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-BEAT = 1.0  # seconds
-WORKER = "agentsite.server.gunicorn_worker.Worker"
-
 
 def path_of(task: Task) -> str:
     return f"/agent/stream/ann/s1/{task.task_id}"
