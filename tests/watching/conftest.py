@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ def reading() -> Reading:
                 if acting:
                     await acting
 
-        return Read(asyncio.run(collect()))
+        with ThreadPoolExecutor(1) as pool:  # a browser's library may have a loop in this thread
+            return Read(pool.submit(asyncio.run, collect()).result())
 
     return read
