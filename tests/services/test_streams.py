@@ -170,7 +170,7 @@ def test_events_that_are_told_are_stored(site: Site, workers: Workers, invoke: A
     workers.start()
     task = invoke("multiply 6 by 7")
     with site.open(path_of(task)) as response:
-        told = [data for name, _, data in read(response.iter_lines()) if name != "end"]
+        told = [data for name, _, data in read(response.iter_lines()) if name not in ("chunk", "end")]
     stored = Event.objects.filter(task=task).order_by("seq")
     assert [(one["kind"], one["data"]) for one in told] == [(one.kind, one.data) for one in stored]
 
