@@ -169,7 +169,7 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
 
 
 class _Texts:
-    """What the client has of messages that are being written."""
+    """Lengths of what the client has of messages that are being written."""
 
     def __init__(self) -> None:
         self._length: dict[tuple[str, str], int] = {}  # by message and kind of text
