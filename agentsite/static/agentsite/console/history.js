@@ -42,8 +42,10 @@ export class History {
   async read() {
     if (this.isReading) return;
     this.isReading = true;
+    this.button.setAttribute("aria-disabled", "true"); // it keeps the focus
     await this.tried(() => this.page());
     this.isReading = false;
+    this.button.removeAttribute("aria-disabled");
     this.button.hidden = this.cursors.tasks === null;
   }
 

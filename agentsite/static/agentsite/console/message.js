@@ -1,13 +1,13 @@
 // One message: whole, or growing while the model writes it. Its tool calls show how far they have come.
 
-import { fill, pieces } from "../../reviews/marks.js";
-import { folded, foreign, made, readable, result, scrolling, textOf } from "./parts.js";
+import { fill } from "../../reviews/marks.js";
+import { folded, foreign, made, plain, readable, result, scrolling, textOf, word } from "./parts.js";
 
 const SHORT = 300; // characters of arguments that are shown without a click
 
 function roleOf(texts, message) {
-  const role = texts[`type.${message.type}`] ?? message.type;
-  return message.name ? `${role} · ${message.name}` : role;
+  const role = word(texts, "type", message.type);
+  return message.name ? `${role} · ${plain(message.name)}` : role;
 }
 
 function callOf(texts, one) {
@@ -26,8 +26,8 @@ export function show(element, texts, message) {
   const text = textOf(message.content);
   const shown = message.type === "tool" ? result(texts, text) : foreign("p", "text", text);
   const calls = (message.tool_calls ?? []).map((one) => callOf(texts, one));
-  const cut = message.cut_off ? [made("p", "quiet", texts[`cut.${message.cut_off}`] ?? message.cut_off)] : [];
-  element.replaceChildren(foreign("p", "who", roleOf(texts, message)), ...(text ? [shown] : []), ...calls, ...cut);
+  const cut = message.cut_off ? [made("p", "quiet", word(texts, "cut", message.cut_off))] : [];
+  element.replaceChildren(made("p", "who", roleOf(texts, message)), ...(text ? [shown] : []), ...calls, ...cut);
   element.growing = null;
   return calls;
 }
@@ -59,11 +59,10 @@ export function grow(element, texts, piece) {
 
 export function setState(texts, call, state) {
   call.dataset.state = state;
-  call.state.textContent = texts[`call.${state}`] ?? state;
+  call.state.textContent = word(texts, "call", state);
 }
 
 // The beginning of a message, as it is read out.
 export function spoken(texts, message) {
-  const text = pieces(textOf(message.content)).map(([part]) => part).join("");
-  return `${roleOf(texts, message)}: ${text.slice(0, 300)}`;
+  return `${roleOf(texts, message)}: ${plain(textOf(message.content)).slice(0, 300)}`;
 }

@@ -1,6 +1,6 @@
 // Small parts of the page. Text that a model, a tool or a person wrote is only ever shown as text, with what is hidden named.
 
-import { fill } from "../../reviews/marks.js";
+import { fill, pieces } from "../../reviews/marks.js";
 
 const LONG = 600; // characters of a result above which it is folded
 
@@ -17,6 +17,16 @@ export function foreign(tag, className, text) {
   const element = made(tag, className);
   fill(element, text);
   return element;
+}
+
+// A foreign text where there is no room for elements.
+export function plain(text) {
+  return pieces(String(text)).map(([part]) => part).join("");
+}
+
+// The reader's word for a value of the API, or the value itself.
+export function word(texts, name, value) {
+  return texts[`${name}.${value}`] ?? plain(value);
 }
 
 export function button(label, className, act) {

@@ -1,7 +1,7 @@
 // A review in its place in the conversation. The first decision wins, whoever makes it and wherever.
 
 import { inWords } from "./rest.js";
-import { announce, button, followEnd, foreign, made, readable, scrolling } from "./parts.js";
+import { announce, button, followEnd, foreign, made, plain, readable, scrolling, word } from "./parts.js";
 
 const OWN = ["accept", "response", "reject"]; // an edit has a form of its own, on the review page
 
@@ -51,7 +51,7 @@ export class Card {
   draw() {
     const hadFocus = this.body.contains(document.activeElement);
     const { action, args } = (this.review ?? this.asked).action_request;
-    this.title.textContent = this.texts[`kind.${this.kind}`] ?? this.kind;
+    this.title.textContent = word(this.texts, "kind", this.kind);
     const description = (this.review ?? this.asked).description;
     const shownArgs = readable(args ?? {});
     this.body.replaceChildren(
@@ -67,7 +67,7 @@ export class Card {
   facts() {
     const { risk, expires_at: until, claimed_by: claim } = this.review;
     const facts = made("p", "review-facts");
-    if (risk) facts.append(made("span", `badge risk-${["low", "medium", "high"].includes(risk) ? risk : ""}`, this.texts[`risk.${risk}`] ?? risk));
+    if (risk) facts.append(made("span", `badge risk-${["low", "medium", "high"].includes(risk) ? risk : ""}`, word(this.texts, "risk", risk)));
     if (until && this.isOpen) facts.append(made("span", "", this.texts.expires.replace("%(time)s", this.time(until))));
     if (claim && this.isOpen) facts.append(foreign("span", "", this.texts.claimed.replace("%(name)s", () => claim.user)));
     return facts;
@@ -102,7 +102,7 @@ export class Card {
 
   outcome() {
     const { status, decision } = this.review;
-    const line = made("p", "", made("span", `badge state-${status}`, this.texts[`decided.${status}`] ?? status));
+    const line = made("p", "", made("span", `badge state-${status}`, word(this.texts, "decided", status)));
     if (decision) line.append(" ", foreign("span", "", this.texts.by.replace("%(name)s", () => decision.by)));
     const text = decision?.message || (status === "responded" && typeof decision?.args === "string" ? decision.args : "");
     return made("div", "card-outcome", line, ...(text ? [foreign("p", "text", text)] : []));
@@ -167,6 +167,6 @@ export class Card {
 
   // Read out that it waits.
   announce() {
-    announce(this.texts.waits.replace("%(name)s", () => this.asked.action_request.action || this.texts[`kind.${this.kind}`]));
+    announce(this.texts.waits.replace("%(name)s", () => plain(this.asked.action_request.action) || word(this.texts, "kind", this.kind)));
   }
 }

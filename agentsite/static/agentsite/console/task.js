@@ -1,6 +1,6 @@
 // One task in the conversation: its messages, calls and reviews in the order in which they came, and how it stands.
 
-import { announce, button, followEnd, foreign, made, readable, result } from "./parts.js";
+import { announce, button, followEnd, foreign, made, plain, readable, result, word } from "./parts.js";
 import { grow, setState, show, spoken } from "./message.js";
 import { Card } from "./review.js";
 
@@ -74,7 +74,7 @@ export class Task {
     if (status === "running") this.drop(); // a run begins: what an earlier one was writing is not going on
     this.stand(status, message ?? "");
     if (status !== "interrupted") for (const card of this.cards.values()) card.load();
-    if (status === "error" || status === "cancelled") announce(`${this.texts[`status.${status}`]} ${message ?? ""}`);
+    if (status === "error" || status === "cancelled") announce(`${word(this.texts, "status", status)} ${plain(message ?? "")}`);
   }
 
   on_message(message) {
@@ -151,12 +151,12 @@ export class Task {
     this.status = status;
     if (note) this.note = note;
     if (this.isFinal) for (const one of this.messages.values()) one.classList.toggle("partial", Boolean(one.growing));
-    const parts = [made("span", `badge task-${status}`, this.texts[`status.${status}`] ?? status)];
+    const parts = [made("span", `badge task-${status}`, word(this.texts, "status", status))];
     if (this.note) parts.push(foreign("span", "", this.note));
     if (this.usage) parts.push(made("span", "quiet usage", this.usage));
     const hadFocus = this.foot.contains(document.activeElement);
     if (!this.isFinal) parts.push(button(this.texts.stop, "quiet small", () => this.parts.cancel(this.id)));
-    this.foot.replaceChildren(...parts);
+    this.foot.replaceChildren(...parts.flatMap((part) => [part, " "]));
     if (hadFocus) (this.foot.querySelector("button") ?? document.getElementById("query")).focus();
     this.parts.changed();
   }
