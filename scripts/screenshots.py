@@ -112,7 +112,7 @@ SHOTS: list[tuple[Callable[[Page], None], tuple[Look, ...]]] = [
     (queue, (LIGHT, DARK, PHONE, CHINESE)),
     (review, (LIGHT, DARK, PHONE, CHINESE)),
     *((shot, (LIGHT, DARK)) for shot in (bulk, decided, dashboard, rule)),
-    (console, (LIGHT, DARK, PHONE, CHINESE)),
+    (console, (LIGHT, PHONE)),
 ]
 
 

@@ -49,7 +49,7 @@ def _of_tasks() -> dict[str, str]:
 
 def _of_calls() -> dict[str, str]:
     return {
-        "call.requested": _("requested"),
+        "call.requested": _("asked for"),
         "call.waiting": _("waits for a review"),
         "call.started": _("running…"),
         "call.succeeded": _("succeeded"),
@@ -86,7 +86,6 @@ def _of_reviews() -> dict[str, str]:
         "in_doubt.answer": _("What happened: the agent reads it as the result"),
         "certain": _("This call has a high risk. Approve it?"),
         "yes": _("Yes, approve"),
-        "send": _("Send"),
         "back": _("Back"),
         "decided.pending": _("Pending"),
         "decided.approved": _("Approved"),

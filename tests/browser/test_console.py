@@ -1,5 +1,6 @@
 """The console in a real browser: what it sends, what it shows of the stream, and what it does when something fails."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -189,10 +190,11 @@ def test_a_reload_in_mid_run_shows_the_same(console: Console, invoke: Any, work:
     console.wait(".review-card", "book_hotel")
     console.wait(".said", "multiply: 42")
     before = (console.said(), console.stands())
+    console.page.fill("#query", "half a sentence")
     console.page.reload()
     console.wait(".review-card", "book_hotel")
     console.wait(".said", "multiply: 42")
-    assert (console.said(), console.stands()) == before
+    assert (console.said(), console.stands(), console.page.input_value("#query")) == (*before, "half a sentence")
     assert before[1] == ["Completed", "Interrupted"]
 
 
@@ -368,6 +370,35 @@ def test_what_is_being_typed_outlives_news_of_the_task(console: Console, asked: 
     console.wait(".task-foot", "Running")
     console.page.wait_for_timeout(300)
     assert console.page.input_value(".card-field textarea") == "half a sen"
+
+
+def test_a_question_of_the_agent_takes_an_answer_only(console: Console, asked: Any, work: Any, odd_tools: None) -> None:
+    review = asked('call ask_twice with {"where": "Italy"}')
+    assert review.kind == "question"
+    assert console.page.locator(".review-card button").all_inner_texts() == ["Answer"]
+    console.press("Answer")
+    console.page.keyboard.type("Rome")
+    console.press("Answer")
+    console.wait(".card-outcome", "Responded by root")
+    assert json.loads(again_(review).answer_args_text or "") == "Rome"
+
+
+def test_a_call_in_doubt_has_words_of_its_own(console: Console, asked: Any) -> None:
+    Interrupt.objects.filter(pk=asked(BOOK).pk).update(kind="in_doubt")
+    console.page.reload()
+    console.wait(".review-card h3", "Outcome unknown")
+    names = console.page.locator(".review-card button").all_inner_texts()
+    assert names == ["Run it again", "Mark as done", "Don't retry"]
+
+
+def test_everything_is_reached_by_the_tabulator(console: Console, asked: Any) -> None:
+    asked(BOOK)
+    reached = []
+    for _step in range(8):
+        console.page.keyboard.press("Shift+Tab")
+        reached.append(console.page.evaluate("document.activeElement.innerText"))
+    wanted = ["Stop this task", "Open the review, to change the arguments", "Reject", "Answer instead", "Approve"]
+    assert [name for name in reached if name in wanted] == wanted
 
 
 # Who may do what

@@ -1,6 +1,7 @@
 // The console: a session of a user, live, by the public REST API and its streams.
 
 import { nameBlanks } from "../../reviews/marks.js";
+import * as draft from "./draft.js";
 import { History } from "./history.js";
 import { announce, followEnd, foreign, made } from "./parts.js";
 import { clientWith, idsIn, inWords } from "./rest.js";
@@ -9,7 +10,7 @@ import { watch } from "./stream.js";
 import { Task } from "./task.js";
 
 const page = document.getElementById("console");
-const { user, zone, reviews, login } = page.dataset;
+const { user, zone, reviews, login, reader } = page.dataset;
 const texts = JSON.parse(page.dataset.texts);
 const rest = clientWith(page.querySelector("[name=csrfmiddlewaretoken]").value);
 const [talk, composer, query, link, stop, busy, agent, strategy] = ["talk", "composer", "query", "link", "stop", "busy", "agent", "strategy"].map((id) => document.getElementById(id));
@@ -159,6 +160,7 @@ async function send() {
   if (!sent) return;
   pending = null;
   if (query.value === sent.query) query.value = "";
+  keepDraft();
   announce(texts.sent);
   if (!session) begin(sent.session_id);
   const task = taskOf(sent.task_id);
@@ -169,6 +171,7 @@ async function send() {
 
 // A new session has its first task.
 function begin(id) {
+  draft.keep([reader, user, ""], "");
   session = id;
   ownAgent = agent.value;
   history.replaceState(null, "", `?user=${encodeURIComponent(user)}&session=${encodeURIComponent(id)}`);
@@ -177,6 +180,11 @@ function begin(id) {
   follow();
 }
 
+function keepDraft() {
+  draft.keep([reader, user, session], query.value);
+}
+
+query.addEventListener("input", keepDraft);
 composer.addEventListener("submit", (event) => {
   event.preventDefault();
   send();
@@ -191,4 +199,5 @@ if (matchMedia("(max-width: 900px)").matches) document.getElementById("side").op
 fillUsers(rest);
 listSessions({ rest, texts, user, session, tried });
 if (session) follow();
+query.value = draft.kept([reader, user, session]);
 query.focus({ preventScroll: true });

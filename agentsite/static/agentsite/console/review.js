@@ -125,8 +125,7 @@ export class Card {
     field.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.isComposing) send();
     });
-    const name = type === "reject" ? this.text("reject") : this.texts.send;
-    return this.ask(made("p", "card-field", label, field), this.button(name, type === "reject" ? "danger" : "approve", send));
+    return this.ask(made("p", "card-field", label, field), this.button(this.text(type), type === "reject" ? "danger" : "approve", send));
   }
 
   // Put a question in the place of the buttons. Escape goes back to them.

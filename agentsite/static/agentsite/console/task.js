@@ -112,8 +112,10 @@ export class Task {
     this.cards.set(card.id, card);
     this.said.append(card.element);
     const { action, args } = asked.action_request;
-    const waiting = [...this.calls.values()].filter((one) => !one.dataset.state && one.given.name === action && one.given.args === readable(args));
-    if (waiting[0]) setState(this.texts, waiting[0], "waiting");
+    // The event does not say which call it is about, and the gate adds the defaults to its arguments.
+    const calls = [...this.calls.values()].filter((one) => !one.dataset.state && one.given.name === action);
+    const call = calls.find((one) => one.given.args === readable(args)) ?? calls[0];
+    if (call) setState(this.texts, call, "waiting");
     card.load();
     card.announce();
   }
