@@ -1,6 +1,5 @@
 """The console in a real browser: what it sends, what it shows of the stream, and what it does when something fails."""
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -380,7 +379,7 @@ def test_a_question_of_the_agent_takes_an_answer_only(console: Console, asked: A
     console.page.keyboard.type("Rome")
     console.press("Answer")
     console.wait(".card-outcome", "Responded by root")
-    assert json.loads(again_(review).answer_args_text or "") == "Rome"
+    assert again_(review).answer_message == "Rome"
 
 
 def test_a_call_in_doubt_has_words_of_its_own(console: Console, asked: Any) -> None:

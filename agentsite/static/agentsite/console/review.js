@@ -104,8 +104,7 @@ export class Card {
     const { status, decision } = this.review;
     const line = made("p", "", made("span", `badge state-${status}`, word(this.texts, "decided", status)));
     if (decision) line.append(" ", foreign("span", "", this.texts.by.replace("%(name)s", () => decision.by)));
-    const text = decision?.message || (status === "responded" && typeof decision?.args === "string" ? decision.args : "");
-    return made("div", "card-outcome", line, ...(text ? [foreign("p", "text", text)] : []));
+    return made("div", "card-outcome", line, ...(decision?.message ? [foreign("p", "text", decision.message)] : []));
   }
 
   // A high risk is asked about once more, as on the review page.
