@@ -108,7 +108,6 @@ def _of_errors() -> dict[str, str]:
         "error.queue_full": _("Too many tasks are waiting in this session."),
         "error.too_many_tasks": _("Too many tasks are unfinished."),
         "error.rate_limited": _("Too many requests. Wait a little, then try again."),
-        "error.too_many_streams": _("Too many streams are open. Trying again…"),
         "error.not_found": _("It doesn't exist, or belongs to somebody else."),
         "error.not_allowed": _("You don't have permission to do this."),
         "error.already_decided": _("This review has already been decided."),

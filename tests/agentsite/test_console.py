@@ -1,18 +1,25 @@
 """The page of the console: who gets it, and for whom. What its scripts do is in tests/browser/test_console.py."""
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from agents.models import Session
+from agents import services as work
+from agents.api.serializers import WIRE_STATUSES
+from agents.models import Interrupt, Session, ToolCall
+from agentsite.console.session_texts import texts
+from reviews.decisions import services
 from tests.support.accounts import grant, pages_of
 from tests.support.chinese import english
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "/admin/console/"
+SCRIPTS = Path(__file__).parents[2] / "agentsite" / "static" / "agentsite" / "console"
 USE, ANY = "agents.use_console", "agents.act_for_any_user"
 
 
@@ -99,3 +106,34 @@ def test_it_speaks_chinese() -> None:
     left = english(page.content.decode(), "sam default enqueue Shift JavaScript")
     assert (left, "控制台" in page.content.decode()) == ([], True)
     assert "正在连接" in page.context["texts"].encode().decode("unicode_escape")
+
+
+# Texts
+
+
+def test_the_scripts_find_each_of_their_texts_and_use_all() -> None:
+    written = "".join(path.read_text() for path in sorted(SCRIPTS.glob("*.js")))
+    used = set(re.findall(r"texts\.(\w+)", written)) | set(re.findall(r'\.text\("(\w+)"\)', written))
+    assert used - texts().keys() == set()
+    assert {name for name in texts() if "." not in name} - used == {
+        "accept",
+        "reject",
+        "response",
+    }  # chosen by their names
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("status", WIRE_STATUSES),
+        ("decided", Interrupt.Status.values),
+        ("kind", Interrupt.Kind.values),
+        ("call", ToolCall.Status.values),
+        ("risk", ["low", "medium", "high"]),
+        ("type", ["human", "ai", "tool", "system"]),
+        ("error", [work.SessionBusy.code, work.QueueFull.code, work.TooManyTasks.code]),
+        ("error", [services.AlreadyDecided.code, services.Stale.code, "not_open"]),
+    ],
+)
+def test_each_value_of_the_api_has_a_word(name: str, values: list[str]) -> None:
+    assert [value for value in values if f"{name}.{value}" not in texts()] == []

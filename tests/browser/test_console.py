@@ -243,7 +243,28 @@ def test_a_session_that_is_deleted_says_so(console: Console, invoke: Any) -> Non
     console.wait("#link", "The session was deleted")
 
 
+def test_the_usage_is_shown_where_the_status_has_it(console: Console, invoke: Any, work: Any) -> None:
+    usage = {"calls": 2, "input_tokens": 1234, "output_tokens": 56, "cost": "0.0012", "currency": "USD"}
+    console.page.route("**/agent/status/**", lambda route: route.fulfill(json={**route.fetch().json(), "usage": usage}))
+    console.open(session="")
+    console.say(SUM)
+    console.wait(".task-foot", "Pending")
+    work()
+    console.wait(".usage", "2 model calls, 1,234 tokens in, 56 tokens out, 0.0012 USD")
+    console.page.unroute_all(behavior="wait")
+
+
 # Stopping and steering
+
+
+def test_what_was_being_written_when_the_task_was_stopped_says_so(console: Console, invoke: Any) -> None:
+    task = invoke(SUM)
+    console.open()
+    news.write(task.session_id, Piece(task.pk, "m1", 0, "Good mor"))
+    console.wait(".growing", "Good mor")
+    console.page.get_by_role("button", name="Stop", exact=True).press("Enter")
+    console.wait(".said.partial", "not finished")
+    assert console.page.evaluate("document.activeElement.id") == "query"
 
 
 def test_stop_cancels_the_task_that_runs(console: Console, invoke: Any) -> None:

@@ -128,6 +128,7 @@ function adopt(found) {
   ownAgent = found.agent;
   if (![...agent.options].some((one) => one.value === ownAgent)) agent.prepend(new Option(ownAgent, ownAgent));
   agent.value = ownAgent;
+  if (found.title) document.getElementById("session-title").append(" · ", foreign("span", "", found.title));
 }
 
 // Sending
@@ -137,11 +138,16 @@ function identifier() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
+// An id that people can tell from others in a list.
+function sessionName() {
+  return `console-${new Date().toLocaleDateString("sv", { timeZone: zone })}-${identifier().slice(0, 8)}`;
+}
+
 function submission() {
   const chosen = agent.value !== ownAgent && session ? { agent: agent.value } : {};
   const wanted = { query: query.value, ...chosen, ...(busy.hidden ? {} : { multitask_strategy: strategy.value }) };
   const isSame = pending && JSON.stringify(pending.wanted) === JSON.stringify(wanted);
-  pending = isSame ? pending : { wanted, ids: { user_id: user, session_id: session || pending?.ids.session_id || identifier(), task_id: identifier() } };
+  pending = isSame ? pending : { wanted, ids: { user_id: user, session_id: session || pending?.ids.session_id || sessionName(), task_id: identifier() } };
   return { ...pending.ids, ...wanted };
 }
 

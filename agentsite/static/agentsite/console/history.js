@@ -1,6 +1,6 @@
 // What was said before: page by page from the newest on. A page has whole tasks.
 
-const [TASKS, MESSAGES] = [20, 100]; // read at once
+const [TASKS, MESSAGES] = [20, 200]; // read at once
 const LEARNT = ["error", "cancelled"]; // ended in a way that only the status of the task explains
 
 export class History {

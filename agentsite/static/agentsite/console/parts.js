@@ -58,7 +58,7 @@ export function scrolling(text) {
 }
 
 export function result(texts, text) {
-  return text.length > LONG ? folded(texts.result.replace("%(length)s", text.length.toLocaleString()), text, "fold") : foreign("p", "text", text);
+  return text.length > LONG ? folded(texts.result.replace("%(length)s", text.length.toLocaleString(document.documentElement.lang)), text, "fold") : foreign("p", "text", text);
 }
 
 // Keep the end of the page in sight while it grows, for a reader who is there.

@@ -149,10 +149,19 @@ export class Task {
     }
   }
 
+  // What the model was writing when the task ended is not part of the conversation.
+  leave() {
+    for (const one of this.messages.values()) {
+      if (!one.growing || one.matches(".partial")) continue;
+      one.className = "said ai partial";
+      one.append(made("p", "quiet", this.texts.partial));
+    }
+  }
+
   stand(status, note = "") {
     this.status = status;
     if (note) this.note = note;
-    if (this.isFinal) for (const one of this.messages.values()) one.classList.toggle("partial", Boolean(one.growing));
+    if (this.isFinal) this.leave();
     const parts = [made("span", `badge task-${status}`, word(this.texts, "status", status))];
     if (this.note) parts.push(foreign("span", "", this.note));
     if (this.usage) parts.push(made("span", "quiet usage", this.usage));
