@@ -32,7 +32,8 @@ class Console:
     """The console of one user, for ann's sessions."""
 
     def __init__(self, desk: Desk) -> None:
-        self.desk, self.page = desk, desk.page
+        self.desk = desk
+        self.page: Any = desk.page
 
     def open(self, session: str = "s1", user: str = "ann") -> None:
         """Open a session, and wait until its stream is there."""
@@ -435,7 +436,7 @@ def test_ones_own_session_with_no_right_to_decide(browser: Any, live_server: Any
         console.wait(".review-card", "You can't decide this review.")
         assert desk.page.locator(".review-card button").count() == 0
         assert desk.page.locator(".review-card a").count() == 0
-        assert desk.page.goto(f"{desk.url}/admin/console/?user=ann&session=s1").status == 403
+        assert console.page.goto(f"{desk.url}/admin/console/?user=ann&session=s1").status == 403
 
 
 # Hostile texts
