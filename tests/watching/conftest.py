@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -42,6 +43,8 @@ def reading() -> Reading:
                 if acting:
                     await acting
 
-        return Read(asyncio.run(collect()))
+        # In a thread of its own: in this one, a browser that an earlier test has opened keeps a loop running.
+        with ThreadPoolExecutor(1) as pool:
+            return Read(pool.submit(asyncio.run, collect()).result())
 
     return read
