@@ -258,6 +258,22 @@ def test_the_usage_is_shown_where_the_status_has_it(console: Console, invoke: An
 # Stopping and steering
 
 
+def test_a_status_that_was_read_before_an_event_does_not_undo_it(console: Console, invoke: Any) -> None:
+    task = invoke(SUM)
+
+    def answer_late(route: Any) -> None:
+        answer = route.fetch()
+        tell(task, Told("status", {"status": "running"}))
+        console.wait(".task-foot", "Running")
+        route.fulfill(response=answer)
+
+    console.page.route("**/agent/status/**", answer_late, times=1)
+    console.open()
+    console.wait(".task-foot", "Running")
+    console.page.wait_for_timeout(300)
+    assert console.stands() == ["Running"]
+
+
 def test_what_was_being_written_when_the_task_was_stopped_says_so(console: Console, invoke: Any) -> None:
     task = invoke(SUM)
     console.open()

@@ -182,6 +182,8 @@ export class Task {
       this.usage = words.replace("%(output)s", count("output_tokens"));
       if (usage.cost) this.usage += `, ${this.texts.cost.replace("%(cost)s", usage.cost).replace("%(currency)s", usage.currency ?? "")}`;
     }
-    this.stand(this.isFinal || !status.status ? this.status : status.status, status.message ?? "");
+    // An event that has come meanwhile is newer than this answer.
+    const isNow = !this.status || this.status === status.status;
+    this.stand(this.status || status.status, isNow ? (status.message ?? "") : "");
   }
 }
