@@ -100,17 +100,26 @@ def rule(page: Page) -> None:
     page.locator("#result_list a", has_text="Refunds above 500").first.click()
 
 
+def console(page: Page) -> None:
+    """Open a session in which a refund waits for its review."""
+    _open(page, f"{QUEUE}?q=A-1042&tool=issue_refund")
+    page.locator(".review-facts a").first.click()
+    page.locator("a", has_text="console").or_(page.locator("a", has_text="控制台")).first.click()
+    page.locator(".review-card .card-buttons").first.wait_for()
+
+
 SHOTS: list[tuple[Callable[[Page], None], tuple[Look, ...]]] = [
     (queue, (LIGHT, DARK, PHONE, CHINESE)),
     (review, (LIGHT, DARK, PHONE, CHINESE)),
     *((shot, (LIGHT, DARK)) for shot in (bulk, decided, dashboard, rule)),
+    (console, (LIGHT, PHONE)),
 ]
 
 
 def main() -> None:
     """Fill the folder, serve it, take and write the screenshots."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", default="", help="one page: queue, review, bulk, decided, dashboard or rule")
+    parser.add_argument("--only", default="", help="one page: queue, review, bulk, decided, dashboard, rule or console")
     parser.add_argument("--to", type=Path, default=ROOT / "docs" / "images")
     parser.add_argument("--data", type=Path, help="a folder that `make demo` has filled, to try things out quickly")
     options = parser.parse_args()
@@ -156,7 +165,7 @@ def _service(data: Path) -> Iterator[str]:
     for command in ("migrate", "seed_demo"):
         subprocess.run([sys.executable, "manage.py", command, "-v0"], cwd=ROOT, env=env, check=True)
     bind = f"127.0.0.1:{port}"
-    command_line = [sys.executable, "-m", "gunicorn", "agentsite.wsgi", "--bind", bind, "--threads", "4"]
+    command_line = [sys.executable, "-m", "gunicorn", "agentsite.wsgi", "--bind", bind, "--threads", "8"]
     command_line += ["--log-level", "warning", "--no-control-socket"]
     server = subprocess.Popen(command_line, cwd=ROOT, env=env, stdout=subprocess.DEVNULL)
     try:

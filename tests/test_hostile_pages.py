@@ -28,7 +28,7 @@ PARAMETER = re.compile(r"<(?:\w+:)?\w+>")
 # Parameters that no filter has a name for.
 OWN = (
     *("q", "p", "o", "e", "all", "_facets", "_popup", "_to_field", "_changelist_filters", "_source_model", "next"),
-    *("rule", "term", "app_label", "model_name", "field_name", "page", "format", "language"),
+    *("rule", "term", "app_label", "model_name", "field_name", "page", "format", "language", "user", "session"),
 )
 SHORT = ("a NUL", "bytes", "30 digits")  # of these a service without its guards breaks in a way of its own each
 cases = pytest.mark.parametrize(

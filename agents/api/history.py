@@ -1,5 +1,6 @@
-"""A session's conversation: the messages of its ended tasks, oldest first, as clients page through them."""
+"""A session's conversation: the messages of its ended tasks, as clients page through them."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
@@ -21,17 +22,30 @@ LARGEST = 2**31 - 1  # largest position of a task
 def page(request: Request, session: Session) -> tuple[list[dict[str, Any]], str | None]:
     """Return one page of messages, each with its `task_id`, and the cursor of the next page or None. Raises Invalid."""
     limit = pagination.limit_of(request)
-    position, start = _start(request)
-    tasks = effects.told(session.tasks.filter(position__gte=position)).order_by("position")
     found: list[dict[str, Any]] = []
-    # Each task has at least one message; reading stops when the page is full.
+    for task, index, message in _following(request, session, limit):
+        if len(found) == limit:
+            return found, pagination.encode(task.position, index)
+        found.append({**message, "task_id": task.task_id})
+    return found, None
+
+
+def _following(request: Request, session: Session, limit: int) -> Iterator[tuple[Task, int, dict[str, Any]]]:
+    """Yield the messages from the request's cursor on in its order, each with its task and its place among the task's.
+
+    Each task has at least one message; reading stops when the page is full.
+    """
+    newest_first = pagination.is_newest_first(request)
+    position, start = _start(request, newest_first)
+    rows = session.tasks.filter(**{f"position__{'lte' if newest_first else 'gte'}": position})
+    tasks = effects.told(rows).order_by("-position" if newest_first else "position")
     for task in tasks[: limit + 1].iterator(chunk_size=20):
         messages = effects.messages(task)
-        for index in range(start if task.position == position else 0, len(messages)):
-            if len(found) == limit:
-                return found, pagination.encode(task.position, index)
-            found.append({**messages[index], "task_id": task.task_id})
-    return found, None
+        indices = range(len(messages))
+        if task.position == position:
+            indices = indices[: start + 1] if newest_first else indices[start:]
+        for index in reversed(indices) if newest_first else indices:
+            yield task, index, messages[index]
 
 
 def latest(session: Session, count: int) -> list[dict[str, Any]]:
@@ -59,8 +73,8 @@ def text_of(message: dict[str, Any], indent: int | None = None) -> str:
     return "\n".join(str(part) for part in (readable(message["content"], indent), *calls, *cut) if part)
 
 
-def _start(request: Request) -> tuple[int, int]:
+def _start(request: Request, newest_first: bool) -> tuple[int, int]:
     if not (cursor := request.query_params.get("cursor")):
-        return 0, 0
+        return (LARGEST, LARGEST) if newest_first else (0, 0)
     position, index = pagination.decode(cursor, int, int)
     return min(max(position, 0), LARGEST), max(index, 0)

@@ -68,7 +68,7 @@ LIST_TASKS = operation(
     "list_tasks",
     "List the tasks of a session",
     tag=TASKS,
-    parameters=[USER_ID, SESSION_ID, *openapi.PAGE],
+    parameters=[USER_ID, SESSION_ID, openapi.ORDER, *openapi.PAGE],
     answers={200: (serializers.TaskListSerializer, "A page of tasks. Empty if the session doesn't exist.")},
     fails=(400, 404),
 )
@@ -136,7 +136,7 @@ READ_SESSION = operation(
     "read_session",
     "Read a session",
     tag=SESSIONS,
-    parameters=[USER_ID, SESSION_ID, openapi.LIMIT, MESSAGE_CURSOR],
+    parameters=[USER_ID, SESSION_ID, openapi.ORDER, openapi.LIMIT, MESSAGE_CURSOR],
     answers={200: (serializers.ConversationSerializer, "The session and a page of its messages.")},
     fails=(400, 404),
 )

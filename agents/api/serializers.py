@@ -197,7 +197,7 @@ class SessionSerializer(Output):
 
 
 class ConversationSerializer(SessionSerializer):
-    """A session and a page of its messages, oldest first."""
+    """A session and a page of its messages, oldest first unless `order` says otherwise."""
 
     messages = SessionMessageSerializer(many=True)
     next = serializers.CharField(allow_null=True)
@@ -229,7 +229,7 @@ class TaskRowSerializer(Output):
 
 @extend_schema_serializer(many=False)
 class TaskListSerializer(Output):
-    """A page of a session's tasks, oldest first."""
+    """A page of a session's tasks, oldest first unless `order` says otherwise."""
 
     task_ids = serializers.ListField(child=serializers.CharField(), help_text="`<task_id>:<status>`")
     tasks = TaskRowSerializer(many=True)

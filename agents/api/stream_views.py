@@ -19,8 +19,8 @@ from agents.watching.responses import LiveResponse
 from agents.watching.streams import InvalidCursor, SessionView, TaskView, stream
 from core.api.viewsets import ClientIdsViewSet
 from core.auth import stream_tokens
-from core.auth.principals import may_act_for, require_to_read
-from core.auth.renewal import principal_now
+from core.auth.principals import ACT_FOR_ANY_USER, require_to_read
+from core.auth.renewal import credential_of, principal_now
 from core.auth.stream_tokens import SECONDS, StreamToken, StreamTokenAuthentication
 from core.errors import Invalid, NotFound, TooMany
 
@@ -63,9 +63,13 @@ class StreamViewSet(ClientIdsViewSet):
         if request.method == "HEAD":
             return Response(content_type="text/event-stream")
 
-        def allowed() -> bool:
+        def rights() -> tuple[str, bool] | None:
             principal = principal_now(request)
-            return principal is not None and may_act_for(principal, user_id)
+            return None if principal is None else (principal.get_username(), principal.has_perm(ACT_FOR_ANY_USER))
+
+        async def allowed() -> bool:
+            found = await hub().still(credential_of(request), rights)
+            return found is not None and (found[0] == user_id or found[1])
 
         return LiveResponse(partial(stream, view, allowed))
 

@@ -66,10 +66,11 @@ class TaskViewSet(ClientIdsViewSet):
 
     @openapi.LIST_TASKS
     def list(self, request: Request, user_id: str, session_id: str) -> Response:
-        """List the tasks of a session, oldest first."""
+        """List the tasks of a session, oldest or newest first."""
         require_to_read(request.user, user_id)
         tasks = Task.objects.filter(session__user_id=user_id, session__session_id=session_id)
-        rows, cursor = pagination.page(request, tasks.defer("result", "kept", "recalled"), newest_first=False)
+        newest_first = pagination.is_newest_first(request)
+        rows, cursor = pagination.page(request, tasks.defer("result", "kept", "recalled"), newest_first=newest_first)
         ids = [f"{row.task_id}:{row.wire_status}" for row in rows]
         shown = [serializers.TaskRowSerializer.of(row) for row in rows]
         return Response(serializers.TaskListSerializer.of(task_ids=ids, tasks=shown, next=cursor))
@@ -92,7 +93,7 @@ class SessionViewSet(ClientIdsViewSet):
 
     @openapi.READ_SESSION
     def retrieve(self, request: Request, user_id: str, session_id: str) -> Response:
-        """Return a session and a page of its messages, oldest first."""
+        """Return a session and a page of its messages, oldest or newest first."""
         require_to_read(request.user, user_id)
         session = services.find_session(user_id, session_id)
         messages, cursor = history.page(request, session)

@@ -14,7 +14,7 @@ import core.db.exact
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("agents", "0012_events"),
+        ("agents", "0013_console_permission"),
         ("auth", "0012_alter_user_first_name_max_length"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

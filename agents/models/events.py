@@ -32,6 +32,9 @@ class Event(models.Model):
     data = models.JSONField(encoder=DjangoJSONEncoder)
     at = models.DateTimeField(db_default=Now(), editable=False)
 
+    class Meta:
+        default_permissions = ()  # whoever may see the task may see them
+
     @override
     def __str__(self) -> str:
         return f"{self.task_id} {self.seq} {self.kind}"

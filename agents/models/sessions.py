@@ -28,6 +28,7 @@ class Session(models.Model):
         permissions = (
             ("act_for_any_user", gettext_noop("Can act for any user (service account)")),
             ("view_system", gettext_noop("Can see the whole system")),
+            ("use_console", gettext_noop("Can use the console")),
         )
         constraints = (models.UniqueConstraint(fields=("user_id", "session_id"), name="one_session_per_id_and_user"),)
         indexes = (

@@ -17,6 +17,7 @@ class Watch(models.Model):
     class Meta:
         verbose_name = "watch"
         verbose_name_plural = "watches"
+        default_permissions = ()
 
     @override
     def __str__(self) -> str:
@@ -35,6 +36,7 @@ class Chunk(models.Model):
     created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the sweeper deletes what a killed worker left
 
     class Meta:
+        default_permissions = ()
         indexes = (models.Index(fields=("task_id", "message_id", "position"), name="chunk_by_message"),)
 
     @override

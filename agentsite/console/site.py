@@ -21,7 +21,7 @@ from django_otp.forms import OTPAuthenticationFormMixin
 from django_otp.models import Device
 from typing_extensions import override
 
-from agentsite.console import dashboard, preferences
+from agentsite.console import dashboard, preferences, sessions
 from agentsite.console.banner import banner
 from core.auth import second_factor
 from core.closed_lookups import closed
@@ -97,17 +97,22 @@ class AgentsiteAdminSite(admin.AdminSite):
 
     @override
     def get_urls(self) -> list[Any]:
-        """Add the pages for preferences and for the language, which can be chosen before login."""
+        """Add the console and the pages for preferences and for the language, which can be chosen before login."""
         return [
             path("language/", set_language, name="language"),
+            path("console/", self.admin_view(sessions.page), name="console"),
             path("preferences/", self.admin_view(preferences.page), name="preferences"),
             *super().get_urls(),
         ]
 
     @override
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
-        """Add the dashboard."""
-        figures = {"panels": dashboard.panels(request.user), "errors": dashboard.errors(request.user)}
+        """Add the dashboard, and the link to the console."""
+        figures = {
+            "panels": dashboard.panels(request.user),
+            "errors": dashboard.errors(request.user),
+            "may_use_console": sessions.may_use(request.user),
+        }
         return super().index(request, {**figures, **(extra_context or {})})
 
     @override

@@ -39,7 +39,7 @@ class Lasting(Protocol):
 
 
 class Taken:
-    """What is left of a response once its connection is taken over: its head, which is sent at once."""
+    """Rest of a response whose connection is taken over: its head, which is sent at once."""
 
     def __init__(self, response: Lasting, environ: dict[str, Any], gunicorn_response: Any) -> None:
         self._response = response

@@ -62,6 +62,11 @@ def cursor(kind: str) -> OpenApiParameter:
 
 
 PAGE = (LIMIT, cursor("cursor"))
+ORDER = OpenApiParameter(
+    "order",
+    {"type": "string", "enum": ["asc", "desc"], "default": "asc"},
+    description="`asc`: oldest first. `desc`: newest first. Send a cursor with the order that it was made for.",
+)
 RETRY_AFTER = OpenApiParameter(
     "Retry-After",
     {"type": "integer"},

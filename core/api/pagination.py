@@ -25,6 +25,14 @@ def limit_of(request: Request, default: int = DEFAULT_LIMIT) -> int:
     return int(text)
 
 
+def is_newest_first(request: Request) -> bool:
+    """Return whether the request asks for the newest items first (`order=desc`). Raises Invalid."""
+    order = request.query_params.get("order", "asc")
+    if order not in ("asc", "desc"):
+        raise Invalid(errors={"order": ["Must be asc or desc."]})
+    return order == "desc"
+
+
 def page(request: Request, rows: QuerySet[Row], *, newest_first: bool = True) -> tuple[list[Row], str | None]:
     """Return one page of the rows by (created_at, id), and the cursor of the next page or None. Raises Invalid."""
     limit = limit_of(request)

@@ -11,6 +11,16 @@ from core.auth import second_factor
 from core.auth.authentication import ApiKeyAuthentication
 from core.auth.principals import Principal
 from core.auth.stream_tokens import StreamToken, holder_of
+from core.models import ApiKey
+
+
+def credential_of(request: Request) -> str:
+    """Return what identifies the request's credential in this process."""
+    if isinstance(request.auth, StreamToken):
+        return repr(request.auth)
+    if isinstance(request.auth, ApiKey):
+        return f"key {request.auth.pk}"
+    return f"session {request._request.session.session_key}"
 
 
 def principal_now(request: Request) -> Principal | None:

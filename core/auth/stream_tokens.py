@@ -20,7 +20,7 @@ SALT = "agentsite.stream"
 
 @dataclass(frozen=True)
 class StreamToken:
-    """What a token allows: to watch what this owner has."""
+    """A token that allows to watch what this owner has."""
 
     principal: Any  # primary key
     key: str | None  # primary key of the API key by which it was asked for

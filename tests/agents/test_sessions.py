@@ -79,19 +79,37 @@ def test_its_conversation_is_that_of_its_completed_tasks(api: Any, invoke: Any, 
     assert (body["status"], body["tasks"], body["next"]) == ("interrupted", {"completed": 1, "interrupted": 1}, None)
 
 
+@pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize("limit", [1, 3, 4, 5, 12])
-def test_its_pages_have_each_message_once(api: Any, invoke: Any, work: Any, limit: int) -> None:
+def test_its_pages_have_each_message_once(api: Any, invoke: Any, work: Any, limit: int, order: str) -> None:
     for _ in range(3):
         invoke("multiply 6 by 7")
         work()
     found, cursor = [], ""
     while cursor is not None:
-        body = api.get(f"{SESSION}?limit={limit}&cursor={cursor}").json()
+        body = api.get(f"{SESSION}?limit={limit}&order={order}&cursor={cursor}").json()
         assert len(body["messages"]) <= limit
         found += [m["id"] for m in body["messages"]]
         cursor = body["next"]
-    assert found == [m["id"] for m in api.get(SESSION).json()["messages"]]
+    oldest_first = [m["id"] for m in api.get(SESSION).json()["messages"]]
+    assert found == (oldest_first if order == "asc" else oldest_first[::-1])
     assert len(set(found)) == 12
+
+
+@pytest.mark.parametrize("path", [SESSION, "/agent/tasks/ann/s1"])
+def test_an_order_that_is_none_is_a_400(api: Any, path: str) -> None:
+    api.post("/agent/session", OPEN)
+    answer = api.get(f"{path}?order=newest")
+    assert (answer.status_code, list(answer.json()["errors"])) == (400, ["order"])
+
+
+def test_its_tasks_may_come_newest_first(api: Any, invoke: Any) -> None:
+    for number in range(3):
+        invoke("x", task=f"t{number}")
+    body = api.get("/agent/tasks/ann/s1?order=desc&limit=2").json()
+    assert [one["task_id"] for one in body["tasks"]] == ["t2", "t1"]
+    rest = api.get("/agent/tasks/ann/s1", {"order": "desc", "cursor": body["next"]}).json()
+    assert [one["task_id"] for one in rest["tasks"]] == ["t0"]
 
 
 @pytest.mark.parametrize("cursor", ["x", "W10=", "WyIxIiwyXQ==", "WzEsdHJ1ZV0="])

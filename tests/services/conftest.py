@@ -9,11 +9,15 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.db import connection
 
 from agentsite import celery_app
+from agentsite.accounts import create_key
+from devserver.preflight import free_port
 from tests.support.fork_server import ForkServer
-from tests.support.processes import FAST, ROOT, Workers, database_url
+from tests.support.processes import FAST, ROOT, Workers, database_url, until
+from tests.support.sites import BEAT, WORKER, Site, answers
 
 
 @pytest.fixture
@@ -53,3 +57,18 @@ def workers(
     made = Workers(fork_server, env, tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
+    port = free_port()
+    command = ["agentsite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2", "--worker-class", WORKER]
+    env = {**workers.env, "DJANGO_SETTINGS_MODULE": "agentsite.settings", "STREAM_HEARTBEAT_SECONDS": str(BEAT)}
+    log = tmp_path / "web.log"
+    server = fork_server.start("gunicorn", *command, "--no-control-socket", cwd=ROOT, env=env, log=log)
+    found = Site(port, create_key(service, "streams"))
+    until(lambda: answers(f"{found.url}/health") or server.poll())
+    assert server.poll() is None, log.read_text()
+    yield found
+    server.terminate()
+    server.wait(30)

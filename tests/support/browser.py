@@ -70,11 +70,11 @@ class Desk:
 
 
 @contextmanager
-def logged_in(browser: "Browser", url: str, user: User) -> Iterator[Desk]:
+def logged_in(browser: "Browser", url: str, user: User, locale: str = "en-US") -> Iterator[Desk]:
     """A browser of its own for this user."""
     user.set_password("their own")
     user.save()
-    context = browser.new_context()
+    context = browser.new_context(locale=locale)
     client = Client()
     client.force_login(user)
     session = client.cookies[settings.SESSION_COOKIE_NAME].value
