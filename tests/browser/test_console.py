@@ -18,6 +18,7 @@ from reviews.decisions.services import Choice, decide
 from tests.browser import axe
 from tests.support.accounts import grant
 from tests.support.browser import Desk, logged_in
+from tests.support.budget_rows import budget
 from tests.support.chinese import english
 from tests.support.helpers import again
 from tests.support.processes import until
@@ -534,3 +535,18 @@ def test_it_speaks_chinese(browser: Any, live_server: Any, root: User, invoke: A
 
 def again_(review: Interrupt) -> Interrupt:
     return Interrupt.objects.get(pk=review.pk)
+
+
+def test_a_budget_is_extended_by_its_limit_where_it_is_asked_about(console: Console, invoke: Any, work: Any) -> None:
+    budget(1)
+    task = invoke(SUM)
+    work()
+    console.open()
+    console.wait(".review-card", "This task has used 1 of 1 model calls.")
+    console.page.locator(".review-card .card-buttons").wait_for()
+    assert {"Finish", "Cancel the task"} <= set(console.page.locator(".review-card button").all_inner_texts())
+    console.press("Extend by its limit")
+    console.wait(".card-outcome", "Approved by root")
+    work()
+    console.wait(".said", "multiply: 42")
+    assert again(task).status == "completed"
