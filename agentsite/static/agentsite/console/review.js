@@ -118,7 +118,7 @@ export class Card {
     const field = made("textarea");
     field.rows = 2;
     field.id = `${this.title.id}-text`;
-    const label = made("label", "", this.text(type === "reject" ? "reason" : "answer"));
+    const label = made("label", "", type === "reject" ? this.text("reason") : this.text("answer"));
     label.htmlFor = field.id;
     const send = () => this.decide({ response_type: type, ...(type === "reject" ? { message: field.value } : { args: field.value }) });
     field.addEventListener("keydown", (event) => {
