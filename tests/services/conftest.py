@@ -13,7 +13,7 @@ from django.db import connection
 
 from agentsite import celery_app
 from tests.support.fork_server import ForkServer
-from tests.support.processes import FAST, ROOT, Workers, database_url
+from tests.support.processes import Workers, environment
 
 
 @pytest.fixture
@@ -40,16 +40,7 @@ def published() -> list[Any]:
 def workers(
     transactional_db: Any, oracle: None, settings: Any, tmp_path: Path, fork_server: ForkServer
 ) -> Iterator[Workers]:
-    env = {
-        **os.environ,
-        **FAST,
-        "DATABASE_URL": database_url(),
-        "OPENAI_BASE_URL": settings.OPENAI_BASE_URL,
-        "AGENT_MODEL": "openai:demo",
-        "AGENT_TOOLS": "tests.support.oracle",
-        "PYTHONPATH": str(ROOT),
-    }
     celery_app.control.purge()  # a job of an earlier test would set off a failpoint before the worker is ready
-    made = Workers(fork_server, env, tmp_path)
+    made = Workers(fork_server, environment(settings.OPENAI_BASE_URL), tmp_path)
     yield made
     made.end()

@@ -17,52 +17,24 @@ from django.contrib.auth.models import User
 from agents.models import Event, Task
 from agentsite.accounts import create_key
 from core.models import ApiKey
-from devserver.preflight import free_port
 from reviews.decisions.services import Choice, decide
 from tests.support.fork_server import ForkServer
 from tests.support.helpers import answer_of, messages_of, open_review
-from tests.support.processes import ROOT, Workers, until
+from tests.support.processes import Workers, until
+from tests.support.site import Site
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BEAT = 1.0  # seconds
-WORKER = "agentsite.server.gunicorn_worker.Worker"
-
-
-class Site:
-    """A web server and a client's key."""
-
-    def __init__(self, port: int, key: str) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.headers = {"Authorization": f"Bearer {key}"}
-
-    def open(self, path: str, seconds: float = 30.0, **headers: str) -> Any:
-        return httpx.stream("GET", f"{self.url}{path}", headers=self.headers | headers, timeout=seconds)
-
-    def get(self, path: str) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", headers=self.headers, timeout=90)
 
 
 @pytest.fixture
 def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
-    port = free_port()
-    command = ["agentsite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2", "--worker-class", WORKER]
-    env = {**workers.env, "DJANGO_SETTINGS_MODULE": "agentsite.settings", "STREAM_HEARTBEAT_SECONDS": str(BEAT)}
-    log = tmp_path / "web.log"
-    server = fork_server.start("gunicorn", *command, "--no-control-socket", cwd=ROOT, env=env, log=log)
-    found = Site(port, create_key(service, "streams"))
-    until(lambda: answers(f"{found.url}/health") or server.poll())
-    assert server.poll() is None, log.read_text()
-    yield found
-    server.terminate()
-    server.wait(30)
-
-
-def answers(url: str) -> bool:
-    try:
-        return httpx.get(url, timeout=5).status_code == 200
-    except httpx.TransportError:
-        return False
+    env = {**workers.env, "STREAM_HEARTBEAT_SECONDS": str(BEAT)}
+    made = Site(fork_server, env, tmp_path / "web.log", create_key(service, "streams"))
+    made.start()
+    yield made
+    made.stop()
 
 
 def path_of(task: Task) -> str:
