@@ -1,0 +1,46 @@
+"""The READMEs of the clients: their blocks are run one after the other, as one program, and print what stands there."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import node
+from tests.support.processes import ROOT, Workers
+from tests.support.site import Site
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+CLIENT = ROOT / "client"
+
+
+def blocks(page: Path, language: str) -> str:
+    """The blocks of a language, one after the other."""
+    return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL))
+
+
+def printed(command: list[str], site: Site, folder: Path) -> str:
+    env = {"PATH": os.environ["PATH"], "AGENTSITE_URL": site.url, "AGENTSITE_KEY": site.key}
+    env["PYTHONPATH"] = str(CLIENT / "python")
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90)
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def test_that_of_the_python_client_works_as_it_says(site: Site, workers: Workers, tmp_path: Path) -> None:
+    workers.start(AGENT_TOOLS="")
+    page, script = CLIENT / "python" / "README.md", tmp_path / "readme.py"
+    script.write_text(blocks(page, "python"))
+    assert printed([sys.executable, str(script)], site, tmp_path) == blocks(page, "text").replace("\n\n", "\n")
+
+
+@pytest.mark.node
+def test_that_of_the_typescript_client_works_as_it_says(site: Site, workers: Workers, tmp_path: Path) -> None:
+    workers.start(AGENT_TOOLS="")
+    page, script = CLIENT / "typescript" / "README.md", tmp_path / "readme.mjs"
+    script.write_text(blocks(page, "js"))
+    node.package(tmp_path, CLIENT / "typescript" / "src")
+    assert printed([str(node.NODE), str(script)], site, tmp_path) == blocks(page, "text").replace("\n\n", "\n")
