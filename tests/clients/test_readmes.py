@@ -1,4 +1,4 @@
-"""The READMEs of the clients: their blocks are run one after the other, as one program, and print what stands there."""
+"""The READMEs and the how-to of the clients: their blocks run as one program and print what stands there."""
 
 import os
 import re
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.models import Task
 from tests.support import node
 from tests.support.processes import ROOT, Workers
 from tests.support.site import Site
@@ -44,3 +45,12 @@ def test_that_of_the_typescript_client_works_as_it_says(site: Site, workers: Wor
     script.write_text(blocks(page, "js"))
     node.package(tmp_path, CLIENT / "typescript" / "src")
     assert printed([str(node.NODE), str(script)], site, tmp_path) == blocks(page, "text").replace("\n\n", "\n")
+
+
+def test_the_example_of_the_how_to_works(site: Site, workers: Workers, tmp_path: Path) -> None:
+    workers.start(AGENT_TOOLS="")
+    script = tmp_path / "order.py"
+    script.write_text(blocks(ROOT / "docs" / "how-to" / "clients.md", "python"))
+    for _ in range(2):  # the same order again is the same task
+        assert "42" in printed([sys.executable, str(script)], site, tmp_path)
+    assert Task.objects.count() == 1

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ try:
 except ImportError:  # only the run's own requirements are installed
     playwright = None  # type: ignore[assignment]
 
+STRIP = 'console.log(require("module").stripTypeScriptTypes(require("fs").readFileSync(process.argv[1], "utf8")))'
 STRIPS_TYPES = "process.exit(process.features.typescript ? 0 : 1)"
 
 
@@ -39,3 +41,11 @@ def package(folder: Path, source: Path) -> None:
     entry = json.dumps((source / "index.ts").as_uri())
     (installed / "package.json").write_text(json.dumps({"type": "module", "exports": "./index.js"}))
     (installed / "index.js").write_text(f"export * from {entry};\n")
+
+
+def scripts(folder: Path, source: Path) -> None:
+    """Write the sources into the folder as a browser can load them: without types."""
+    folder.mkdir()
+    for file in source.glob("*.ts"):
+        text = subprocess.run([str(NODE), "-e", STRIP, str(file)], capture_output=True, text=True, check=True).stdout
+        (folder / f"{file.stem}.js").write_text(re.sub(r'(from "\./\w+)\.ts"', r'\1.js"', text))
