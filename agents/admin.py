@@ -1,4 +1,4 @@
-"""Admin pages of sessions, tasks, tool calls and workers. All are read-only, except that a task can be cancelled."""
+"""Admin pages of sessions, tasks and tool calls. All are read-only, except that a task can be cancelled."""
 
 from contextlib import suppress
 from typing import Any
@@ -15,7 +15,9 @@ from typing_extensions import override
 
 from agents import services
 from agents.api import history
-from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall, WorkerProcess
+from agents.models import ACTIVE, Attempt, Session, Status, Task, ToolCall
+from agents.observability import admin as observability  # noqa: F401 # registers its page
+from agents.usage.admin import Used
 from core.admin_lists import BoundedSearch, choices_of, counted
 from core.admin_tools import ReadOnly, link
 from core.db.distinct import cached_distinct
@@ -156,7 +158,7 @@ class SessionAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
 
 
 @admin.register(Task)
-class TaskAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
+class TaskAdmin(Used, ReadOnly, BoundedSearch, admin.ModelAdmin):
     list_display = ("task_id", "user", "in_session", "status", "question", "attempt_count", "created_at", "updated_at")
     list_filter = ("status", AGENT, "updated_at")
     list_deferred = ("result", "kept", "recalled", "system_message")
@@ -170,7 +172,7 @@ class TaskAdmin(ReadOnly, BoundedSearch, admin.ModelAdmin):
     inlines = (ToolCallInline, AttemptInline)
     fields = (
         *("task_id", "user", "in_session", "agent", "status", "told", "asked", "instructions"),
-        *("conversation", "remembered", "submitted_by", "request_id", "ran_for", "lapsed"),
+        *("conversation", "remembered", "submitted_by", "request_id", "ran_for", "used", "lapsed"),
         *("created_at", "updated_at"),
     )
     readonly_fields = fields
@@ -292,9 +294,3 @@ class ToolCallAdmin(Doubt, ReadOnly, BoundedSearch, admin.ModelAdmin):
     def result(self, row: ToolCall) -> str:
         """Return the result that the model received."""
         return visible(readable(row.result)) or "-"
-
-
-@admin.register(WorkerProcess)
-class WorkerProcessAdmin(ReadOnly, admin.ModelAdmin):
-    list_display = ("name", "beat_at", "listened_at")
-    ordering = ("-beat_at",)

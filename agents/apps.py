@@ -21,6 +21,7 @@ class AgentsConfig(AppConfig):
         register(checks.bounds)
         register(checks.retention)
         register(checks.budgets)
+        register(checks.prices)
         register(checks.former_reviewers)
         register(checks.broker)
         register(checks.duties, "agents", deploy=True)

@@ -1,5 +1,6 @@
 """System checks that report misconfiguration at `manage.py check` and not in the middle of a task."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from django.utils.module_loading import import_string
 from agents import config
 from agents.desk import desk
 from agents.policy import ASK_AGAIN, STAND
+from agents.usage import prices as usage_prices
 
 NEEDED = ("GRAPH", "MODEL", "POLICY", "MEMORY")
 MAX_DAYS = 36_500
@@ -26,7 +28,13 @@ BROKER = (
     "For example amqp://user:password@host:5672/vhost, or sentinel://host:26379;sentinel://other:26379. "
     "Redis Cluster can't be the broker."
 )
+PRICES = (
+    'Set it to JSON with prices per million tokens, such as {"gpt-4.1-mini": {"input": 0.40, "cached_input": 0.10, '
+    '"output": 1.60}}. A name can be a pattern, such as "gpt-*".'
+)
+CURRENCY = re.compile(r"[A-Z]{3}")
 QUEUE_TYPES = ("classic", "quorum")
+NO_LIMIT = ("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS", "MODEL_CALL_RETENTION_DAYS")
 LEAST_TOKENS = 500  # of a budget: with less, even short results would consist mostly of truncation marks
 
 
@@ -86,6 +94,19 @@ def broker(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     return found
 
 
+def prices(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Check the prices of models and their currency."""
+    found: list[CheckMessage] = []
+    try:
+        usage_prices.configured()
+    except config.Misconfigured as error:
+        found.append(Error(f"MODEL_PRICES can't be used: {error}.", hint=PRICES, id="agents.E014"))
+    if not CURRENCY.fullmatch(settings.MODEL_CURRENCY):
+        text = f"MODEL_CURRENCY is {settings.MODEL_CURRENCY!r}, but must be a code of three capital letters."
+        found.append(Error(text, hint="For example USD or EUR.", id="agents.E015"))
+    return found
+
+
 def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the setting for decisions of people who may no longer decide."""
     value, known = settings.DECISIONS_OF_FORMER_REVIEWERS, (STAND, ASK_AGAIN)
@@ -99,7 +120,7 @@ def former_reviewers(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMe
 def retention(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Check the retention times."""
     zero = {
-        **dict.fromkeys(("SESSION_RETENTION_DAYS", "JOB_RETENTION_DAYS", "KEY_RETENTION_DAYS"), "no limit"),
+        **dict.fromkeys(NO_LIMIT, "no limit"),
         "CHECKPOINT_RETENTION_DAYS": "none are kept",
     }
     return [

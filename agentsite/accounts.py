@@ -33,11 +33,12 @@ def find_permission(name: str) -> Permission:
 
 
 def view_permissions(app_labels: Iterable[str]) -> list[str]:
-    """Return the names of the permissions to view each model of these apps."""
+    """Return the names of the permissions to view the models of these apps, as far as they have one."""
     return [
         f"{label}.{get_permission_codename('view', model._meta)}"
         for label in app_labels
         for model in apps.get_app_config(label).get_models()
+        if "view" in model._meta.default_permissions
     ]
 
 

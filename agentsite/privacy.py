@@ -22,7 +22,8 @@ from django.utils.translation import override
 from django_celery_results.models import TaskResult
 
 from agents import services
-from agents.models import FINAL, IdempotencyKey, Session, Task
+from agents.models import FINAL, DayUsage, IdempotencyKey, ModelCall, Session, Task
+from agents.state import model_calls
 from core.models import ApiKey, Preferences
 from memory import services as memories
 from memory.models import Memory
@@ -68,7 +69,8 @@ def counts(user_id: str) -> dict[str, int]:
 def erase(user_id: str, *, account: bool = False) -> None:
     """Delete the user's sessions and everything in them, memories, idempotency keys, and policy rules made from calls.
 
-    Also delete pauses of the user, which resumes the user: see docs/explanation/security.md.
+    Also delete pauses of the user, which resumes the user: see docs/explanation/security.md. Model calls stay without
+    the user's name, because the sums of the service contain them.
 
     Running tasks are stopped. The admin's log entries stay, without the names of the erased objects. Running it again
     continues an interrupted erasure.
@@ -83,6 +85,7 @@ def erase(user_id: str, *, account: bool = False) -> None:
         _forget_names(rows)
     for _ in services.delete_sessions_of(user_id):
         pass
+    model_calls.forget_user(user_id)  # after the sessions: nothing more is entered
     memories.erase(user_id)  # after the sessions: a task may have remembered something until it was stopped
     rules.made_for(user_id).delete()  # the audit log still has their ids
     pauses.erase(user_id)
@@ -111,6 +114,8 @@ def _roots(user_id: str) -> dict[str, Rows]:
         "email_subscriptions": Subscription.objects.filter(user__username=user_id),
         **_owned(user_id),
         "decisions": Decision.objects.filter(by_name=user_id),
+        "model_calls": ModelCall.objects.filter(user_id=user_id),
+        "usage_by_day": DayUsage.objects.filter(user_id=user_id),
     }
 
 

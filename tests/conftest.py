@@ -39,7 +39,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     required = os.environ.get("AGENTSITE_TEST_REQUIRE", "").split(",")
     if "services" in required:
         return
-    for program in ("redis-server", "rabbitmq-server", "pgbouncer"):
+    for program in ("redis-server", "rabbitmq-server", "pgbouncer", "nginx"):
         if not shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
             reason = f"no {program} on this machine: the tests that need one of their own are left out"
             for item in items:

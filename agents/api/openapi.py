@@ -3,12 +3,14 @@
 from drf_spectacular.utils import OpenApiParameter
 
 from agents.api import openapi_rules as openapi_rules
-from agents.api import serializers
+from agents.api import serializers, usage_bodies
+from agents.usage import sums
 from core.api import openapi
 from core.api.openapi import SESSION_ID, TASK_ID, USER_ID, operation
 from core.api.outputs import DoneSerializer, ErrorSerializer
+from core.auth import stream_tokens
 
-TASKS, SESSIONS = "tasks", "sessions"
+TASKS, SESSIONS, SYSTEM = "tasks", "sessions", "system"
 IDEMPOTENCY_KEY = OpenApiParameter(
     serializers.KEY_HEADER,
     {"type": "string", "minLength": 1, "maxLength": serializers.KEY_LIMIT, "pattern": "^[!-~]([ -~]*[!-~])?$"},
@@ -82,12 +84,25 @@ CURSORS = (
         OpenApiParameter.HEADER,
         description="The same. Browsers send it when they reconnect.",
     ),
+    OpenApiParameter(
+        stream_tokens.PARAMETER,
+        {"type": "string"},
+        description="A token in place of the `Authorization` header, which `EventSource` can't send.",
+    ),
 )
 _EVENTS = (
     "Server-sent events. Each has its `kind` as `event` and the JSON described here as `data`. There are also `chunk`, "
     "a piece of a message that the model writes, without an `id`: `{task_id, message_id, position, text, kind}`, where "
     "`kind` is `text` or `reasoning`, followed by the finished message with the same ID; and `end`, the last event: "
     "`{status}`. Close the connection then. A comment at least every 10 seconds keeps the connection open."
+)
+STREAM_TOKEN = operation(
+    "create_stream_token",
+    "Get a token for streams",
+    tag=TASKS,
+    request=serializers.StreamTokenSerializer,
+    answers={201: (serializers.IssuedTokenSerializer, "The token.")},
+    fails=(404,),
 )
 STREAM_TASK = operation(
     "stream_task",
@@ -147,5 +162,35 @@ ACTIVE_SESSION = operation(
     tag=SESSIONS,
     parameters=[USER_ID],
     answers={200: (serializers.ActiveSessionSerializer, "The ID of the session.")},
+    fails=(400, 404),
+)
+USAGE = operation(
+    "read_usage",
+    "Read the usage of models",
+    tag=SYSTEM,
+    parameters=[
+        OpenApiParameter("from", {"type": "string", "format": "date"}, description="The first day (UTC)."),
+        OpenApiParameter(
+            "to", {"type": "string", "format": "date"}, description="The last day (UTC), today by default."
+        ),
+        OpenApiParameter(
+            "group_by",
+            {"type": "string", "enum": list(sums.GROUPS), "default": sums.DAY},
+            description="The groups.",
+        ),
+        OpenApiParameter(
+            "user_id",
+            openapi.ID,
+            description="Only the usage of this user. Other users need the permission `view_system` or "
+            "`act_for_any_user`.",
+        ),
+        OpenApiParameter(
+            "format",
+            {"type": "string", "enum": ["json", "csv"], "default": "json"},
+            description="`csv` returns all groups as a table, as does `Accept: text/csv`.",
+        ),
+        *openapi.PAGE,
+    ],
+    answers={200: (usage_bodies.UsageListSerializer, "A page of sums, and the sum of all of them.")},
     fails=(400, 404),
 )

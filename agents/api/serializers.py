@@ -7,6 +7,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from typing_extensions import override
 
+from agents.api.usage_bodies import UsageSerializer
 from agents.models import ACTIVE, FINAL, Event, Interrupt, Pause
 from agents.policy import ResponseType
 from agents.runtime.history import task_results
@@ -154,12 +155,25 @@ class EventSerializer(Output):
     task_id = serializers.CharField()
     seq = serializers.IntegerField(help_text="Counts a task's events from 1 without gaps.")
     at = serializers.DateTimeField()
-    kind = serializers.ChoiceField(Event.Kind.choices)
+    kind = serializers.ChoiceField(Event.Kind.values)
 
     @override
     def get_fields(self) -> dict[str, Any]:
         """Add `data`, which as an attribute would hide the serializer's own."""
         return {**super().get_fields(), "data": ObjectField()}
+
+
+class StreamTokenSerializer(serializers.Serializer):
+    """The body of POST /agent/stream/token."""
+
+    user_id = IdentifierField(required=False)
+
+
+class IssuedTokenSerializer(Output):
+    """A token for streams."""
+
+    token = serializers.CharField()
+    expires_in = serializers.IntegerField(help_text="Seconds in which a stream has to be opened. It may last longer.")
 
 
 class SessionMessageSerializer(MessageSerializer):
@@ -293,6 +307,7 @@ class TaskSerializer(NamedTaskSerializer):
         allow_null=True, required=False, help_text="The ID of the task that must finish first."
     )
     paused = PausedSerializer(required=False, help_text="The pause that keeps a pending task from starting.")
+    usage = UsageSerializer(help_text="The task's calls of models until now.")
 
 
 class MissingTaskSerializer(NamedTaskSerializer):

@@ -1,6 +1,7 @@
 from django.urls import path
 
-from agents.api.stream_views import StreamViewSet
+from agents.api.stream_views import StreamTokenViewSet, StreamViewSet
+from agents.api.usage import UsageViewSet
 from agents.api.views import SessionViewSet, TaskViewSet
 
 urlpatterns = [
@@ -12,11 +13,13 @@ urlpatterns = [
         "agent/session/<str:user_id>/<str:session_id>",
         SessionViewSet.as_view({"get": "retrieve", "delete": "destroy"}),
     ),
+    path("agent/stream/token", StreamTokenViewSet.as_view({"post": "create"})),
     path(
         "agent/stream/<str:user_id>/<str:session_id>/<str:task_id>",
         StreamViewSet.as_view({"get": "task"}),
     ),
     path("agent/session/<str:user_id>/<str:session_id>/stream", StreamViewSet.as_view({"get": "session"})),
     path("agent/sessionids/<str:user_id>", SessionViewSet.as_view({"get": "list"})),
+    path("usage", UsageViewSet.as_view({"get": "list"})),
     path("agent/active/sessionid/<str:user_id>", SessionViewSet.as_view({"get": "active"})),
 ]

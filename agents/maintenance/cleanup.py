@@ -15,7 +15,7 @@ from django.db import connections, reset_queries
 from django.utils.module_loading import import_string
 from django_celery_results.models import TaskResult
 
-from agents.maintenance import duties, retention
+from agents.maintenance import duties, retention, usage
 from agents.models import Chore
 from agents.policy import DAY
 from core.db import leases
@@ -106,6 +106,7 @@ DUTIES: tuple[Callable[[], Iterator[int]], ...] = (
     failed_jobs,
     dead_api_keys,
     expired_logins,
+    usage.old_model_calls,
     orphaned_checkpoints,
 )
 

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from agents import broker, pauses
 from agents.checkpoints import tables
 from agents.desk import desk
-from agents.maintenance import duties
+from agents.maintenance import duties, usage
 from agents.models import ACTIVE, FINAL, Attempt, Chore, Chunk, Interrupt, Session, Status, Task, Watch, WorkerProcess
 from agents.observability import metrics, totals
 from agents.policy import DAY
@@ -202,6 +202,8 @@ DUTIES: tuple[Callable[[], int], ...] = (
     republish_oldest,
     forget_checkpoints,
     keep_totals,
+    usage.give_up_calls,
+    usage.sum_usage,
     clear_broker_folder,
     clear_watching,
 )

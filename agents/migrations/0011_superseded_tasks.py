@@ -6,7 +6,7 @@ class Migration(migrations.Migration):
     """Add what a task that a newer one has cancelled leaves. Releases without these columns can go on inserting tasks."""
 
     dependencies = [
-        ("agents", "0009_indexes_without_queries"),
+        ("agents", "0010_model_calls"),
     ]
 
     operations = [

@@ -3,6 +3,7 @@
 from agents.models.attempts import Attempt
 from agents.models.events import Event
 from agents.models.interrupts import NEWEST_FIRST, Interrupt
+from agents.models.model_calls import DayUsage, ModelCall
 from agents.models.pauses import Pause
 from agents.models.sessions import ID_LENGTH, Session
 from agents.models.tasks import ACTIVE, FINAL, INTERRUPT, ROLLBACK, UNFINISHED, IdempotencyKey, Status, Task
@@ -21,10 +22,12 @@ __all__ = [
     "Attempt",
     "Chore",
     "Chunk",
+    "DayUsage",
     "Event",
     "IdempotencyKey",
     "Interrupt",
     "Measure",
+    "ModelCall",
     "Pause",
     "Session",
     "Status",

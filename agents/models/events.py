@@ -2,7 +2,6 @@
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 from typing_extensions import override
 
 from agents.models.tasks import Task
@@ -16,22 +15,25 @@ class Event(models.Model):
     """
 
     class Kind(models.TextChoices):
-        STATUS = "status", _("Status")  # the task has this status now: {status, message?}
-        MESSAGE = "message", _("Message")  # a finished message of the conversation, in the API's form
-        TOOL_STARTED = "tool_started", _("Tool started")  # a call was entered in the ledger
-        TOOL_FINISHED = "tool_finished", _("Tool finished")  # its row was closed
-        INTERRUPT = "interrupt", _("Interrupt")  # a question waits for an answer
-        DECISION = "decision", _("Decision")  # a question was answered
-        CUSTOM = "custom", _("Custom")  # what the graph wrote with LangGraph's stream writer
+        STATUS = "status"  # the task has this status now: {status, message?}
+        MESSAGE = "message"  # a finished message of the conversation, in the API's form
+        TOOL_STARTED = "tool_started"  # a call was entered in the ledger
+        TOOL_FINISHED = "tool_finished"  # its row was closed
+        INTERRUPT = "interrupt"  # a question waits for an answer
+        DECISION = "decision"  # a question was answered
+        CUSTOM = "custom"  # what the graph wrote with LangGraph's stream writer
 
     pk = models.CompositePrimaryKey("task_id", "seq")
     # No index, as the primary key begins with it. No constraint, which PostgreSQL would check with each event: whoever
     # appends one, or deletes the task, holds the task's lock.
     task = models.ForeignKey(Task, models.CASCADE, related_name="+", db_index=False, db_constraint=False)
     seq = models.PositiveIntegerField()
-    kind = models.CharField(max_length=16, choices=Kind)
+    kind = models.CharField(max_length=16)  # of Kind
     data = models.JSONField(encoder=DjangoJSONEncoder)
     at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        default_permissions = ()  # whoever may see the task may see them
 
     @override
     def __str__(self) -> str:

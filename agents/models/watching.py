@@ -14,6 +14,11 @@ class Watch(models.Model):
     session_id = models.UUIDField(primary_key=True)  # no foreign key: a late renewal must not keep a session
     until = models.DateTimeField(db_index=True)
 
+    class Meta:
+        verbose_name = "watch"
+        verbose_name_plural = "watches"
+        default_permissions = ()
+
     @override
     def __str__(self) -> str:
         return str(self.session_id)
@@ -31,6 +36,7 @@ class Chunk(models.Model):
     created_at = models.DateTimeField(db_default=Now(), db_index=True)  # the sweeper deletes what a killed worker left
 
     class Meta:
+        default_permissions = ()
         indexes = (models.Index(fields=("task_id", "message_id", "position"), name="chunk_by_message"),)
 
     @override

@@ -16,6 +16,7 @@ from langgraph.types import Interrupt as GraphQuestion
 
 from agents import pauses
 from agents.models import Attempt, Task
+from agents.runtime.endpoints.listening import Listener
 from agents.state import tasks
 
 if TYPE_CHECKING:  # the registry imports tools, which look up their run here
@@ -54,6 +55,7 @@ class Run:
     stop: threading.Event = field(default_factory=threading.Event)  # set: the worker drains or the attempt is over
     started: float = field(default_factory=time.monotonic)
     held_tool: str | None = None  # the tool whose call a pause stopped; "": a call of the model
+    listener: Listener | None = None  # gets the model's answers while they come, in place of those who watch the task
     room: int | None = None  # tokens for messages in the model's context, set once its endpoint has refused more
     failure: Exception | None = None  # why the run is over; kept if a node swallows the exception
     asked: list[str] = field(default_factory=list)  # tools whose calls began to wait for a person in this run
@@ -102,8 +104,7 @@ class Run:
             yield
         except pauses.OnHold as hold:
             self.held_tool = self.held_tool or hold.tool
-            # Not an empty tuple: the node may have asked before, and LangGraph would still count that question as open.
-            raise GraphInterrupt((GraphQuestion(HOLD, id=HOLD),)) from hold
+            raise held() from hold
 
     def require_unpaused(self) -> None:
         """Stop the node before a call of the model if the task is paused."""
@@ -120,6 +121,12 @@ class Run:
         waiting runs would use up a pool of 20.
         """
         connections.close_all()
+
+
+def held() -> GraphInterrupt:
+    """Return the exception that ends a node without an outcome, so that it runs again later; parallel nodes finish."""
+    # Not an empty tuple: the node may have asked before, and LangGraph would still count that question as open.
+    return GraphInterrupt((GraphQuestion(HOLD, id=HOLD),))
 
 
 _active: ContextVar[Run] = ContextVar("agentsite_run")

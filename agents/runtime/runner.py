@@ -123,6 +123,10 @@ def _until_over(graph: Any, run: Run, telling: Telling) -> Outcome:
             outcome = _driven(graph, run, telling)
     except RunEnded as end:
         raise end.error from end.error.__cause__  # keep its cause: `is_away` looks at the driver's error
+    except Exception:
+        if run.failure is not None:  # a client of a model has wrapped it
+            raise run.failure from run.failure.__cause__
+        raise
     if run.failure is not None:
         raise run.failure
     return outcome
@@ -193,6 +197,8 @@ def _outcome(state: StateSnapshot, run: Run) -> Outcome:
         return Paused(asked, run.held_tool or "")
     if state.next and run.held_tool is not None:
         return Held(run.held_tool)
+    if state.next and run.stop.is_set():
+        return Stopped()
     if state.next:
         return Failed("The graph stopped before its end without a question. Ask the operator to check its breakpoints.")
     return _ended(state.values.get("messages", []), run.task)

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import threading
+import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
@@ -18,7 +19,7 @@ from typing import Any, TypeVar
 
 import redis.asyncio
 from django.conf import settings
-from django.db import connections
+from django.db import close_old_connections, connection, connections
 from django.db.models import Sum
 from redis.exceptions import RedisError
 
@@ -88,6 +89,7 @@ class Hub:
         self._watchers: dict[uuid.UUID, set[Watcher]] = {}
         self._guard = threading.Lock()
         self._seen: dict[uuid.UUID, int] = {}  # by session: the number of its events at the last look
+        self._said: dict[str, tuple[float, Any]] = {}  # by credential: when and what
         # Set when the set of sessions has changed: one for those who mark them, one for those who listen.
         self._to_mark, self._to_hear = asyncio.Event(), asyncio.Event()
         threading.Thread(target=self._run, name="hub", daemon=True).start()
@@ -134,6 +136,16 @@ class Hub:
     async def read(self, query: Callable[..., T], *values: Any) -> T:
         """Return what a function reads from the database, in a thread of the hub's."""
         return await asyncio.get_running_loop().run_in_executor(self._readers, _closing, query, *values)
+
+    async def still(self, credential: str, ask: Callable[[], T]) -> T:
+        """Return what a function says of a credential, or what it said of it within STALENESS_SECONDS."""
+        now = time.monotonic()
+        if credential not in self._said or self._said[credential][0] < now - settings.STALENESS_SECONDS:
+            said = await self.read(ask)
+            self._said = {name: one for name, one in self._said.items() if one[0] > now - settings.STALENESS_SECONDS}
+            self._said[credential] = (now, said)
+        found: T = self._said[credential][1]
+        return found
 
     def _sessions(self) -> list[uuid.UUID]:
         with self._guard:
@@ -234,7 +246,10 @@ def _closing(query: Callable[..., T], *values: Any) -> T:
     try:
         return query(*values)
     finally:
-        connections.close_all()
+        if connection.vendor == "sqlite":  # to open the file again takes longer than most queries
+            close_old_connections()
+        else:
+            connections.close_all()  # back to the pool, where the service has one
 
 
 def _look(sessions: list[uuid.UUID]) -> tuple[dict[uuid.UUID, int], list[tuple[uuid.UUID, Piece]]]:

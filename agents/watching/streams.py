@@ -3,7 +3,7 @@
 import json
 import time
 import uuid
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ PAGE = 200  # events read at once
 RETRY = 1000  # milliseconds that a browser waits before it connects again
 LIMIT = 100  # tasks of a session that are read at once
 
-Allowed = Callable[[], bool]
+Allowed = Callable[[], Awaitable[bool]]
 
 
 class InvalidCursor(ValueError):
@@ -131,7 +131,7 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
     """Yield what happens, as it happens, until the task has ended or the caller may not see it any more.
 
     Args:
-        allowed: whether the caller still may; it reads the database.
+        allowed: whether the caller still may.
     """
     centre = hub()
     watcher = Watcher(view.session)
@@ -160,10 +160,9 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
                     yield sse("chunk", {"task_id": view.names[piece.task], **new})
             if time.monotonic() >= beat:
                 beat = time.monotonic() + settings.STREAM_HEARTBEAT_SECONDS
-                if not await centre.read(allowed):
+                if not await allowed():
                     return
                 yield b": \n\n"
-                watcher.call()  # look for oneself: news may have got lost
             may_have_news = await watcher.wait(max(0.0, beat - time.monotonic()))
     finally:
         centre.remove(watcher)

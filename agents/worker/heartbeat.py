@@ -32,7 +32,7 @@ from core.db.connections import patience
 logger = logging.getLogger(__name__)
 
 TICK = 0.5  # seconds; the longest time until a prefork child notices that its worker drains
-WATCH = 0.75  # seconds between two checks of the pauses, and of the attempts that run here
+WATCH = 0.5  # seconds between two checks of the pauses, and of the attempts that run here
 # Seconds for which a statement waits for PostgreSQL's answer (core/db/postgresql/answers.py).
 SOON = 5.0  # for a heartbeat; longer if heartbeats are further apart
 SWEEP = 60.0
@@ -140,7 +140,8 @@ class Heart:
     def watch(self) -> None:
         """Read the pause file, and stop the runs of this process that are paused or whose attempt is over.
 
-        A run stops before a call of a paused tool on its own, because it may call other tools.
+        They stop at their next step, and wait for no model meanwhile. A run stops before a call of a paused tool on its
+        own, because it may call other tools.
         """
         pause_file.heed()
         with self._lock:

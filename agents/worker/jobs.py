@@ -22,6 +22,7 @@ from agents.checkpoints import tables
 from agents.models import Attempt, Status, Task
 from agents.observability import metrics, tracing
 from agents.runtime import registry
+from agents.runtime.endpoints import metering
 from agents.runtime.runner import Failed, Finished, Held, Outcome, Paused, advance
 from agents.state import tasks
 from agents.worker.heartbeat import heart
@@ -57,7 +58,8 @@ def remember(task_pk: str) -> None:
             logger.info("task %s: paused, nothing is remembered of it", task_pk)
             return
         try:
-            registry.agent(task.agent).memory.remember(task)  # type: ignore[attr-defined]  # one without it has no job
+            with metering.remembering(task):
+                registry.agent(task.agent).memory.remember(task)  # type: ignore[attr-defined]  # one without it has no job
         except Exception:
             logger.exception("task %s: its memory strategy failed, nothing is remembered of it", task_pk)
         finally:

@@ -22,6 +22,7 @@ class Example(TypedDict, total=False):
     method: str
     path: str
     body: dict[str, Any]
+    seconds: int  # after which curl ends a stream
     status: int  # expected status of the response
     keep: dict[str, list[str | int]]  # shell variables to set, each with its path in the response
 
@@ -35,7 +36,7 @@ def examples() -> list[Example]:
 def curl(example: Example) -> str:
     """Format the call as a curl command line."""
     quote = '"' if "$" in example["path"] else "'"
-    parts = ["curl -s"]
+    parts = [f"curl -sN -m {example['seconds']}" if "seconds" in example else "curl -s"]
     if example["method"] not in ("GET", "POST"):
         parts.append(f"-X {example['method']}")
     parts += [f"{quote}{BASE}{example['path']}{quote}", '-H "Authorization: Bearer $KEY"']
@@ -88,7 +89,7 @@ def _operation(path: str, method: str, operation: Schema) -> Iterator[str]:
 
 
 def _body(answer: Schema) -> Schema:
-    body: Schema = answer["content"]["application/json"]["schema"]
+    body: Schema = next(iter(answer["content"].values()))["schema"]
     return body
 
 

@@ -3,6 +3,7 @@
 from rest_framework import serializers
 
 from agents.api.serializers import WIRE_STATUSES, PausedSerializer
+from agents.api.usage_bodies import UsageSerializer
 from core.api.outputs import ConstantField, ErrorSerializer, Output
 
 
@@ -73,6 +74,13 @@ class ReviewFiguresSerializer(Output):
     oldest_seconds = serializers.FloatField(allow_null=True)
 
 
+class UsageFiguresSerializer(Output):
+    """Calls of models since the beginning of the day and of the month (UTC)."""
+
+    today = UsageSerializer()
+    month = UsageSerializer()
+
+
 class SystemInfoSerializer(Output):
     """Figures of the caller's own sessions, or of all with the permission `view_system` or `act_for_any_user`."""
 
@@ -88,5 +96,6 @@ class SystemInfoSerializer(Output):
     paused = PausedSerializer(
         many=True, help_text="Pauses in force. Without the permission, pauses of other users are left out."
     )
+    usage = UsageFiguresSerializer()
     workers = serializers.IntegerField(help_text="Live worker processes.")
     as_of = serializers.DateTimeField()

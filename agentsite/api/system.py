@@ -1,7 +1,7 @@
 """Endpoints about the system as a whole."""
 
 from collections import Counter
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.cache import cache
@@ -14,9 +14,11 @@ from rest_framework.response import Response
 from rest_framework.viewsets import ViewSet
 
 from agents import pauses
+from agents.api import usage_bodies
 from agents.api.serializers import PausedSerializer
 from agents.models import Interrupt, Pause, Session, Status, Task
 from agents.observability import totals
+from agents.usage import sums
 from agentsite.api import openapi, readiness, serializers
 from core.api.pagination import limit_of
 from core.auth.principals import ACT_FOR_ANY_USER, VIEW_SYSTEM
@@ -94,6 +96,7 @@ def figures(owner: str | None, limit: int) -> dict[str, Any]:
         users=users,
         reviews=serializers.ReviewFiguresSerializer.of(pending=oldest["count"], oldest_seconds=waited),
         paused=[PausedSerializer.of(row) for row in _pauses(owner)],
+        usage=_usage(owner),
         workers=readiness.workers()["workers_alive"],
         as_of=timezone.now(),
     )
@@ -103,6 +106,13 @@ def _pauses(owner: str | None) -> QuerySet[Pause]:
     """Return the pauses in force. For an owner, leave out pauses of other users."""
     found = pauses.active()
     return found if owner is None else found.exclude(~Q(value=owner), scope=Pause.Scope.USER)
+
+
+def _usage(owner: str | None) -> dict[str, Any]:
+    today = datetime.now(UTC).date()
+    spans = {"today": sums.Span(today, today, owner), "month": sums.Span(today.replace(day=1), today, owner)}
+    found = {name: usage_bodies.usage(sums.total(span)) for name, span in spans.items()}
+    return serializers.UsageFiguresSerializer.of(**found)
 
 
 def _by_status(owner: str | None) -> Counter[str]:

@@ -1,7 +1,8 @@
 """Small SVG charts rendered on the server, without scripts or inline styles. dashboard.css sets the colours."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -13,6 +14,7 @@ FLOOR = 22  # space below the columns for their names
 ROW = 30  # height of one bar
 NAME = 138  # width of a bar's name
 FIGURE = 96  # width of the text after a bar
+UNITS = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 LETTERS = 16  # characters of a name that are shown
 
 
@@ -30,10 +32,13 @@ class Bar:
         return sum(value for _, value in self.parts)
 
 
-def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
+def columns(title: str, values: Sequence[tuple[str, str, float]], written: Callable[[Any], str] = str) -> SafeString:
     """Draw a column chart.
 
     Each value is (name below the column, full name for its tooltip, number). The title is the label for screen readers.
+
+    Args:
+        written: makes of a number the text above its column, which has room for five characters.
     """
     top = max((value for _, _, value in values), default=0) or 1
     step = WIDTH / max(len(values), 1)
@@ -43,7 +48,21 @@ def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
         height = round(room * value / top, 1)
         left, middle = round(number * step + step * 0.15, 1), round((number + 0.5) * step, 1)
         y = round(HEIGHT - FLOOR - height, 1)
-        drawn.append((left, y, round(step * 0.7, 1), height, full, value, middle, y - 4, value or "", middle, name))
+        drawn.append(
+            (
+                left,
+                y,
+                round(step * 0.7, 1),
+                height,
+                full,
+                value,
+                middle,
+                y - 4,
+                written(value) if value else "",
+                middle,
+                name,
+            )
+        )
     shapes = format_html_join(
         "",
         '<rect class="column" x="{}" y="{}" width="{}" height="{}" rx="3"><title>{}: {}</title></rect>'
@@ -54,6 +73,16 @@ def columns(title: str, values: Sequence[tuple[str, str, int]]) -> SafeString:
     y = HEIGHT - FLOOR
     floor = format_html('<line class="floor" x1="0" y1="{}" x2="{}" y2="{}"/>', y, WIDTH, y)
     return _svg(title, HEIGHT, format_html("{}{}", floor, shapes))
+
+
+def compact(number: float) -> str:
+    """Return a number from 0 in at most five characters, such as 950, 12k, 1.2M or 0.03."""
+    for size, unit in UNITS:
+        if number >= size:
+            return f"{number / size:.0f}{unit}" if number >= 10 * size else f"{number / size:.1f}{unit}"
+    if number >= 100 or number == int(number):
+        return f"{number:.0f}"
+    return f"{number:.2f}" if number >= 0.01 else "<0.01"
 
 
 def bars(title: str, rows: Sequence[Bar]) -> SafeString:

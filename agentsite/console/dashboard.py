@@ -3,9 +3,10 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db.models import Count, Q
 from django.db.models.functions import TruncDate
 from django.utils import timezone
@@ -15,7 +16,8 @@ from django.utils.translation import gettext as _
 
 from agents.models import Interrupt, Status, Task
 from agents.observability import totals
-from agentsite.console.charts import Bar, bars, columns
+from agents.usage import sums
+from agentsite.console.charts import Bar, bars, columns, compact
 from core.db.clock import seconds_from_now
 from reviews.decisions import permissions
 from reviews.models import Decision
@@ -45,6 +47,8 @@ def panels(principal: Any) -> list[Panel]:
         found += [_pending(principal), _decisions(principal), _tools(principal)]
     if principal.has_perm("agents.view_task"):
         found.append(_tasks())
+    if principal.has_perm("agents.view_modelcall"):
+        found += _usage()
     return found
 
 
@@ -122,6 +126,26 @@ def _tools(principal: Any) -> Panel:
     return Panel(
         title, bars(title, drawn), note if drawn else _("No decisions in the last 30 days"), legend if drawn else ()
     )
+
+
+def _usage() -> list[Panel]:
+    today = datetime.now(UTC).date()
+    days = [today - timedelta(days=number) for number in reversed(range(DAYS))]
+    found = {key: used for (key,), used in sums.grouped(sums.DAY, sums.Span(days[0], today), DAYS)}
+    used = [found.get(day.isoformat(), sums.Sums()) for day in days]
+    names = [(str(day.day), date_format(day, "SHORT_DATE_FORMAT")) for day in days]
+    tokens = [(*name, one.tokens) for name, one in zip(names, used, strict=True)]
+    note = _("%(calls)s calls in the last 14 days (UTC)") % {"calls": sum(one.calls for one in used)}
+    panels = [Panel(_("Tokens per day"), columns(_("Tokens per day in the last 14 days"), tokens, compact), note)]
+    if priced := [one.cost for one in used if one.cost is not None]:
+        costs = [(*name, float(one.cost or 0)) for name, one in zip(names, used, strict=True)]
+        note = _("%(amount)s %(currency)s in the last 14 days; calls of unknown cost: %(count)s") % {
+            "amount": f"{sum(priced):.2f}",
+            "currency": settings.MODEL_CURRENCY,
+            "count": sum(one.unpriced + one.unknown for one in used),
+        }
+        panels.append(Panel(_("Cost per day"), columns(_("Cost per day in the last 14 days"), costs, compact), note))
+    return panels
 
 
 def _tasks() -> Panel:

@@ -9,6 +9,9 @@ OPENAI_BASE_URL = env.str("OPENAI_BASE_URL", default="")
 AGENT_MODEL = env.str("AGENT_MODEL", default="") or "openai:gpt-4.1-mini"
 MODEL_TIMEOUT_SECONDS = env.float("MODEL_TIMEOUT_SECONDS", default=60.0)  # of one whole request to the model
 MODEL_RETRY_SECONDS = env.float("MODEL_RETRY_SECONDS", default=100.0)  # of one model call with all its retries
+# Prices per million tokens as JSON: {"gpt-4.1-mini": {"input": 0.40, "cached_input": 0.10, "output": 1.60}, "gpt-*": …}
+MODEL_PRICES = env.str("MODEL_PRICES", default="")
+MODEL_CURRENCY = env.str("MODEL_CURRENCY", default="USD")  # of these prices
 PREVIEW_SECONDS = env.float("PREVIEW_SECONDS", default=2.0)  # for a tool's preview of edited arguments; 0: no preview
 AGENT_TOOLS = env.list("AGENT_TOOLS", default=[])
 REVIEW_DESK = "reviews.desk.Desk"

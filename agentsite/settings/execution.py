@@ -29,6 +29,7 @@ DECISIONS_OF_FORMER_REVIEWERS = env.str("DECISIONS_OF_FORMER_REVIEWERS", default
 SESSION_RETENTION_DAYS = env.int("SESSION_RETENTION_DAYS", default=0)  # since a session's last change
 JOB_RETENTION_DAYS = env.int("JOB_RETENTION_DAYS", default=30)  # Celery's results of failed jobs
 KEY_RETENTION_DAYS = env.int("KEY_RETENTION_DAYS", default=90)  # API keys that were revoked or expired
+MODEL_CALL_RETENTION_DAYS = env.int("MODEL_CALL_RETENTION_DAYS", default=365)  # single calls; their sums by day stay
 
 # Days for which the checkpoints of an ended task are kept; 0: they are deleted as it ends. The sweeper deletes them in
 # bulk, which costs a run less than a deletion of its own.

@@ -24,9 +24,10 @@ REST_FRAMEWORK: dict[str, Any] = {
 }
 # Other origins whose pages may call the API from a browser. CORS_URLS_REGEX excludes the admin.
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
-CORS_URLS_REGEX = r"^/(agent|reviews|pauses|system|health|schema)"
+CORS_URLS_REGEX = r"^/(agent|reviews|pauses|usage|system|health|schema)"
 CORS_ALLOW_HEADERS = [
     *("authorization", "content-type", "idempotency-key", "last-event-id", "traceparent", "x-request-id"),
+    "cache-control",
 ]
 CORS_EXPOSE_HEADERS = ["retry-after", "x-request-id"]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024  # bytes of a request's body

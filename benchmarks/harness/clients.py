@@ -13,7 +13,9 @@ from pathlib import Path
 from benchmarks.harness.blows import read
 from benchmarks.harness.story import Story, persistent
 from benchmarks.harness.verdict import judge
+from benchmarks.harness.watchers import Watchers
 
+LAST_EVENTS = 15.0  # seconds after the end of the last task
 BOUND = 5.0  # seconds: lease + 2 x sweep, as set for the run
 
 
@@ -24,15 +26,23 @@ def main(folder: Path, given: Namespace) -> int:
     (folder / "migrated").touch()
     for job in (story.submit, story.review, story.review):
         threading.Thread(target=job, daemon=True).start()
+    watchers = Watchers(given.seed + 2, story.over.is_set)
+    watchers.start()
     story.wait_for_first()
     (folder / "begun").touch()
     story.wait_for_end(given.patience / 2)
+    watchers.join(LAST_EVENTS)
     blows = read(folder / "blows")
     verdict = persistent(lambda: judge(story, blows, folder / "oracle"))
     for recovery in verdict.slowest(given.slowest):
         print(recovery.told(blows))
-    print(verdict.line(given, BOUND), flush=True)
-    return int(bool(verdict.lost or verdict.doubled) != bool(given.control))
+    faults = persistent(watchers.faults)
+    for fault in faults[:5]:
+        print(fault)
+    print(f"{verdict.line(given, BOUND)}; watched: {watchers.line()}, {len(faults)} faults", flush=True)
+    if given.control:
+        return int(not (verdict.lost or verdict.doubled))
+    return int(bool(verdict.lost or verdict.doubled or faults))
 
 
 if __name__ == "__main__":

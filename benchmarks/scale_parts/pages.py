@@ -11,12 +11,15 @@ from django.utils import timezone
 from agents.maintenance import retention, sweeper
 from agents.models import Interrupt, Session, Task
 from agents.observability import metrics
+from agents.usage import sums
 from benchmarks.scale_parts.rows import USER_ID
 from core.api import pagination
 from notifications import outbox
 
 ADMIN = "/admin"
-TASKS, SESSIONS, CALLS = (f"{ADMIN}/agents/{name}/" for name in ("task", "session", "toolcall"))
+TASKS, SESSIONS, CALLS, MODEL_CALLS = (
+    f"{ADMIN}/agents/{name}/" for name in ("task", "session", "toolcall", "modelcall")
+)
 QUEUE, AUDIT = f"{ADMIN}/reviews/review/", f"{ADMIN}/reviews/auditentry/"
 MEMORIES, DELIVERIES = f"{ADMIN}/memory/memory/", f"{ADMIN}/notices/delivery/"
 OPEN, CLOSED = "?status=pending&limit=50", "?status=approved&limit=50"
@@ -48,6 +51,7 @@ def addresses() -> dict[str, tuple[str, str]]:
             f"/reviews ({who})": (who, "/reviews?limit=10"),
             f"/system/info ({who})": (who, "/system/info?limit=10"),
         }
+        found |= {f"/usage by {by} ({who})": (who, f"/usage?group_by={by}&limit=50") for by in sums.GROUPS}
     for who in ("service", "finance"):
         found |= {f"/reviews {query} ({who})": (who, f"/reviews{query}") for query in (OPEN, CLOSED)}
         cursor = middle(Interrupt, status="approved")
@@ -77,6 +81,7 @@ def _lists(task: Task) -> dict[str, tuple[str, str]]:
         TASKS: ("", "?p=2", "?status__exact=error", "?status__exact=cancelled", "?q=breakfast", f"?q={task.task_id}"),
         SESSIONS: ("", "?p=2", f"?q={USER_ID}", "?q=Session"),
         CALLS: ("", "?p=2", "?status__exact=failed", "?status__exact=started", "?tool=retired", "?q=letter"),
+        MODEL_CALLS: ("", "?p=2", "?model=retired", f"?q={USER_ID}", "?q=model1"),
         AUDIT: ("", "?p=2", "?verb__exact=rule_created", "?q=ruth", f"?q={task.pk}"),
         MEMORIES: ("", "?p=2", "?status__exact=pending", f"?q={USER_ID}"),
         DELIVERIES: ("", "?p=2", "?status__exact=failed"),
@@ -91,6 +96,7 @@ def _lists(task: Task) -> dict[str, tuple[str, str]]:
         "admin sessions (viewer)": ("viewer", SESSIONS),
         "admin task": ("root", f"{TASKS}{task.pk}/change/"),
         "admin session": ("root", f"{SESSIONS}{task.session_id}/change/"),
+        "admin model call": ("root", f"{MODEL_CALLS}{task.model_calls.get().pk}/change/"),
         "admin tool call": ("root", f"{CALLS}{task.tool_calls.get().pk}/change/"),
     }
 

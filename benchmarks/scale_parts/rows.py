@@ -4,6 +4,7 @@ Run inside Django, on an empty and migrated database of either kind.
 """
 
 import json
+from datetime import timedelta
 from typing import Any
 
 from django.contrib.auth.models import Group, Permission, User
@@ -11,7 +12,8 @@ from django.db import connection
 from django.db.models import Field, Model
 from django.db.models.fields import NOT_PROVIDED
 
-from agents.models import Attempt, Interrupt, Session, Task, ToolCall
+from agents.maintenance import usage
+from agents.models import Attempt, Interrupt, ModelCall, Session, Task, ToolCall
 from agents.policy import Terms, Verdict
 from memory.models import Memory
 from notifications.models import Delivery, Endpoint
@@ -34,6 +36,7 @@ def fill(tasks: int) -> None:
     waiting = max(tasks // 100, WAITING)
     _sessions_and_tasks(tasks, waiting)
     _calls(tasks)
+    _usage(tasks)
     _reviews(tasks, waiting)
     _others(tasks)
     if connection.vendor == "postgresql":  # nobody analyzes SQLite, so its plans are those without statistics
@@ -124,6 +127,32 @@ def _calls(tasks: int) -> None:
         started_at=at,
         finished_at=f"CASE WHEN i < {STARTED} THEN NULL ELSE {at} END",
     )
+
+
+def _usage(tasks: int) -> None:
+    """Create a model call of each task, and sum them by day."""
+    at = _ago(f"({tasks} - i) * {SECONDS / tasks}")
+    session = f"(i / {PER_SESSION})"
+    _insert(
+        ModelCall,
+        tasks,
+        id=_uuid("model call", "i"),
+        task_id=_uuid("task", "i"),
+        user_id=f"'user' || ({session} % {max(tasks // PER_SESSION // PER_USER, 1)})",
+        session_id=f"'session-' || {session}",
+        agent="'default'",
+        attempt="1",
+        model=f"CASE WHEN i < {STARTED} THEN 'retired' ELSE 'model' || (i % 3) END",
+        step="'step' || i",
+        outcome="'answered'",
+        input_tokens="i % 4000",
+        output_tokens="i % 300",
+        seconds="1.5",
+        cost="i % 4000 * 400",
+        started_at=at,
+        finished_at=at,
+    )
+    usage.sum_usage(timedelta(seconds=2 * SECONDS))
 
 
 def _reviews(tasks: int, waiting: int) -> None:
@@ -239,7 +268,7 @@ def _others(tasks: int) -> None:
     )
 
 
-def _insert(model: type[Model], count: int, **columns: str) -> None:
+def _insert(model: type[Model], count: int, /, **columns: str) -> None:
     """Insert rows. `columns` holds an SQL expression of the row's number `i` for each column without a default."""
     fields: list[Any] = list(model._meta.concrete_fields)
     for field in fields:

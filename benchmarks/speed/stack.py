@@ -123,10 +123,16 @@ class Stack:
         return {**given, "DATABASE_URL": database_url, "REDIS_URL": self.redis.url} if database_url else given
 
     @contextmanager
-    def web(self, application: str = "agentsite.wsgi", *, sqlite: bool = False) -> "Iterator[tuple[str, Child]]":
-        """Run a web server. Yields its URL and process."""
+    def web(
+        self,
+        application: str = "agentsite.wsgi",
+        *,
+        sqlite: bool = False,
+        options: Mapping[str, str] | None = None,
+    ) -> "Iterator[tuple[str, Child]]":
+        """Run a web server, with its defaults or with these variables. Yields its URL and process."""
         url = None if sqlite else self.postgres.url_of("web", SERVICE)
-        given = self.service_environment(url)
+        given = {**self.service_environment(url), **(options or {})}
         if application != "agentsite.wsgi":
             given = {**plain_environment(), "BARE_DATABASE_URL": self.postgres.url_of("bare", BARE)}
         port = free_port()
@@ -153,7 +159,9 @@ class Stack:
     def clear(self) -> None:
         """Remove all tasks and jobs."""
         with self.admin(SERVICE) as connection:
-            connection.execute("TRUNCATE agents_session, checkpoints, checkpoint_blobs, checkpoint_writes CASCADE")
+            tables = ["agents_session", "agents_event", "agents_modelcall"]
+            tables += ["checkpoints", "checkpoint_blobs", "checkpoint_writes"]
+            connection.execute(f"TRUNCATE {', '.join(tables)} CASCADE")
         redis.Redis(port=self.redis.port).flushall()
         self.load.ask(10, do="forget")
 

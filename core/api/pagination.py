@@ -56,7 +56,7 @@ def decode(cursor: str, *kinds: type) -> list[Any]:
         if not isinstance(values, list) or [type(value) for value in values] != list(kinds):
             raise ValueError("not a cursor of ours")
     except (ValueError, RecursionError) as error:
-        raise _foreign() from error
+        raise foreign() from error
     return values
 
 
@@ -69,8 +69,9 @@ def _decode(cursor: str, model: type[Model]) -> tuple[datetime, Any]:
         # In UTC, so that a time out of range fails here and not in the database.
         return moment.astimezone(UTC), model._meta.pk.to_python(pk)
     except (ValueError, OverflowError, ValidationError) as error:
-        raise _foreign() from error
+        raise foreign() from error
 
 
-def _foreign() -> Invalid:
+def foreign() -> Invalid:
+    """Return the error for a cursor that was not made by `encode` for this list."""
     return Invalid(errors={"cursor": ["Not a valid cursor. Send the value of `next` from the previous page."]})

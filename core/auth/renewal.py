@@ -1,7 +1,7 @@
 """Authentication of a request again, while its response lasts."""
 
 import copy
-from typing import Any
+from typing import Any, cast
 
 from django.contrib.auth import get_user
 from rest_framework.exceptions import APIException
@@ -10,6 +10,17 @@ from rest_framework.request import Request
 from core.auth import second_factor
 from core.auth.authentication import ApiKeyAuthentication
 from core.auth.principals import Principal
+from core.auth.stream_tokens import StreamToken, holder_of
+from core.models import ApiKey
+
+
+def credential_of(request: Request) -> str:
+    """Return what identifies the request's credential in this process."""
+    if isinstance(request.auth, StreamToken):
+        return repr(request.auth)
+    if isinstance(request.auth, ApiKey):
+        return f"key {request.auth.pk}"
+    return f"session {request._request.session.session_key}"
 
 
 def principal_now(request: Request) -> Principal | None:
@@ -17,6 +28,11 @@ def principal_now(request: Request) -> Principal | None:
 
     An API key may be that of up to STALENESS_SECONDS ago.
     """
+    if isinstance(request.auth, StreamToken):
+        try:
+            return cast(Principal, holder_of(request.auth))
+        except APIException:
+            return None
     if isinstance(request.successful_authenticator, ApiKeyAuthentication):
         try:
             found = request.successful_authenticator.authenticate(request)

@@ -18,6 +18,9 @@ def main() -> int:
     parser.add_argument(
         "--port", type=int, default=8001, help="port to listen on; 0 selects a free port (default: %(default)s)"
     )
+    parser.add_argument(
+        "--pause", type=float, default=0.0, help="seconds between the pieces of a streamed answer (default: none)"
+    )
     options = parser.parse_args()
     try:
         server = serve(options.port, options.host)
@@ -27,6 +30,7 @@ def main() -> int:
     except (OSError, OverflowError) as error:  # the latter for a port beyond 65535
         print(f"The demo model can't listen on {options.host}, port {options.port}: {error}", file=sys.stderr)
         return 1
+    server.pause = max(options.pause, 0.0)
     with server:
         print(f"The demo model is ready at {server.url}", flush=True)
         stop.wait()

@@ -50,18 +50,15 @@ class Misbehaviours:
         if name == "fail-hang":
             self._stopping.wait(HANG_SECONDS)
             return None
-        return _unknown(name)
+        return unknown(name)
 
-    def change(self, request: dict[str, Any], completion: dict[str, Any]) -> Answer | None:
-        """Return the odd answer that the request's model name asks for; None for an ordinary one."""
+    def change(self, request: dict[str, Any], completion: dict[str, Any]) -> dict[str, Any] | None:
+        """Return the completion, made odd if the request's model name asks for it; None for an unknown name."""
         name = request["model"]
         if not name.startswith("odd-"):
-            return None
+            return completion
         kind, once, _ = name.removeprefix("odd-").partition("-once")
-        if once and self._has_seen(request):
-            return None
-        body = oddities.answer(kind, completion)
-        return _unknown(name) if body is None else Answer(200, body)
+        return completion if once and self._has_seen(request) else oddities.changed(kind, completion)
 
     def forget(self) -> None:
         """Forget all conversations, for tests that share a server."""
@@ -77,7 +74,7 @@ class Misbehaviours:
         return seen
 
 
-def _unknown(name: str) -> Answer:
+def unknown(name: str) -> Answer:
     return as_json(404, error(f"The model '{name}' does not exist.", "model_not_found"))
 
 

@@ -19,10 +19,10 @@ THOUGHT = "The person wants me to act. I think about it."
 DETAIL = {"type": "reasoning.text", "text": THOUGHT, "signature": "c2lnbmF0dXJl", "number": 2**80}
 
 
-def answer(name: str, completion: Parts) -> bytes | None:
-    """Return the body of the odd answer of this name, made from an ordinary completion; None for an unknown name."""
+def changed(name: str, completion: Parts) -> Parts | None:
+    """Return the odd answer of this name, made from an ordinary completion; None for an unknown name."""
     if name in AROUND:
-        return json.dumps({**completion, **AROUND[name]}).encode()
+        return {**completion, **AROUND[name]}
     change = ODDITIES.get(name)
     if change is None:
         return None
@@ -30,7 +30,12 @@ def answer(name: str, completion: Parts) -> bytes | None:
     about_calls = change in CALLS
     if about_calls == bool(choice["message"].get("tool_calls")) or change in BOTH:
         change(choice["message"], choice)
-    return json.dumps(completion).replace('"<1e400>"', "1e400").replace('"<endless>"', ENDLESS).encode()
+    return completion
+
+
+def encoded(value: Parts) -> bytes:
+    """Return the JSON text of an answer or of a part of it, with the numbers that Python does not write."""
+    return json.dumps(value).replace('"<1e400>"', "1e400").replace('"<endless>"', ENDLESS).encode()
 
 
 def _nested(depth: int) -> Any:

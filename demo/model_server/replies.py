@@ -4,7 +4,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,27 +77,6 @@ def completion(request: dict[str, Any], reply: Reply) -> dict[str, Any]:
         message["tool_calls"] = [_as_call(call) for call in reply.calls]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish_reason}
     return {**_head(request, "chat.completion"), "choices": [choice], "usage": usage(request, reply)}
-
-
-def chunks(request: dict[str, Any], reply: Reply) -> Iterator[dict[str, Any]]:
-    """Yield the reply as a stream of deltas: text word by word, arguments in pieces."""
-    head = _head(request, "chat.completion.chunk")
-
-    def chunk(delta: dict[str, Any], finish_reason: str | None = None) -> dict[str, Any]:
-        return {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}]}
-
-    yield chunk({"role": "assistant", "content": "" if reply.text else None})
-    for word in re.findall(r"\S+\s*", reply.text):
-        yield chunk({"content": word})
-    for index, call in enumerate(map(_as_call, reply.calls)):
-        arguments = call["function"]["arguments"]
-        start = {**call, "index": index, "function": {**call["function"], "arguments": ""}}
-        yield chunk({"tool_calls": [start]})
-        for piece in re.findall(r".{1,12}", arguments, re.DOTALL):
-            yield chunk({"tool_calls": [{"index": index, "function": {"arguments": piece}}]})
-    yield chunk({}, reply.finish_reason)
-    if (request.get("stream_options") or {}).get("include_usage"):
-        yield {**head, "choices": [], "usage": usage(request, reply)}
 
 
 def usage(request: dict[str, Any], reply: Reply) -> dict[str, int]:

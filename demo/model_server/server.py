@@ -13,7 +13,7 @@ from typing import Any
 
 from typing_extensions import override
 
-from demo.model_server import conversation, replies
+from demo.model_server import conversation, misbehaviours, oddities, replies, streaming
 from demo.model_server.misbehaviours import Misbehaviours
 from demo.model_server.replies import Answer, as_json
 
@@ -44,6 +44,7 @@ class RuleModel(ThreadingHTTPServer):
             self.address_family = socket.AF_INET6
         self.stopping = threading.Event()
         self.misbehaviours = Misbehaviours(self.stopping)
+        self.pause = 0.0  # seconds between the deltas of a stream
         self.received: deque[Any] = deque(maxlen=REMEMBERED)  # requests for completions, for tests
         self._connections: set[Any] = set()
         self._thread = threading.Thread(target=self.serve_forever, args=(POLL_SECONDS,), daemon=True)
@@ -143,11 +144,13 @@ class Handler(BaseHTTPRequestHandler):
         wrong = self.server.misbehaviours.of(request)
         if wrong is not None:
             return self._send(wrong)
-        reply = replies.reply_to(asked)
+        completion = replies.completion(request, replies.reply_to(asked))
+        answer = self.server.misbehaviours.change(request, completion)
+        if answer is None:
+            return self._send(misbehaviours.unknown(request["model"]))
         if request.get("stream"):
-            return self._stream(request, reply)
-        completion = replies.completion(request, reply)
-        return self._send(self.server.misbehaviours.change(request, completion) or as_json(200, completion))
+            return self._stream(request, answer)
+        return self._send(Answer(200, oddities.encoded(answer)))
 
     def _send(self, answer: Answer) -> None:
         self.send_response(answer.status)
@@ -160,14 +163,16 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer.body)
 
-    def _stream(self, request: dict[str, Any], reply: replies.Reply) -> None:
+    def _stream(self, request: dict[str, Any], completion: dict[str, Any]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Cache-Control", "no-cache")
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
-        for chunk in replies.chunks(request, reply):
-            self._write_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+        with_usage = bool((request.get("stream_options") or {}).get("include_usage"))
+        for chunk in streaming.chunks(completion, with_usage=with_usage):
+            self._write_chunk(b"data: %b\n\n" % oddities.encoded(chunk))
+            self.server.stopping.wait(self.server.pause)
         self._write_chunk(b"data: [DONE]\n\n")
         self._write_chunk(b"")
 

@@ -13,10 +13,12 @@ from typing_extensions import override
 
 from agents import pauses
 from agents.api import serializers as bodies
+from agents.api.usage_bodies import usage
 from agents.api.views import TaskViewSet
 from agents.models import ACTIVE, FINAL, Interrupt, Status, Task
 from agents.services import find_task
 from agents.state.tasks import NO_TASK
+from agents.usage import sums
 from agents.watching import waiting
 from agents.watching.hub import hub
 from agents.watching.responses import LASTING, HeldResponse
@@ -123,7 +125,8 @@ def _missing(ids: dict[str, str]) -> dict[str, Any]:
 
 def _status(task: Task, principal: Any) -> dict[str, Any]:
     last = _last_response(task, principal)
-    return bodies.TaskSerializer.of(task, last_response=last, **_what_holds(task))
+    used = usage(sums.of_task(task) if task.token else sums.Sums())  # no worker has had it: it has called nothing
+    return bodies.TaskSerializer.of(task, last_response=last, usage=used, **_what_holds(task))
 
 
 def _last_response(task: Task, principal: Any) -> dict[str, Any] | None:

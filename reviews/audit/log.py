@@ -1,8 +1,7 @@
 """Writer and exporter of the audit log. Each entry is written in the transaction of the change that it records."""
 
-import csv
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -13,6 +12,7 @@ from agents.models import Interrupt, Pause, ToolCall
 from agents.policy import Denied, Verdict
 from agents.services import Answer
 from agents.state.interrupts import SYSTEM as SYSTEM
+from core import spreadsheets
 from core.text import canonical, shortened
 from reviews.models import AuditEntry, PolicyRule
 
@@ -97,29 +97,11 @@ def exported(entries: QuerySet[AuditEntry], form: str) -> Iterator[str]:
     """Yield the entries, oldest first, as lines of CSV (with a header line) or JSON. `form` is one of FORMATS."""
     rows = entries.order_by("pk").values_list(*COLUMNS).iterator(chunk_size=CHUNK)
     if form == "csv":
-        yield from _csv([COLUMNS])
-        yield from _csv(rows)
+        yield from spreadsheets.lines([COLUMNS])
+        yield from spreadsheets.lines(map(_plain, row) for row in rows)
     else:
         for row in rows:
             yield json.dumps(dict(zip(COLUMNS, map(_plain, row), strict=True)), ensure_ascii=False) + "\n"
-
-
-class _Line:
-    """File-like object for csv.writer that returns what is written."""
-
-    def write(self, text: str) -> str:
-        return text
-
-
-def _csv(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    for row in rows:
-        yield writer.writerow([_inert(_plain(value)) for value in row])
-
-
-def _inert(value: Any) -> Any:
-    """Return the value, quoted if a spreadsheet would take it for a formula, such as `@x` or `-x`."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in ("=", "+", "-", "@") else value
 
 
 def _plain(value: Any) -> Any:

@@ -1,12 +1,14 @@
-"""An agent whose model answers oddly, and a way to ask it."""
+"""Agents whose model answers oddly, and ways to ask them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
 from agents.models import Task
 from agents.runtime import registry
+from agents.runtime.endpoints import calls
+from tests.support.endpoint import Endpoint, Reply
 from tests.support.helpers import again
 
 
@@ -36,3 +38,46 @@ def asked(invoke: Any, work: Any, model_server: Any) -> Callable[..., Task]:
         return again(task)
 
     return ask
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Callable[..., Endpoint]]:
+    opened: list[Endpoint] = []
+
+    def start(*replies: Reply) -> Endpoint:
+        opened.append(Endpoint(*replies).__enter__())
+        return opened[-1]
+
+    yield start
+    for one in opened:
+        one.__exit__()
+
+
+@pytest.fixture
+def ask(settings: Any, monkeypatch: Any, endpoint: Any, invoke: Any, work: Any) -> Callable[..., Any]:
+    """Run a task against an endpoint of this provider that answers so; the endpoint and the task."""
+
+    def run(
+        *replies: Reply,
+        provider: str = "openai",
+        retry: float = 0.1,
+        timeout: float = 5.0,
+        wait: float = 0.1,
+        url: str = "",
+        model: str = "",
+    ) -> Any:
+        monkeypatch.setattr(calls, "FIRST_WAIT", wait)
+        server = endpoint(*replies)
+        settings.OPENAI_BASE_URL = f"{url or server.url}/v1"
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", url or server.url)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
+        monkeypatch.setenv("OLLAMA_HOST", url or server.url)
+        settings.AGENTS = {"default": {**settings.AGENTS["default"], "MODEL": model or f"{provider}:m"}}
+        settings.MODEL_RETRY_SECONDS, settings.MODEL_TIMEOUT_SECONDS = retry, timeout
+        registry.agent.cache_clear()
+        registry.graph.cache_clear()
+        task = invoke("hello")
+        work()
+        return server, again(task)
+
+    return run

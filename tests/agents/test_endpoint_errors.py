@@ -4,7 +4,7 @@ import importlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Any
 
@@ -14,12 +14,8 @@ from langchain_openai import ChatOpenAI
 from langgraph.graph import MessagesState, StateGraph
 from pydantic import SecretStr
 
-from agents.runtime import registry
-from agents.runtime.endpoints import calls
 from agents.runtime.registry import Agent
 from tests.support.endpoint import (
-    Endpoint,
-    Reply,
     anthropic_message,
     breaks_off,
     completion,
@@ -27,7 +23,7 @@ from tests.support.endpoint import (
     says,
     trickles,
 )
-from tests.support.helpers import again, answer_of
+from tests.support.helpers import answer_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -39,49 +35,6 @@ def _imported() -> None:
     """Before anything is timed: the providers' packages take seconds."""
     for name in ("langchain_anthropic", "langchain_ollama", "langchain_openai"):
         importlib.import_module(name)
-
-
-@pytest.fixture
-def endpoint() -> Iterator[Callable[..., Endpoint]]:
-    opened: list[Endpoint] = []
-
-    def start(*replies: Reply) -> Endpoint:
-        opened.append(Endpoint(*replies).__enter__())
-        return opened[-1]
-
-    yield start
-    for one in opened:
-        one.__exit__()
-
-
-@pytest.fixture
-def ask(settings: Any, monkeypatch: Any, endpoint: Any, invoke: Any, work: Any) -> Ask:
-    """Run a task against an endpoint of this provider that answers so; the endpoint and the task."""
-
-    def run(
-        *replies: Reply,
-        provider: str = "openai",
-        retry: float = 0.1,
-        timeout: float = 5.0,
-        wait: float = 0.1,
-        url: str = "",
-        model: str = "",
-    ) -> Any:
-        monkeypatch.setattr(calls, "FIRST_WAIT", wait)
-        server = endpoint(*replies)
-        settings.OPENAI_BASE_URL = f"{url or server.url}/v1"
-        monkeypatch.setenv("ANTHROPIC_BASE_URL", url or server.url)
-        monkeypatch.setenv("ANTHROPIC_API_KEY", "test-key")
-        monkeypatch.setenv("OLLAMA_HOST", url or server.url)
-        settings.AGENTS = {"default": {**settings.AGENTS["default"], "MODEL": model or f"{provider}:m"}}
-        settings.MODEL_RETRY_SECONDS, settings.MODEL_TIMEOUT_SECONDS = retry, timeout
-        registry.agent.cache_clear()
-        registry.graph.cache_clear()
-        task = invoke("hello")
-        work()
-        return server, again(task)
-
-    return run
 
 
 FINE = {"openai": completion(), "anthropic": anthropic_message(), "ollama": ollama_message()}

@@ -91,7 +91,8 @@ def test_a_worker_that_dies_in_a_tool_repeats_no_message(invoke: Any, crash: Any
 def test_a_worker_that_dies_at_any_checkpoint_tells_each_message_once(
     invoke: Any, crash: Any, work: Any, monkeypatch: Any, place: str
 ) -> None:
-    task, died = invoke("multiply 6 by 7"), []
+    task = invoke("multiply 6 by 7")
+    died: list[str] = []
 
     def die(name: str) -> None:
         if name == place and len(died) < 4:

@@ -101,7 +101,7 @@ def test_it_has_nothing_of_others(task: Task, invoke: Any) -> None:
 
 def test_of_an_unknown_user_it_is_empty() -> None:
     mine = ("account", "api_keys", "idempotency_keys", "preferences", "email_subscriptions")
-    about_me = ("sessions", "memories", "policy_rules", "pauses", "decisions")
+    about_me = ("sessions", "memories", "policy_rules", "pauses", "decisions", "model_calls", "usage_by_day")
     assert exported("nobody") == {"user_id": "nobody", **{name: [] for name in mine + about_me}}
 
 

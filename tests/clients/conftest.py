@@ -13,7 +13,7 @@ from tests.support import node
 from tests.support.accounts import grant
 from tests.support.fork_server import ForkServer
 from tests.support.processes import Workers, environment
-from tests.support.site import Site
+from tests.support.sites import WebServer
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -42,10 +42,10 @@ def workers(
 
 
 @pytest.fixture
-def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
+def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[WebServer]:
     """A web server; the key of a service account that may also decide."""
     grant(service, "reviews.decide_review")
-    made = Site(fork_server, workers.env, tmp_path / "web.log", create_key(service, "client"))
+    made = WebServer(fork_server, workers.env, tmp_path / "web.log", create_key(service, "client"))
     made.start()
     yield made
     made.stop()

@@ -11,7 +11,7 @@ import pytest
 from agents.models import Task
 from tests.support import node
 from tests.support.processes import ROOT, Workers
-from tests.support.site import Site
+from tests.support.sites import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -23,7 +23,7 @@ def blocks(page: Path, language: str) -> str:
     return "\n".join(re.findall(rf"^```{language}\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL))
 
 
-def printed(command: list[str], site: Site, folder: Path) -> str:
+def printed(command: list[str], site: WebServer, folder: Path) -> str:
     env = {"PATH": os.environ["PATH"], "AGENTSITE_URL": site.url, "AGENTSITE_KEY": site.key}
     env["PYTHONPATH"] = str(CLIENT / "python")
     done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, timeout=90)
@@ -31,7 +31,7 @@ def printed(command: list[str], site: Site, folder: Path) -> str:
     return done.stdout
 
 
-def test_that_of_the_python_client_works_as_it_says(site: Site, workers: Workers, tmp_path: Path) -> None:
+def test_that_of_the_python_client_works_as_it_says(site: WebServer, workers: Workers, tmp_path: Path) -> None:
     workers.start(AGENT_TOOLS="")
     page, script = CLIENT / "python" / "README.md", tmp_path / "readme.py"
     script.write_text(blocks(page, "python"))
@@ -39,7 +39,7 @@ def test_that_of_the_python_client_works_as_it_says(site: Site, workers: Workers
 
 
 @pytest.mark.node
-def test_that_of_the_typescript_client_works_as_it_says(site: Site, workers: Workers, tmp_path: Path) -> None:
+def test_that_of_the_typescript_client_works_as_it_says(site: WebServer, workers: Workers, tmp_path: Path) -> None:
     workers.start(AGENT_TOOLS="")
     page, script = CLIENT / "typescript" / "README.md", tmp_path / "readme.mjs"
     script.write_text(blocks(page, "js"))
@@ -47,7 +47,7 @@ def test_that_of_the_typescript_client_works_as_it_says(site: Site, workers: Wor
     assert printed([str(node.NODE), str(script)], site, tmp_path) == blocks(page, "text").replace("\n\n", "\n")
 
 
-def test_the_example_of_the_how_to_works(site: Site, workers: Workers, tmp_path: Path) -> None:
+def test_the_example_of_the_how_to_works(site: WebServer, workers: Workers, tmp_path: Path) -> None:
     workers.start(AGENT_TOOLS="")
     script = tmp_path / "order.py"
     script.write_text(blocks(ROOT / "docs" / "how-to" / "clients.md", "python"))

@@ -13,7 +13,7 @@ from agents.models import Task
 from tests.support import node
 from tests.support.helpers import ids_of, messages_of
 from tests.support.processes import ROOT, Workers, until
-from tests.support.site import Site
+from tests.support.sites import WebServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
@@ -41,13 +41,13 @@ class Reading(threading.Thread):
         return sum(event["kind"] == "interrupt" for event in self.read) == times
 
 
-def in_python(site: Site, task: Task) -> Iterator[Any]:
+def in_python(site: WebServer, task: Task) -> Iterator[Any]:
     with Client(site.url, site.key) as client:
         for event in client.stream(ids_of(task)):  # type: ignore[arg-type]
             yield {"kind": event.kind, "seq": event.seq, "data": event.data}
 
 
-def in_typescript(site: Site, task: Task) -> Iterator[Any]:
+def in_typescript(site: WebServer, task: Task) -> Iterator[Any]:
     command = [str(node.NODE), str(READER), site.url, site.key, *ids_of(task).values()]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -56,7 +56,7 @@ def in_typescript(site: Site, task: Task) -> Iterator[Any]:
 
 @pytest.mark.parametrize("reader", [in_python, pytest.param(in_typescript, marks=pytest.mark.node)])
 def test_it_misses_and_repeats_nothing(
-    reader: Callable[[Site, Task], Iterator[Any]], site: Site, workers: Workers, invoke: Any
+    reader: Callable[[WebServer, Task], Iterator[Any]], site: WebServer, workers: Workers, invoke: Any
 ) -> None:
     workers.start()
     task = invoke(QUERY)

@@ -22,6 +22,7 @@ from demo.model_server import RuleModel, serve
 
 NAMES = ("book_hotel", "multiply", "send_email", "remember", "search_memory", "refund")
 TOOLS = [{"type": "function", "function": {"name": name, "parameters": {"type": "object"}}} for name in NAMES]
+ASKING = [{"role": "user", "content": "multiply 6 by 7"}]
 ROOT = Path(__file__).resolve().parents[2]
 REJECTED = "This call was rejected and has not run: too expensive"
 
@@ -340,6 +341,34 @@ def test_a_stream_ends_as_clients_expect(http_client: httpx.Client) -> None:
     answer = http_client.post("/chat/completions", json=completion(stream=True))
     assert answer.headers["content-type"] == "text/event-stream"
     assert answer.text.endswith("data: [DONE]\n\n")
+
+
+def test_a_stream_pauses_between_its_pieces_if_told_to(server: RuleModel, client: Client) -> None:
+    server.pause = 0.01
+    try:
+        begun = time.monotonic()
+        whole, count = streamed(client.model(), "hello")
+    finally:
+        server.pause = 0.0
+    assert time.monotonic() - begun >= 0.01 * (count - 1)
+    assert whole.content == client.ask("hello").content
+
+
+@pytest.mark.parametrize("name", ["odd-args-object-endless", "odd-signed", "odd-no-blocks", "odd-call-null"])
+def test_odd_answers_are_streamed_too(http_client: httpx.Client, name: str) -> None:
+    answers = [
+        http_client.post("/chat/completions", json=completion(model=name, stream=stream, messages=ASKING, tools=TOOLS))
+        for stream in (False, True)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200]
+    odd = {
+        "odd-signed": "reasoning_details",
+        "odd-args-object-endless": "99999",
+        "odd-call-null": '"tool_calls": [null',
+    }
+    if name == "odd-no-blocks":
+        answers = [http_client.post("/chat/completions", json=completion(model=name, stream=one)) for one in (0, 1)]
+    assert all(odd.get(name, '"content": []') in answer.text for answer in answers)
 
 
 def test_lists_its_model(server: RuleModel) -> None:

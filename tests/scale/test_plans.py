@@ -33,6 +33,7 @@ PAGE = 50  # rows of a list, which may not show all of them
 READ = 1_300  # rows of one table in one statement; all open reviews may be read, and there are 500
 LARGE = (
     *("agents_task", "agents_session", "agents_interrupt", "agents_attempt", "agents_toolcall"),
+    *("agents_modelcall", "agents_dayusage"),
     *("reviews_decision", "reviews_auditentry", "memory_memory", "notices_delivery"),
 )
 LINEAR = {  # what reads more, and why

@@ -9,11 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 from django.conf import settings as django_settings
+from django.contrib.auth.models import User
 from django.db import connection
 
 from agentsite import celery_app
+from agentsite.accounts import create_key
 from tests.support.fork_server import ForkServer
 from tests.support.processes import Workers, environment
+from tests.support.sites import Site, WebServer
 
 
 @pytest.fixture
@@ -44,3 +47,11 @@ def workers(
     made = Workers(fork_server, environment(settings.OPENAI_BASE_URL), tmp_path)
     yield made
     made.end()
+
+
+@pytest.fixture
+def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
+    made = WebServer(fork_server, workers.env, tmp_path / "web.log", create_key(service, "streams"))
+    made.start()
+    yield made
+    made.stop()

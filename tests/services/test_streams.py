@@ -1,11 +1,9 @@
 """Streams from a real web server, over HTTP, of what a real worker does."""
 
-import json
 import os
 import random
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,44 +11,20 @@ from typing import Any
 import httpx
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from agents.models import Event, Task
-from agentsite.accounts import create_key
 from core.models import ApiKey
 from reviews.decisions.services import Choice, decide
-from tests.support.fork_server import ForkServer
 from tests.support.helpers import answer_of, messages_of, open_review
 from tests.support.processes import Workers, until
-from tests.support.site import Site
+from tests.support.sites import BEAT, Site, read
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-BEAT = 1.0  # seconds
-
-
-@pytest.fixture
-def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
-    env = {**workers.env, "STREAM_HEARTBEAT_SECONDS": str(BEAT)}
-    made = Site(fork_server, env, tmp_path / "web.log", create_key(service, "streams"))
-    made.start()
-    yield made
-    made.stop()
 
 
 def path_of(task: Task) -> str:
     return f"/agent/stream/ann/s1/{task.task_id}"
-
-
-def read(lines: Iterator[str]) -> Iterator[tuple[str, str, Any]]:
-    """Each event's name, id and data."""
-    fields: dict[str, str] = {}
-    for line in lines:
-        if line:
-            name, _, value = line.partition(": ")
-            fields[name] = value
-        elif "event" in fields:
-            yield fields["event"], fields.get("id", ""), json.loads(fields["data"])
-            fields = {}
 
 
 class Client(threading.Thread):
@@ -63,6 +37,7 @@ class Client(threading.Thread):
         self.seen: list[Any] = []
         self.start()
 
+    @override
     def run(self) -> None:
         rng = random.Random(7)
         while not self.end:
@@ -197,3 +172,25 @@ def test_events_that_are_told_are_stored(site: Site, workers: Workers, invoke: A
         told = [data for name, _, data in read(response.iter_lines()) if name != "end"]
     stored = Event.objects.filter(task=task).order_by("seq")
     assert [(one["kind"], one["data"]) for one in told] == [(one.kind, one.data) for one in stored]
+
+
+def test_an_answer_comes_in_pieces_and_then_whole(
+    site: Site, workers: Workers, invoke: Any, model_server: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(model_server, "pause", 0.1)
+    task = invoke("multiply 6 by 7")
+    with site.open(path_of(task)) as response:
+        lines = read(response.iter_lines())
+        assert next(lines)[0] == "status"  # it is watched before the worker begins
+        workers.start()
+        told = list(lines)
+    whole = {data["data"]["id"]: data["data"]["content"] for name, _, data in told if name == "message"}
+    pieces: dict[str, str] = {}
+    for name, _, data in told:
+        if name == "chunk":
+            assert data["position"] == len(pieces.get(data["message_id"], ""))
+            pieces[data["message_id"]] = pieces.get(data["message_id"], "") + data["text"]
+    assert len(pieces) == 2
+    assert pieces == {id_: whole[id_] for id_ in pieces}
+    last = [name for name, _, _ in told].index("chunk")
+    assert [name for name, _, _ in told[last:]].count("chunk") > 4

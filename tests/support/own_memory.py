@@ -4,6 +4,7 @@ from typing import Any
 
 from typing_extensions import override
 
+from agents.runtime import registry
 from memory import services as memories
 from memory.models import Memory
 from memory.strategies import Recalled
@@ -25,6 +26,13 @@ class Named(Notebook):
     @override
     def recall(self, user_id: str, session: str, query: str) -> list[Recalled]:
         return [Recalled("1", f"this is {self.agent}'s notebook", "fact")]
+
+
+class Summary(Notebook):
+    """Asks the model for a summary of each task that has completed."""
+
+    def remember(self, task: Any) -> None:
+        registry.agent(task.agent).model().invoke(f"sum up: {task.query}")
 
 
 class Diary(Notebook):

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -29,8 +30,11 @@ def reading() -> Reading:
     """Read a stream until it ends, or says no more for so long; do something once it has begun."""
 
     def read(view: TaskView | SessionView, *, quiet: float = 0.6, then: Any = None, allowed: Any = None) -> Read:
+        async def may() -> bool:
+            return allowed() if allowed else True
+
         async def collect() -> str:
-            found, source = b"", stream(view, allowed or (lambda: True))
+            found, source = b"", stream(view, may)
             acting = asyncio.create_task(asyncio.to_thread(then)) if then else None
             try:
                 while True:
@@ -42,6 +46,7 @@ def reading() -> Reading:
                 if acting:
                     await acting
 
-        return Read(asyncio.run(collect()))
+        with ThreadPoolExecutor(1) as pool:  # a browser's library may have a loop in this thread
+            return Read(pool.submit(asyncio.run, collect()).result())
 
     return read

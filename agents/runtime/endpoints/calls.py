@@ -2,6 +2,7 @@
 
 import logging
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -11,10 +12,11 @@ from langgraph.errors import GraphBubbleUp
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_any, stop_before_delay, stop_when_event_set
 from tenacity.nap import sleep_using_event
 
-from agents.runtime.endpoints import errors, http_clients
+from agents.runtime.endpoints import errors, http_clients, metering
+from agents.runtime.gate.execution import outer_call
 from agents.runtime.middleware import context_length
 from agents.runtime.middleware.model_telemetry import Watch, watched
-from agents.runtime.run_context import ModelFailure, Run, RunFailure
+from agents.runtime.run_context import ModelFailure, Run, RunFailure, held
 from agents.state.tasks import StaleAttempt
 from core.db.connections import is_away
 
@@ -34,9 +36,12 @@ class RequestFailed(Exception):
 
 
 def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
-    """Ask the model, retrying transient failures for MODEL_RETRY_SECONDS; return its answer. Raises ModelFailure."""
+    """Ask the model, retrying transient failures for MODEL_RETRY_SECONDS; return its answer.
+
+    Raises ModelFailure; GraphInterrupt if the run has stopped meanwhile, so that its next attempt asks again.
+    """
     http_clients.prepare(request.model)
-    with watched(request.model) as watch:
+    with watched(request.model) as watch, metering.asking(watch.model):
         retrying = Retrying(
             retry=retry_if_exception(lambda error: isinstance(error, RequestFailed) and error.failure.passing),
             wait=_wait,
@@ -48,6 +53,9 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
         try:
             response = retrying(_once, request, context_length.or_with_less(handler, _note_less(watch)))
         except RequestFailed as error:
+            if (stop := _stop_of(run)) is not None and stop.is_set():
+                logger.info("task %s: the run stops, its model call is broken off", run.task.pk)
+                raise held() from error
             watch.failed(error.failure.kind)
             cause = error.__cause__ if error.failure.kind == "no_completion" else None
             logger.error("task %s: model call failed: %s", run.task.pk, error, exc_info=cause)
@@ -58,15 +66,21 @@ def asked(run: Run, request: ModelRequest[Run], handler: Handler) -> ModelRespon
 
 def _once(request: ModelRequest[Run], handler: Handler) -> ModelResponse[Any]:
     """Send one request with a deadline. Raises RequestFailed; errors that are not the endpoint's pass through."""
-    with http_clients.exchange(settings.MODEL_TIMEOUT_SECONDS) as exchange:
+    with http_clients.exchange(settings.MODEL_TIMEOUT_SECONDS, _stop_of(request.runtime.context)) as exchange:
         try:
             return handler(request)
         except (RunFailure, StaleAttempt, GraphBubbleUp):
             raise
         except Exception as error:
+            request.runtime.context.require_going()  # the client wraps whatever ended the run
             if is_away(error):
                 raise
             raise RequestFailed(errors.read(error, exchange.response)) from error
+
+
+def _stop_of(run: Run) -> threading.Event | None:
+    """Return what breaks off this call; None inside a tool: a tool that has begun ends, as it must not run twice."""
+    return run.stop if outer_call() is None else None
 
 
 def _wait(state: RetryCallState) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import openai
@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatResult
 from langchain_openai.chat_models.base import BaseChatOpenAI
 
-from agents.runtime.endpoints import responses, returned_fields
+from agents.runtime.endpoints import listening, responses, returned_fields, streamed
 from agents.runtime.middleware.answers import told, worded
 from core.text import digest, storable
 
@@ -71,6 +71,9 @@ class Compatible:
         for generation, one in zip(result.generations, found, strict=True):
             if isinstance(generation.message, AIMessage):
                 one.complete(generation.message)
+        hearing = listening.current()
+        if hearing is not None and hearing.knows(told_id := body.get(listening.MESSAGE_ID)) and result.generations:
+            result.generations[0].message.additional_kwargs[listening.MESSAGE_ID] = told_id
         if not isinstance(response, dict) and (parsed := _parsed(response)) is not None:
             result.generations[0].message.additional_kwargs["parsed"] = parsed
         return result
@@ -130,12 +133,20 @@ class _Wrapped:
 class _Completions(_Wrapped):
     """The client's completions, with lenient reading of their responses."""
 
+    def __init__(self, wrapped: Any) -> None:
+        super().__init__(wrapped)
+        self._asker = streamed.Asker()
+
     @property
     def with_raw_response(self) -> "_Raw":
-        return _Raw(self._wrapped.with_raw_response)
+        return _Raw(self._wrapped.with_raw_response, self._asker)
 
 
 class _Raw(_Wrapped):
+    def __init__(self, wrapped: Any, asker: streamed.Asker) -> None:
+        super().__init__(wrapped)
+        self._asker = asker
+
     def create(self, **request: Any) -> Any:
         """Send the request. Messages and tools go by `extra_body`, which the SDK joins to the body as it is.
 
@@ -144,7 +155,11 @@ class _Raw(_Wrapped):
         """
         large = {name: request.pop(name) for name in ("messages", "tools") if name in request}
         own = request.pop("extra_body", None) or {}
-        response = self._wrapped.create(messages=(), extra_body={**large, **own}, **request)
+        send = partial(self._wrapped.create, messages=(), extra_body={**large, **own}, **request)
+        hearing = listening.current()
+        if hearing is not None and not request.get("stream"):
+            return self._asker.ask(send, hearing)
+        response = send()
         return response if request.get("stream") else _Response(response)
 
 

@@ -10,6 +10,7 @@ successor httpx2. Neither is imported here, because which one is installed depen
 
 import socket
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,10 +21,13 @@ from typing import Any
 
 from django.conf import settings
 
+from agents.runtime.endpoints import metering
+
 HTTP_LIBRARIES = ("httpx", "httpx2")
 HOLDERS = ("root_client", "client", "_client", "_api_client", "_httpx_client")  # attributes that lead to a client
 MAX_DEPTH = 4
 PIECE = 65_536  # bytes
+LOOK = 0.4  # seconds between two looks whether the run of a waiting request has stopped
 
 
 @dataclass
@@ -33,22 +37,42 @@ class Exchange:
     deadline: float  # of time.monotonic()
     response: Any = None  # of httpx or httpx2; None until its head has arrived, or if the client is of another kind
     is_implied: bool = False  # begun by a request from a graph that calls its model without our middleware
+    stop: threading.Event | None = None  # set: nobody waits for the answer any more
 
     def left(self, core: ModuleType, timeout: float | None) -> float:
-        """Return the seconds that one step may take. Raises the library's own ReadTimeout when the time is up."""
+        """Return the seconds that one step may take.
+
+        Raises the library's own ReadTimeout when the time is up, and its ReadError when the run has stopped.
+        """
+        if self.stop is not None and self.stop.is_set():
+            raise core.ReadError("the run has stopped")
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise core.ReadTimeout("the time of the whole request is up")
         return left if timeout is None else min(left, timeout)
 
 
+@dataclass(frozen=True)
+class ReadResponse:
+    """A response whose body was read in pieces, with the text that says most about it."""
+
+    status_code: int
+    headers: Any
+    text: str
+
+
 _current: ContextVar[Exchange | None] = ContextVar("exchange", default=None)
 
 
 @contextmanager
-def exchange(seconds: float) -> Iterator[Exchange]:
-    """Limit the requests that this thread sends through prepared clients to this many seconds in total."""
-    begun = Exchange(time.monotonic() + seconds)
+def exchange(seconds: float, stop: threading.Event | None = None) -> Iterator[Exchange]:
+    """Limit the requests that this thread sends through prepared clients to this many seconds in total.
+
+    Args:
+        stop: ends the wait for an answer within LOOK seconds after it is set, and closes the connection. A wait for a
+            connection goes on until its own time-out.
+    """
+    begun = Exchange(time.monotonic() + seconds, stop=stop)
     token = _current.set(begun)
     try:
         yield begun
@@ -59,13 +83,14 @@ def exchange(seconds: float) -> Iterator[Exchange]:
 def prepare(model: Any) -> None:
     """Make the model's clients keep to the deadline of `exchange` and record their responses in it. Safe to repeat.
 
-    Outside of an exchange, each request may take MODEL_TIMEOUT_SECONDS.
+    They also count what they send in a run. Outside of an exchange, each request may take MODEL_TIMEOUT_SECONDS.
     """
     for client in _clients(model):
         hooks = client.event_hooks
         if _note not in hooks["response"]:
             client.event_hooks = {"request": [*hooks["request"], _begin], "response": [*hooks["response"], _note]}
-        for transport in (client._transport, *client._mounts.values()):
+        for transport in filter(None, (client._transport, *client._mounts.values())):
+            metering.meter(transport, metering.library_of(client))
             pool = getattr(transport, "_pool", None)
             if pool is not None and not isinstance(pool._network_backend, Backend):
                 pool._network_backend = Backend(pool._network_backend)
@@ -81,6 +106,26 @@ def _note(response: Any) -> None:
     current = _current.get()
     if current is not None:
         current.response = response
+
+
+def note_text(response: Any, body: bytes) -> None:
+    """Record the body of a response that was read in pieces, or the part of it that would explain a failure."""
+    current = _current.get()
+    if current is not None:
+        text = body.decode(errors="replace")
+        current.response = ReadResponse(response.status_code, response.headers, text)
+
+
+@contextmanager
+def hurry(seconds: float) -> Iterator[None]:
+    """Limit what the current exchange still waits for inside the block to this many seconds."""
+    current = _current.get() or Exchange(time.monotonic())
+    deadline = current.deadline
+    current.deadline = min(deadline, time.monotonic() + seconds)
+    try:
+        yield
+    finally:
+        current.deadline = deadline
 
 
 def _clients(holder: Any, depth: int = 0) -> Iterator[Any]:
@@ -152,8 +197,17 @@ class Stream:
         self._core = core
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        """Read at most `max_bytes` bytes."""
-        return bytes(self._stream.read(max_bytes, self._left(timeout)))
+        """Read at most `max_bytes` bytes. Raises ReadError within LOOK seconds after the run has stopped."""
+        current = _current.get()
+        if current is None or current.stop is None:
+            return bytes(self._stream.read(max_bytes, self._left(timeout)))
+        until = time.monotonic() + current.left(self._core, timeout)
+        while (left := until - time.monotonic()) > LOOK:
+            try:
+                return bytes(self._stream.read(max_bytes, LOOK))
+            except self._core.ReadTimeout:  # nothing has come, so nothing is lost
+                current.left(self._core, timeout)
+        return bytes(self._stream.read(max_bytes, max(left, 0.001)))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         """Send bytes in pieces, because the layer below restarts its timeout for each part that the server accepts."""

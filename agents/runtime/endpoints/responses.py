@@ -133,7 +133,7 @@ def _counts(usage: dict[str, Any]) -> dict[str, Any]:
     """Return the whole numbers in a usage report, including one level of details."""
     counts: dict[str, Any] = {}
     for key, value in usage.items():
-        if isinstance(value, dict):
+        if isinstance(value, dict) and key.endswith("_details"):
             counts[key] = {name: number for name, number in value.items() if _is_count(number)}
         elif _is_count(value):
             counts[key] = value

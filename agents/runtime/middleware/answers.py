@@ -10,6 +10,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, InvalidToolCall, ToolMessage
 
+from agents.runtime.endpoints.listening import MESSAGE_ID, Hearing
 from agents.runtime.endpoints.written_calls import NO_JSON, flaw
 from core.text import canonical, is_storable, shortened, storable
 
@@ -133,7 +134,7 @@ def told(messages: Sequence[Any]) -> list[Any]:
     return sent
 
 
-def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
+def reliable(message: BaseMessage, offered: Container[str] = (), hearing: Hearing | None = None) -> BaseMessage:
     """Return the model's message with unique ids and content that can be stored.
 
     Some servers send the same id with every answer, which would replace the earlier message. Some send no id, or one
@@ -141,6 +142,7 @@ def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
 
     Args:
         offered: the names of the tools that the model was offered.
+        hearing: of the call that the message answers: the message keeps the id under which it was told.
     """
     if not isinstance(message, AIMessage):
         return message
@@ -153,13 +155,14 @@ def reliable(message: BaseMessage, offered: Container[str] = ()) -> BaseMessage:
         if reason := not_run(cut) if cut else why:
             broken[own] = reason
         calls.append({**call, "id": own, "args": {} if reason else call["args"]})
+    told_id = message.additional_kwargs.get(MESSAGE_ID)
     extras: dict[str, Any] = {BROKEN_CALLS: broken} if broken else {}
     if cut:
         extras[CUT_OFF] = cut
     # Broken calls stay ordinary calls, which the gate answers with an error: otherwise this message would be final.
     return message.model_copy(
         update={
-            "id": str(uuid.uuid4()),
+            "id": told_id if hearing is not None and hearing.knows(told_id) else str(uuid.uuid4()),
             "content": storable(message.content),
             "tool_calls": storable(calls),
             "invalid_tool_calls": [],
@@ -283,7 +286,7 @@ def _judged(call: dict[str, Any], offered: Container[str] | None) -> tuple[dict[
 
 def _json_only(extras: dict[str, Any]) -> dict[str, Any]:
     """Return the entries that are JSON and not None, without the keys in `ours`."""
-    ours = {"tool_calls", "parsed", "logprobs", BROKEN_CALLS, CUT_OFF, ORDER}
+    ours = {"tool_calls", "parsed", "logprobs", BROKEN_CALLS, CUT_OFF, ORDER, MESSAGE_ID}
     kept = {key: value for key, value in extras.items() if key not in ours and value is not None}
     return {key: value for key, value in kept.items() if _is_json(value)}
 

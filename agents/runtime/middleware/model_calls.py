@@ -9,6 +9,8 @@ from langchain_core.messages import SystemMessage
 from typing_extensions import override
 
 from agents.observability import metrics
+from agents.runtime.drafts import listener_for
+from agents.runtime.endpoints import listening
 from agents.runtime.endpoints.calls import Handler, asked
 from agents.runtime.middleware import answers, bounds, context_length
 from agents.runtime.run_context import ModelFailure, Run
@@ -44,10 +46,12 @@ class ModelCalls(AgentMiddleware[Any, Run, Any]):
     def answer(self, run: Run, handler: Handler, request: ModelRequest[Run]) -> ModelResponse[Any]:
         """Return the model's answer, made reliable, with retries if the endpoint fails. Raises RunFailure."""
         run.require_time()
+        listener = run.listener or listener_for(run.task)  # before the connection to the database is let go
         run.require_unpaused()
-        response = asked(run, context_length.within_budget(request), handler)
+        with listening.to(listener) as hearing:
+            response = asked(run, context_length.within_budget(request), handler)
         offered = {_name_of(tool) for tool in request.tools}
-        response.result = [answers.reliable(message, offered) for message in response.result]
+        response.result = [answers.reliable(message, offered, hearing) for message in response.result]
         return response
 
 

@@ -254,6 +254,8 @@ class Task(TypedDict):
     blocked_by: NotRequired[str | None]
     # The pause that keeps a pending task from starting.
     paused: NotRequired[Paused]
+    # The task's calls of models until now.
+    usage: Usage
 
 
 class TaskRow(TypedDict):
@@ -264,6 +266,30 @@ class TaskRow(TypedDict):
     query: str
     created_at: str
     updated_at: str
+
+
+class Usage(TypedDict):
+    """What calls of models add up to. Each request to a model's endpoint is one call."""
+
+    calls: int
+    # Calls for a step that already had one: after a failure, an unusable answer or a worker's death.
+    repeats: int
+    # Calls that the endpoint refused, or that did not reach it.
+    failed: int
+    # Calls that may have cost something, but whose tokens are not known.
+    unknown: int
+    # Calls with known tokens, but of a model without a price.
+    unpriced: int
+    # With the cached ones.
+    input_tokens: int
+    cached_tokens: int
+    # With those of reasoning.
+    output_tokens: int
+    reasoning_tokens: int
+    seconds: float
+    # A decimal, in units of `currency`; null if no call has a price.
+    cost: str | None
+    currency: str
 
 
 class Written(TypedDict):

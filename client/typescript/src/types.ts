@@ -226,6 +226,8 @@ export interface Task {
   blocked_by?: string | null;
   /** The pause that keeps a pending task from starting. */
   paused?: Paused;
+  /** The task's calls of models until now. */
+  usage: Usage;
 }
 
 /** A task in a list. */
@@ -235,6 +237,29 @@ export interface TaskRow {
   query: string;
   created_at: string;
   updated_at: string;
+}
+
+/** What calls of models add up to. Each request to a model's endpoint is one call. */
+export interface Usage {
+  calls: number;
+  /** Calls for a step that already had one: after a failure, an unusable answer or a worker's death. */
+  repeats: number;
+  /** Calls that the endpoint refused, or that did not reach it. */
+  failed: number;
+  /** Calls that may have cost something, but whose tokens are not known. */
+  unknown: number;
+  /** Calls with known tokens, but of a model without a price. */
+  unpriced: number;
+  /** With the cached ones. */
+  input_tokens: number;
+  cached_tokens: number;
+  /** With those of reasoning. */
+  output_tokens: number;
+  reasoning_tokens: number;
+  seconds: number;
+  /** A decimal, in units of `currency`; null if no call has a price. */
+  cost: string | null;
+  currency: string;
 }
 
 /** Confirmation with the ID of the memory. */
