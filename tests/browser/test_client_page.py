@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from typing_extensions import override
 
 from agents.models import Task
 from agentsite.accounts import create_key
@@ -28,6 +29,7 @@ HOW_TO = ROOT / "docs" / "how-to" / "clients.md"
 class Quiet(http.server.SimpleHTTPRequestHandler):
     """Logs nothing."""
 
+    @override
     def log_message(self, *args: Any) -> None:
         pass
 

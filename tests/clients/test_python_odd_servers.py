@@ -8,7 +8,7 @@ import pytest
 from agentsite_client import AgentsiteError, ApiError, AsyncClient, Client, NotInTime, Unreachable, retries, text_of
 from agentsite_client.events import Decoder
 
-from tests.support.odd_server import END, HEAD, chunk, event, odd_server, refusal, reply
+from tests.support.odd_server import END, HEAD, Piece, chunk, event, odd_server, refusal, reply
 
 TASK: Any = {"user_id": "ann", "session_id": "s", "task_id": "t"}
 OPEN = {**TASK, "status": "running"}
@@ -226,7 +226,7 @@ def test_lists_go_on_to_the_last_page() -> None:
 @pytest.mark.parametrize("odd", ["", ".", ".."])
 def test_an_id_that_would_be_another_path_is_refused(odd: str) -> None:
     with Client("http://127.0.0.1:9", "key") as client, pytest.raises(ValueError, match="is no ID"):
-        client.status({**TASK, "task_id": odd})
+        client.status({"user_id": "ann", "session_id": "s", "task_id": odd})
 
 
 def test_ids_of_any_script_reach_the_service() -> None:
@@ -249,7 +249,9 @@ def test_the_client_for_asyncio_does_the_same() -> None:
 
 
 def test_a_reader_who_leaves_closes_the_connection() -> None:
-    with odd_server([HEAD + event(1), *[0.02, b": \n\n"] * 100], reply(200, DONE)) as server:
+    beat: list[Piece] = [0.02, b": \n\n"]
+    lasting = [HEAD + event(1), *beat * 100]
+    with odd_server(lasting, reply(200, DONE)) as server:
         with Client(server.url, "key") as client:
             stream = client.stream(TASK)
             next(stream)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agentsite_client import Client
+from typing_extensions import override
 
 from agents.models import Task
 from tests.support import node
@@ -21,6 +22,9 @@ READER = ROOT / "tests" / "clients" / "reader.mjs"
 QUERY = 'call charge with {"amount": 1} then call wait with {"seconds": 1.5} then call charge with {"amount": 2}'
 
 
+Reader = Callable[[WebServer, Task], Iterator[Any]]
+
+
 class Reading(threading.Thread):
     """What a client has read so far of a task."""
 
@@ -29,6 +33,7 @@ class Reading(threading.Thread):
         self.events, self.read, self.failure = events, [], None  # type: tuple[Iterator[Any], list[Any], Any]
         self.start()
 
+    @override
     def run(self) -> None:
         try:
             for event in self.events:
@@ -36,9 +41,12 @@ class Reading(threading.Thread):
         except Exception as failure:
             self.failure = failure
 
+    def kinds(self) -> list[str]:
+        return [event["kind"] for event in self.read]
+
     def asks(self, times: int) -> bool:
         assert self.failure is None, self.failure
-        return sum(event["kind"] == "interrupt" for event in self.read) == times
+        return self.kinds().count("interrupt") == times
 
 
 def in_python(site: WebServer, task: Task) -> Iterator[Any]:
@@ -54,10 +62,11 @@ def in_typescript(site: WebServer, task: Task) -> Iterator[Any]:
         yield from map(json.loads, process.stdout)
 
 
-@pytest.mark.parametrize("reader", [in_python, pytest.param(in_typescript, marks=pytest.mark.node)])
-def test_it_misses_and_repeats_nothing(
-    reader: Callable[[WebServer, Task], Iterator[Any]], site: WebServer, workers: Workers, invoke: Any
-) -> None:
+readers = pytest.mark.parametrize("reader", [in_python, pytest.param(in_typescript, marks=pytest.mark.node)])
+
+
+@readers
+def test_it_misses_and_repeats_nothing(reader: Reader, site: WebServer, workers: Workers, invoke: Any) -> None:
     workers.start()
     task = invoke(QUERY)
     reading = Reading(reader(site, task))
@@ -66,7 +75,7 @@ def test_it_misses_and_repeats_nothing(
     site.start()
     client = Client(site.url, site.key)
     client.resume(ids_of(task), "accept")  # type: ignore[arg-type]
-    until(lambda: sum(event["kind"] == "tool_started" for event in reading.read) == 2)
+    until(lambda: reading.kinds().count("tool_started") == 2)
     site.kill()  # while the tool runs
     site.start()
     until(lambda: reading.asks(2))
@@ -76,3 +85,28 @@ def test_it_misses_and_repeats_nothing(
     stored = [event for event in reading.read if event["kind"] != "chunk"]
     assert [event["seq"] for event in stored] == list(range(1, Task.objects.get(pk=task.pk).last_seq + 1))
     assert [event["data"] for event in stored if event["kind"] == "message"] == messages_of(task)
+
+
+@readers
+def test_the_pieces_of_an_answer_come_once(
+    reader: Reader, site: WebServer, workers: Workers, invoke: Any, model_server: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(model_server, "pause", 0.5)  # seconds between two pieces
+    task = invoke("multiply 6 by 7")
+    reading = Reading(reader(site, task))
+    until(lambda: reading.read)  # it is watched before the worker begins
+    workers.start()
+    until(lambda: "chunk" in reading.kinds())
+    site.kill()
+    site.start()
+    reading.join(60)
+    assert (reading.failure, reading.kinds()[-1]) == (None, "end")
+    pieces: dict[str, str] = {}
+    for event in reading.read:
+        if event["kind"] == "chunk":
+            before = pieces.get(event["data"]["message_id"], "")
+            assert event["data"]["position"] == len(before)
+            pieces[event["data"]["message_id"]] = before + event["data"]["text"]
+    whole = {message["id"]: message["content"] for message in messages_of(task)}
+    assert pieces
+    assert all(whole[message].startswith(text) for message, text in pieces.items())

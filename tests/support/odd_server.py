@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -44,7 +44,7 @@ END = b'event: end\ndata: {"status": "completed"}\n\n'
 class OddServer:
     """Answers each connection with the next reply, and notes what was asked."""
 
-    replies: list[list[Piece]]
+    replies: Sequence[Sequence[Piece]]
     asked: list[str] = field(default_factory=list)  # method and path
     bodies: list[Any] = field(default_factory=list)
     url: str = ""
@@ -73,10 +73,10 @@ class OddServer:
 
 
 @contextmanager
-def odd_server(*replies: list[Piece]) -> Iterator[OddServer]:
+def odd_server(*replies: Sequence[Piece]) -> Iterator[OddServer]:
     """A server with these replies. After the last one, it refuses connections."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        made = OddServer(list(replies), url=f"http://127.0.0.1:{listener.getsockname()[1]}")
+        made = OddServer(replies, url=f"http://127.0.0.1:{listener.getsockname()[1]}")
         thread = threading.Thread(target=_serve_and_close, args=(made, listener), daemon=True)
         thread.start()
         yield made
