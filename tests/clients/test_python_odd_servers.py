@@ -1,6 +1,7 @@
 """The Python client against servers and networks that misbehave."""
 
 import asyncio
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +10,7 @@ from agentsite_client import AgentsiteError, ApiError, AsyncClient, Client, NotI
 from agentsite_client.events import Decoder
 
 from tests.support.odd_server import END, HEAD, Piece, chunk, event, odd_server, refusal, reply
+from tests.support.processes import until
 
 TASK: Any = {"user_id": "ann", "session_id": "s", "task_id": "t"}
 OPEN = {**TASK, "status": "running"}
@@ -68,7 +70,7 @@ def test_a_reader_begins_where_it_is_told_to() -> None:
 def test_pieces_that_are_sent_again_after_a_break_come_once() -> None:
     message = event(1, "message", id="m", type="ai", content="Hi 🙂 all")
     first = [HEAD + chunk(0, "Hi 🙂")]
-    second = [HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(0, "late") + END]
+    second = [HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(6, "ll") + END]
     with odd_server(first, second) as server:
         found = watched(server.url)
     assert [one.data["text"] for one in found if one.kind == "chunk"] == ["Hi 🙂", " a"]
@@ -103,8 +105,22 @@ def test_a_reader_gives_up_when_its_patience_ends() -> None:
 
 
 def test_a_silent_connection_is_replaced() -> None:
-    with odd_server([HEAD + event(1), 0.4], [HEAD + event(2) + END]) as server:
-        assert seqs(watched(server.url, silence=0.3)) == [1, 2, 0]
+    with odd_server([HEAD + event(1), 9.0], [HEAD + event(2) + END]) as server:
+        began = time.monotonic()
+        assert seqs(watched(server.url, silence=0.2)) == [1, 2, 0]
+    assert time.monotonic() - began < 5
+
+
+def test_pieces_do_not_change_where_to_go_on() -> None:
+    with odd_server([HEAD + event(1) + chunk(0, "a")], [HEAD + END]) as server:
+        watched(server.url)
+    assert server.asked[1] == "GET /agent/stream/ann/s/t?after=1"
+
+
+def test_the_patience_begins_anew_with_each_event() -> None:
+    slow: list[list[Piece]] = [[HEAD, 0.1, event(number)] for number in range(1, 8)]
+    with odd_server(*slow, [HEAD + END]) as server:
+        assert seqs(watched(server.url, patience=0.3)) == [1, 2, 3, 4, 5, 6, 7, 0]
 
 
 @pytest.mark.parametrize(
@@ -250,10 +266,8 @@ def test_the_client_for_asyncio_does_the_same() -> None:
 
 def test_a_reader_who_leaves_closes_the_connection() -> None:
     beat: list[Piece] = [0.02, b": \n\n"]
-    lasting = [HEAD + event(1), *beat * 100]
-    with odd_server(lasting, reply(200, DONE)) as server:
-        with Client(server.url, "key") as client:
-            stream = client.stream(TASK)
-            next(stream)
-            stream.close()
-            assert client.status(TASK) == DONE  # the server has one thread, which was busy with the stream
+    with odd_server([HEAD + event(1), *beat * 400]) as server, Client(server.url, "key") as client:
+        stream = client.stream(TASK)
+        next(stream)
+        stream.close()
+        until(lambda: server.left, 5)

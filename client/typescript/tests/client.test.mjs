@@ -43,7 +43,7 @@ test("a connection that breaks in an event loses and repeats nothing", async (t)
 
 test("pieces that are sent again after a break come once, counted in whole characters", async (t) => {
   const message = event(1, { id: "m", type: "ai", content: [{ type: "text", text: "Hi 🙂 all" }] }, "message");
-  const again = HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(0, "late") + END;
+  const again = HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(6, "ll") + END;
   const { url } = await serve(t, [HEAD + chunk(0, "Hi 🙂")], [again]);
   const found = await watched(url);
   assert.deepEqual(found.filter((one) => one.kind === "chunk").map((one) => one.data.text), ["Hi 🙂", " a"]);
@@ -59,9 +59,18 @@ test("a reader who may not see the task any more gives up", async (t) => {
 
 test("a reader outlasts a service that is away, and a silent connection", async (t) => {
   const away = [refusal(503, "unavailable"), reply(502, "<html>")];
-  const silent = [HEAD + event(2, {}), 800];
+  const silent = [HEAD + event(2, {}), 9000];
   const { url } = await serve(t, [HEAD + event(1, {})], ...away, silent, [HEAD + event(3, {}) + END]);
-  assert.deepEqual(seqs(await watched(url, { silence: 0.4 })), [1, 2, 3, 0]);
+  assert.deepEqual(seqs(await watched(url, { silence: 0.3 })), [1, 2, 3, 0]);
+});
+
+test("pieces do not change where to go on; the patience begins anew with each event", async (t) => {
+  const { url, asked } = await serve(t, [HEAD + event(1, {}) + chunk(0, "a")], [HEAD + END]);
+  await watched(url);
+  assert.equal(asked[1], "GET /agent/stream/ann/s/t?after=1");
+  const slow = [1, 2, 3, 4].map((number) => [HEAD, 100, event(number, {})]);
+  const other = await serve(t, ...slow, [HEAD + END]);
+  assert.deepEqual(seqs(await watched(other.url, { patience: 0.4 })), [1, 2, 3, 4, 0]);
 });
 
 test("a reader gives up when its patience ends", async (t) => {

@@ -41,7 +41,7 @@ export async function serve(t, ...replies) {
     asked.push(head.split("\r\n")[0].replace(" HTTP/1.1", ""));
     bodies.push(body && JSON.parse(body));
     for (const piece of replies.shift() ?? reply(500, { code: "too_many_requests_of_a_test" })) {
-      if (typeof piece === "number") await pause(piece);
+      if (typeof piece === "number") await pause(piece, undefined, { ref: false });
       else if (!socket.destroyed) socket.write(piece);
     }
     socket.end();
