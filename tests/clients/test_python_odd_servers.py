@@ -70,11 +70,16 @@ def test_a_reader_begins_where_it_is_told_to() -> None:
 def test_pieces_that_are_sent_again_after_a_break_come_once() -> None:
     message = event(1, "message", id="m", type="ai", content="Hi 🙂 all")
     first = [HEAD + chunk(0, "Hi 🙂")]
-    second = [HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(6, "ll") + END]
+    second = [HEAD + chunk(0, "Hi 🙂 a") + chunk(6, "l") + chunk(9, "gap") + message + chunk(7, "l") + END]
     with odd_server(first, second) as server:
         found = watched(server.url)
-    assert [one.data["text"] for one in found if one.kind == "chunk"] == ["Hi 🙂", " a"]
+    assert [one.data["text"] for one in found if one.kind == "chunk"] == ["Hi 🙂", " a", "l"]
     assert [text_of(one.data) for one in found if one.kind == "message"] == ["Hi 🙂 all"]
+
+
+def test_the_text_of_a_message_is_that_of_its_blocks() -> None:
+    blocks: Any = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "a"}, "b", {"text": None, "x": 1}]
+    assert text_of({"type": "ai", "id": None, "content": blocks}) == "ab"
 
 
 def test_pieces_of_two_messages_and_of_reasoning_are_told_apart() -> None:

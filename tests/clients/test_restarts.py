@@ -44,6 +44,9 @@ class Reading(threading.Thread):
     def kinds(self) -> list[str]:
         return [event["kind"] for event in self.read]
 
+    def statuses(self) -> list[str]:
+        return [event["data"]["status"] for event in self.read if event["kind"] == "status"]
+
     def asks(self, times: int) -> bool:
         assert self.failure is None, self.failure
         return self.kinds().count("interrupt") == times
@@ -110,3 +113,22 @@ def test_the_pieces_of_an_answer_come_once(
     whole = {message["id"]: message["content"] for message in messages_of(task)}
     assert pieces
     assert all(whole[message].startswith(text) for message, text in pieces.items())
+
+
+def test_a_session_is_read_on_over_its_tasks(site: WebServer, workers: Workers, invoke: Any) -> None:
+    with Client(site.url, site.key) as client:
+        first = invoke("multiply 6 by 7")
+        reading = Reading({"kind": event.kind, "data": event.data} for event in client.stream_session("ann", "s1"))
+        until(lambda: reading.read)  # it is watched before the task may end
+        workers.start()
+        until(lambda: reading.statuses().count("completed") == 1)
+        site.kill()
+        site.start()
+        client.run("multiply 2 by 3", user_id="ann", session_id="s1", seconds=60)
+        until(lambda: reading.statuses().count("completed") == 2)
+        told = [event["data"]["id"] for event in reading.read if event["kind"] == "message"]
+        assert told == [message["id"] for message in client.messages("ann", "s1")]
+        client.delete_session("ann", "s1")
+        reading.join(30)
+    assert (reading.failure, reading.read[-1]["data"]) == (None, {"status": "not_found"})
+    assert not Task.objects.filter(pk=first.pk).exists()

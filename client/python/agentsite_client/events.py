@@ -172,5 +172,4 @@ def text_of(message: Message) -> str:
     content = message["content"]
     if isinstance(content, str):
         return content
-    blocks = (block if isinstance(block, str) else block.get("text", "") for block in content)
-    return "".join(str(text) for text in blocks)
+    return "".join(str(block.get("text") or "") if isinstance(block, dict) else str(block) for block in content)

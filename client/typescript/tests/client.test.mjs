@@ -43,10 +43,10 @@ test("a connection that breaks in an event loses and repeats nothing", async (t)
 
 test("pieces that are sent again after a break come once, counted in whole characters", async (t) => {
   const message = event(1, { id: "m", type: "ai", content: [{ type: "text", text: "Hi 🙂 all" }] }, "message");
-  const again = HEAD + chunk(0, "Hi 🙂 a") + chunk(9, "gap") + message + chunk(6, "ll") + END;
+  const again = HEAD + chunk(0, "Hi 🙂 a") + chunk(6, "l") + chunk(9, "gap") + message + chunk(7, "l") + END;
   const { url } = await serve(t, [HEAD + chunk(0, "Hi 🙂")], [again]);
   const found = await watched(url);
-  assert.deepEqual(found.filter((one) => one.kind === "chunk").map((one) => one.data.text), ["Hi 🙂", " a"]);
+  assert.deepEqual(found.filter((one) => one.kind === "chunk").map((one) => one.data.text), ["Hi 🙂", " a", "l"]);
   assert.deepEqual(found.filter((one) => one.kind === "message").map((one) => textOf(one.data)), ["Hi 🙂 all"]);
 });
 
@@ -61,7 +61,9 @@ test("a reader outlasts a service that is away, and a silent connection", async 
   const away = [refusal(503, "unavailable"), reply(502, "<html>")];
   const silent = [HEAD + event(2, {}), 9000];
   const { url } = await serve(t, [HEAD + event(1, {})], ...away, silent, [HEAD + event(3, {}) + END]);
+  const began = Date.now();
   assert.deepEqual(seqs(await watched(url, { silence: 0.3 })), [1, 2, 3, 0]);
+  assert.ok(Date.now() - began < 6000); // the silence would last longer
 });
 
 test("pieces do not change where to go on; the patience begins anew with each event", async (t) => {
@@ -93,7 +95,9 @@ test("a reader who leaves closes the connection; one who aborts learns why", asy
   const reading = all(client.stream(TASK, { signal: controller.signal }));
   setTimeout(() => controller.abort(new Error("enough")), 100);
   await assert.rejects(reading, /enough/);
+  const began = Date.now();
   await new Promise((resolve) => server.close(resolve)); // once no connection is open
+  assert.ok(Date.now() - began < 2000); // the server would send for four seconds
 });
 
 // Requests
