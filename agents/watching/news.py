@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 TOGETHER = 0.03  # seconds for which what comes is sent together
 PAUSE = 5.0  # seconds without another try after Redis has failed
-TIMEOUT = 0.5  # seconds to connect, and to wait for a response
+TIMEOUT = 1.0  # seconds to connect, and to wait for a response
 KEPT = 120  # seconds for which Redis keeps the pieces of an unfinished message after the newest one
 WAITING = 10_000  # what may wait to be sent; more is dropped
 
