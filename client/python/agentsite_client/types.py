@@ -63,7 +63,7 @@ class Config(TypedDict):
 
 
 class Conversation(TypedDict):
-    """A session and a page of its messages, oldest first."""
+    """A session and a page of its messages, oldest first unless `order` says otherwise."""
 
     user_id: str
     session_id: str

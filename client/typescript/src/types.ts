@@ -50,7 +50,7 @@ export interface Config {
   allow_ignore: boolean;
 }
 
-/** A session and a page of its messages, oldest first. */
+/** A session and a page of its messages, oldest first unless `order` says otherwise. */
 export interface Conversation {
   user_id: string;
   session_id: string;
