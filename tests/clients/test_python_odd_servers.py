@@ -1,6 +1,5 @@
 """The Python client against servers and networks that misbehave."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from typing import Any
@@ -9,6 +8,7 @@ import pytest
 from agentsite_client import AgentsiteError, ApiError, AsyncClient, Client, NotInTime, Unreachable, retries, text_of
 from agentsite_client.events import Decoder
 
+from tests.support.concurrency import in_a_loop
 from tests.support.odd_server import END, HEAD, Piece, chunk, event, odd_server, refusal, reply
 from tests.support.processes import until
 
@@ -266,7 +266,7 @@ def test_the_client_for_asyncio_does_the_same() -> None:
     stream = [HEAD + event(1) + event(2)[:20]], [HEAD + event(2) + END]
     page = reply(200, {"results": [1], "next": None})
     with odd_server(refusal(503, "x"), reply(202, TASK), *stream, reply(200, DONE), page) as server:
-        assert asyncio.run(use(server.url)) == ([1, 2, 0], DONE, [1])
+        assert in_a_loop(use(server.url)) == ([1, 2, 0], DONE, [1])
 
 
 def test_a_reader_who_leaves_closes_the_connection() -> None:
