@@ -1,5 +1,6 @@
 """LangGraph's own tests of checkpoint savers hold for ours, with and without what they remember."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import ExitStack
 from typing import Any
