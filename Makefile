@@ -14,7 +14,7 @@ WITH_DEBUG = if [ -z "$$SECRET_KEY$$DEBUG" ]; then DEBUG=true; export DEBUG; fi
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test test-all services-test coverage chaos bench lint format docs api-docs messages screenshots lock
+.PHONY: help run demo test test-all services-test coverage chaos bench lint format docs api-docs messages clients screenshots lock
 
 help: ## Say what each target does
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(firstword $(MAKEFILE_LIST)) | while IFS='|' read -r name text; \
@@ -80,6 +80,9 @@ api-docs: $(VENV)/.installed ## Write docs/reference/api.md from the schema, its
 
 messages: $(VENV)/.installed-dev ## Bring the translations up to date with the code, compile them, say what is left to translate
 	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m scripts.messages
+
+clients: $(VENV)/.installed-dev ## Write what the clients in client/ share with the API: their types, the client without asyncio
+	@unset SECRET_KEY; DEBUG=true $(BIN)/python -m scripts.clients
 
 screenshots: $(VENV)/.installed-dev ## Take the pictures of the documentation anew (ARGS="--only queue"; needs Chromium)
 	$(BIN)/python scripts/screenshots.py $(ARGS)

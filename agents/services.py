@@ -16,7 +16,7 @@ from agents.models import INTERRUPT, ROLLBACK, UNFINISHED, Interrupt, Session, S
 from agents.models import IdempotencyKey as Keys
 from agents.observability import failpoints, tracing
 from agents.policy import DAY
-from agents.state import events, interrupts, lookups, sessions, tasks
+from agents.state import events, interrupts, lookups, removal, sessions, tasks
 from agents.state.interrupts import Answer as Answer
 from core.db.clock import seconds_from_now
 from core.db.process_cache import process
@@ -290,7 +290,7 @@ def delete_sessions_of(user_id: str) -> Iterator[int]:
 
 def _delete(going: list[Session]) -> None:
     pks = [session.pk for session in going]
-    tasks.remove_all(Task.objects.filter(session__in=pks))
+    removal.remove_all(Task.objects.filter(session__in=pks))
     memories.erase_sessions([(session.user_id, session.session_id) for session in going])
     Session.objects.filter(pk__in=pks).delete()
 
@@ -299,7 +299,7 @@ def delete_task(user_id: str, session_id: str, task_id: str) -> None:
     """Delete the task and its messages in the conversation, and start the next task. Raises NotFound."""
     with transaction.atomic():
         session = _locked(user_id, session_id, tasks.NO_TASK)
-        if not tasks.remove(session, session.tasks.filter(task_id=task_id)):
+        if not removal.remove(session, session.tasks.filter(task_id=task_id)):
             raise NotFound(tasks.NO_TASK)
         tasks.promote(session.pk)
 

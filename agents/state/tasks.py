@@ -17,7 +17,6 @@ from django.db.models import DateTimeField, F, Max, Model, QuerySet, Value
 from django.utils.translation import gettext_noop
 
 from agents import broker, pauses, signals
-from agents.checkpoints import tables
 from agents.models import ACTIVE, FINAL, INTERRUPT, UNFINISHED, Attempt, Interrupt, Session, Status, Task
 from agents.observability import failpoints, metrics
 from agents.state import events, interrupts, sessions, statements
@@ -42,7 +41,6 @@ SUPERSEDED = "This task was cancelled because the newer task `{newer}` was submi
 OVERRUN = "The task ran longer than {limit:g} s, its limit. Try again with a smaller question."
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)  # publication time of a job that the broker did not take
 _LOCKED = Compiled[Task](lambda pk: Task.objects.select_for_update(no_key=True).filter(pk=pk).only("pk"))
-REMOVED_AT_ONCE = 1_000  # tasks, which limits the parameters of a statement
 
 
 class TransitionLost(Conflict):
@@ -217,35 +215,6 @@ def supersede(session: Session, newer: str, strategy: str) -> None:
         _drop(held, superseded=strategy, to_keep=to_keep, message=message)
         signals.task_finished.send_robust(sender=Task, task=held)
         logger.info("task %s: cancelled by a newer one, %s", held.pk, strategy)
-
-
-def remove(session: Session, tasks: QuerySet[Task]) -> int:
-    """Delete tasks in any state, with their attempts, interrupts, ledger rows and checkpoints. Returns how many tasks.
-
-    The caller has locked the session. Does not start the next task of the session: `promote` does that.
-    """
-    count = remove_all(tasks.filter(session=session))
-    transaction.on_commit(partial(news.announce, session.pk, session.pk))  # of whichever tasks
-    logger.info("session %s: %d task(s) removed", session.pk, count)
-    return count
-
-
-def remove_all(tasks: QuerySet[Task]) -> int:
-    """Delete tasks as `remove` does, but of several sessions, all of which the caller has locked."""
-    pks = list(tasks.values_list("pk", flat=True))
-    for start in range(0, len(pks), REMOVED_AT_ONCE):
-        _remove(pks[start : start + REMOVED_AT_ONCE])
-    return len(pks)
-
-
-def _remove(pks: list[uuid.UUID]) -> None:
-    held = dict(_locked(pk__in=pks).values_list("pk", "has_thread"))
-    # Interrupts before attempts, in the same order as when a call is entered in the ledger.
-    list(Interrupt.objects.filter(task__in=held).select_for_update(no_key=True).values_list("pk", flat=True))
-    # Ending an attempt waits for a checkpoint that is being written; no other can follow.
-    Attempt.objects.filter(task__in=held, ended_at=None).update(ended_at=Now(), outcome=Attempt.Outcome.VOIDED)
-    tables.delete(pk for pk, has_thread in held.items() if has_thread)
-    Task.objects.filter(pk__in=held).only("pk").delete()
 
 
 def begin(session: Session, task: Task, *, is_busy: bool, is_first: bool) -> Task:

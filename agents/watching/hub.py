@@ -170,8 +170,9 @@ class Hub:
                 await asyncio.sleep(AGAIN)
                 continue
             for session in sessions:
-                if self._seen.get(session) != counts.get(session):
-                    self._seen[session] = counts.get(session, 0)
+                count = counts.get(session, 0)  # 0, too, if it was deleted, perhaps before the first look at it
+                if self._seen.get(session) != count:
+                    self._seen[session] = count
                     self._call(session)
             for session, piece in pieces:
                 self._call(session, piece)

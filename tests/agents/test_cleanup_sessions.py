@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents import services
 from agents.maintenance import retention
 from agents.models import Attempt, Interrupt, Session, Status, Task, ToolCall
-from agents.state import sessions, tasks
+from agents.state import removal, sessions
 from memory.models import Memory
 from reviews.models import Decision
 from tests.support.accounts import client_of
@@ -146,7 +146,7 @@ def test_batches_miss_none_and_skip_what_stays(size: str) -> None:
 
 
 def test_more_tasks_than_a_statement_can_name(monkeypatch: Any) -> None:
-    monkeypatch.setattr(tasks, "REMOVED_AT_ONCE", 2)
+    monkeypatch.setattr(removal, "REMOVED_AT_ONCE", 2)
     old("s1", *["completed"] * 5)
     cleanup()
     assert not Task.objects.exists()

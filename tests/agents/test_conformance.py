@@ -20,6 +20,7 @@ from typing_extensions import override
 from agents.checkpoints import fenced_saver
 from agents.models import Attempt
 from agents.state import tasks
+from tests.support.concurrency import in_a_loop
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("no_checkpoints")]
 
@@ -95,6 +96,6 @@ def test_the_saver_conforms(invoke: Any, remembers: bool) -> None:
         with saver.opened:
             yield saver
 
-    report = asyncio.run(validate(ours))
+    report = in_a_loop(validate(ours))
     report.print_report()
     assert report.passed_all_base()

@@ -17,7 +17,7 @@ from django.db import transaction
 
 from agents import services, signals
 from agents.models import ACTIVE, FINAL, INTERRUPT, ROLLBACK, UNFINISHED, Attempt, Interrupt, Pause, Status, Task
-from agents.state import tasks
+from agents.state import removal, tasks
 from agents.state.tasks import StaleAttempt, TransitionLost
 from agents.state.transitions import TASK, targets
 from core.db import leases
@@ -132,7 +132,7 @@ PLAIN = tuple(
     (status, "", writer, cell) for writer, row in TABLE.items() for status, cell in zip(STATUSES, row, strict=True)
 )
 CASES = (*PLAIN, *SPECIAL)
-MADE = {"begin", "remove", "remove_all"}  # make and delete rows
+MADE = {"begin"}  # makes a row; agents.state.removal deletes them
 WRITES_NOTHING = {"require_open", "lock", "tell"}  # `tell` writes no status: tests/agents/test_events.py
 CHANGE_SEVERAL = {"supersede"}  # all unfinished tasks of a session
 
@@ -202,7 +202,7 @@ def bring(user: User, status: Status, special: str) -> World:
     attempt = Attempt(task=task, token=0, worker="nobody", started_at="2020-01-01T00:00:00Z", lease_until="2020-01-01")
     if ahead is not None and special == "the session is free":
         with transaction.atomic():  # without `promote`, which follows where a client deletes it
-            tasks.remove(ahead.session, Task.objects.filter(pk=ahead.pk))
+            removal.remove(ahead.session, Task.objects.filter(pk=ahead.pk))
     elif status != QUEUED and special != "it never ran":
         attempt = run_twice(task)
         tool = "charge" if special.startswith("held before") and status != RUNNING else ""

@@ -25,6 +25,7 @@ def test_a_named_origin_may_call() -> None:
     response = asked("/agent/invoke", APP)
     assert response["Access-Control-Allow-Origin"] == APP
     assert "idempotency-key" in response["Access-Control-Allow-Headers"]
+    assert "last-event-id" in response["Access-Control-Allow-Headers"]  # readers of streams that use fetch
 
 
 @pytest.mark.parametrize(("path", "origin"), [("/agent/invoke", "https://evil.example.com"), ("/admin/login/", APP)])

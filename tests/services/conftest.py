@@ -14,10 +14,9 @@ from django.db import connection
 
 from agentsite import celery_app
 from agentsite.accounts import create_key
-from devserver.preflight import free_port
 from tests.support.fork_server import ForkServer
-from tests.support.processes import FAST, ROOT, Workers, database_url, until
-from tests.support.sites import BEAT, WORKER, Site, answers
+from tests.support.processes import Workers, environment
+from tests.support.sites import Site, WebServer
 
 
 @pytest.fixture
@@ -44,31 +43,15 @@ def published() -> list[Any]:
 def workers(
     transactional_db: Any, oracle: None, settings: Any, tmp_path: Path, fork_server: ForkServer
 ) -> Iterator[Workers]:
-    env = {
-        **os.environ,
-        **FAST,
-        "DATABASE_URL": database_url(),
-        "OPENAI_BASE_URL": settings.OPENAI_BASE_URL,
-        "AGENT_MODEL": "openai:demo",
-        "AGENT_TOOLS": "tests.support.oracle",
-        "PYTHONPATH": str(ROOT),
-    }
     celery_app.control.purge()  # a job of an earlier test would set off a failpoint before the worker is ready
-    made = Workers(fork_server, env, tmp_path)
+    made = Workers(fork_server, environment(settings.OPENAI_BASE_URL), tmp_path)
     yield made
     made.end()
 
 
 @pytest.fixture
 def site(workers: Workers, fork_server: ForkServer, service: User, tmp_path: Path) -> Iterator[Site]:
-    port = free_port()
-    command = ["agentsite.wsgi", "--bind", f"127.0.0.1:{port}", "--threads", "2", "--worker-class", WORKER]
-    env = {**workers.env, "DJANGO_SETTINGS_MODULE": "agentsite.settings", "STREAM_HEARTBEAT_SECONDS": str(BEAT)}
-    log = tmp_path / "web.log"
-    server = fork_server.start("gunicorn", *command, "--no-control-socket", cwd=ROOT, env=env, log=log)
-    found = Site(port, create_key(service, "streams"))
-    until(lambda: answers(f"{found.url}/health") or server.poll())
-    assert server.poll() is None, log.read_text()
-    yield found
-    server.terminate()
-    server.wait(30)
+    made = WebServer(fork_server, workers.env, tmp_path / "web.log", create_key(service, "streams"))
+    made.start()
+    yield made
+    made.stop()

@@ -1,13 +1,17 @@
 """Several threads at once, and workers that have died."""
 
+import asyncio
 import threading
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 from django.db import connection
 
 from agents.maintenance import sweeper
 from agents.models import Attempt
+
+T = TypeVar("T")
 
 
 def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
@@ -30,6 +34,12 @@ def in_threads(count: int, job: Callable[[int], Any]) -> list[Any]:
     for thread in started:
         thread.join()
     return results
+
+
+def in_a_loop(coroutine: Coroutine[Any, Any, T]) -> T:
+    """What a coroutine gives, in a loop of its own: playwright leaves one running in the thread of the tests."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def lapse_all() -> None:

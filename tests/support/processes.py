@@ -46,6 +46,19 @@ def database_url() -> str:
     return urlsplit(django_settings.DATABASE_URL)._replace(path=f"/{name}").geturl()
 
 
+def environment(model_url: str) -> dict[str, str]:
+    """Of a worker or web server that shares the test database and its broker."""
+    return {
+        **os.environ,
+        **FAST,
+        "DATABASE_URL": database_url(),
+        "OPENAI_BASE_URL": model_url,
+        "AGENT_MODEL": "openai:demo",
+        "AGENT_TOOLS": "tests.support.oracle",
+        "PYTHONPATH": str(ROOT),
+    }
+
+
 def freeze(worker: Forked) -> None:
     """Stop the process, but not while it has SQLite's write lock: until it went on, nobody could write."""
     while True:

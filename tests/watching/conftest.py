@@ -3,12 +3,12 @@
 import asyncio
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from agents.watching.streams import SessionView, TaskView, stream
+from tests.support.concurrency import in_a_loop
 
 
 class Read:
@@ -46,7 +46,6 @@ def reading() -> Reading:
                 if acting:
                     await acting
 
-        with ThreadPoolExecutor(1) as pool:  # a browser's library may have a loop in this thread
-            return Read(pool.submit(asyncio.run, collect()).result())
+        return Read(in_a_loop(collect()))
 
     return read

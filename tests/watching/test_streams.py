@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, transaction
 
 from agents.models import Session, Task
-from agents.services import cancel, delete_task, find_session
+from agents.services import cancel, delete_session, delete_task, find_session
 from agents.state import events, tasks
 from agents.state.events import Told
 from agents.watching import news, streams
@@ -213,3 +213,14 @@ def test_events_of_a_transaction_that_is_undone_are_not_sent(invoke: Any, readin
             transaction.set_rollback(True)
 
     assert reading(TaskView.after(task, ""), then=closing(undone)).kinds == ["status"]
+
+
+def test_a_session_that_is_deleted_before_the_first_look_at_it_ends(reading: Reading, invoke: Any) -> None:
+    view = SessionView.after(invoke("multiply 6 by 7").session_id, "")
+
+    def delete() -> None:
+        until(lambda: view.names)  # it has been read
+        delete_session("ann", "s1")
+        hub()._seen.clear()  # as if nobody had looked
+
+    assert reading(view, then=closing(delete), quiet=1.5).data[-1] == {"status": "not_found"}
