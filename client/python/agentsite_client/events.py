@@ -39,7 +39,7 @@ class Asked(TypedDict):
     """A question waits for a person."""
 
     interrupt_id: str
-    interrupt_type: Literal["tool_call", "question", "in_doubt"]
+    interrupt_type: Literal["tool_call", "question", "in_doubt", "budget"]
     action_request: ActionRequest
     description: str
 

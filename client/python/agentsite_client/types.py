@@ -22,11 +22,25 @@ class Addressed(TypedDict):
     """A decision and the interrupt that it answers."""
 
     response_type: Literal["accept", "edit", "ignore", "reject", "response"]
-    # For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result.
+    # For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result, or what
+    # the model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`, by default its limit.
     args: NotRequired[Any]
     message: NotRequired[str | None]
     override_reason: NotRequired[str | None]
     interrupt_id: str
+
+
+class Budget(TypedDict):
+    """A budget that applies to a task, in its current period. Amounts are decimals in strings."""
+
+    name: str
+    scope: Literal["everything", "agent", "user", "each_user", "session", "task"]
+    period: Literal["task", "day", "month"]
+    unit: Literal["model_calls", "tool_calls", "tokens", "money"]
+    # With its extensions; an amount of money is in the currency of `usage`.
+    limit: str
+    used: str
+    left: str
 
 
 class Call(TypedDict):
@@ -111,7 +125,7 @@ class Interrupt(TypedDict):
     """An open question of a task."""
 
     interrupt_id: str
-    interrupt_type: Literal["tool_call", "question", "in_doubt"]
+    interrupt_type: Literal["tool_call", "question", "in_doubt", "budget"]
     action_request: ActionRequest
     config: Config
     description: str
@@ -193,7 +207,7 @@ class Review(TypedDict):
     id: str
     version: int
     status: Literal["pending", "approved", "edited", "responded", "rejected", "expired", "cancelled"]
-    kind: Literal["tool_call", "question", "in_doubt"]
+    kind: Literal["tool_call", "question", "in_doubt", "budget"]
     user_id: str
     session_id: str
     task_id: str
@@ -256,6 +270,8 @@ class Task(TypedDict):
     paused: NotRequired[Paused]
     # The task's calls of models until now.
     usage: Usage
+    # The budgets that apply to an unfinished task, if there are any.
+    budgets: NotRequired[list[Budget]]
 
 
 class TaskRow(TypedDict):

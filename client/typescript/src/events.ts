@@ -24,7 +24,7 @@ export interface ToolStarted {
 
 export interface Asked {
   interrupt_id: string;
-  interrupt_type: "tool_call" | "question" | "in_doubt";
+  interrupt_type: "tool_call" | "question" | "in_doubt" | "budget";
   action_request: ActionRequest;
   description: string;
 }

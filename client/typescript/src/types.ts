@@ -14,11 +14,24 @@ export interface ActiveSession {
 /** A decision and the interrupt that it answers. */
 export interface Addressed {
   response_type: "accept" | "edit" | "ignore" | "reject" | "response";
-  /** For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result. */
+  /** For `edit`: the full arguments as an object. For `response`: a string that replaces the tool's result, or what
+   * the model is told for its last answer. To extend a budget by `accept`: `{"amount": …}`, by default its limit. */
   args?: unknown;
   message?: string | null;
   override_reason?: string | null;
   interrupt_id: string;
+}
+
+/** A budget that applies to a task, in its current period. Amounts are decimals in strings. */
+export interface Budget {
+  name: string;
+  scope: "everything" | "agent" | "user" | "each_user" | "session" | "task";
+  period: "task" | "day" | "month";
+  unit: "model_calls" | "tool_calls" | "tokens" | "money";
+  /** With its extensions; an amount of money is in the currency of `usage`. */
+  limit: string;
+  used: string;
+  left: string;
 }
 
 /** A tool call in a message of the model. */
@@ -94,7 +107,7 @@ export interface Event {
 /** An open question of a task. */
 export interface Interrupt {
   interrupt_id: string;
-  interrupt_type: "tool_call" | "question" | "in_doubt";
+  interrupt_type: "tool_call" | "question" | "in_doubt" | "budget";
   action_request: ActionRequest;
   config: Config;
   description: string;
@@ -168,7 +181,7 @@ export interface Review {
   id: string;
   version: number;
   status: "pending" | "approved" | "edited" | "responded" | "rejected" | "expired" | "cancelled";
-  kind: "tool_call" | "question" | "in_doubt";
+  kind: "tool_call" | "question" | "in_doubt" | "budget";
   user_id: string;
   session_id: string;
   task_id: string;
@@ -228,6 +241,8 @@ export interface Task {
   paused?: Paused;
   /** The task's calls of models until now. */
   usage: Usage;
+  /** The budgets that apply to an unfinished task, if there are any. */
+  budgets?: Budget[];
 }
 
 /** A task in a list. */
