@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -18,6 +19,7 @@ from agents.observability import failpoints, tracing
 from agents.policy import DAY
 from agents.state import events, interrupts, lookups, removal, sessions, tasks
 from agents.state.interrupts import Answer as Answer
+from agents.watching import news
 from core.db.clock import seconds_from_now
 from core.db.process_cache import process
 from core.errors import Conflict, Invalid, NotFound, TooMany
@@ -291,6 +293,8 @@ def delete_sessions_of(user_id: str) -> Iterator[int]:
 def _delete(going: list[Session]) -> None:
     pks = [session.pk for session in going]
     removal.remove_all(Task.objects.filter(session__in=pks))
+    for session in going:
+        transaction.on_commit(partial(news.announce, session.pk, session.pk))
     memories.erase_sessions([(session.user_id, session.session_id) for session in going])
     Session.objects.filter(pk__in=pks).delete()
 

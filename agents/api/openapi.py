@@ -72,24 +72,29 @@ LIST_TASKS = operation(
     answers={200: (serializers.TaskListSerializer, "A page of tasks. Empty if the session doesn't exist.")},
     fails=(400, 404),
 )
-CURSORS = (
-    OpenApiParameter(
-        "after",
-        {"type": "string", "maxLength": 1000},
-        description="The `id` of the last event that was received: what follows is sent.",
-    ),
-    OpenApiParameter(
-        "Last-Event-ID",
-        {"type": "string", "maxLength": 1000},
-        OpenApiParameter.HEADER,
-        description="The same. Browsers send it when they reconnect.",
-    ),
-    OpenApiParameter(
-        stream_tokens.PARAMETER,
-        {"type": "string"},
-        description="A token in place of the `Authorization` header, which `EventSource` can't send.",
-    ),
-)
+
+
+def _cursors(pattern: str) -> tuple[OpenApiParameter, ...]:
+    """Return the parameters of a stream whose events have ids of this form."""
+    schema = {"type": "string", "pattern": pattern}
+    return (
+        OpenApiParameter(
+            "after", schema, description="The `id` of the last event that was received: what follows is sent."
+        ),
+        OpenApiParameter(
+            "Last-Event-ID",
+            schema,
+            OpenApiParameter.HEADER,
+            description="The same. Browsers send it when they reconnect.",
+        ),
+        OpenApiParameter(
+            stream_tokens.PARAMETER,
+            {"type": "string", "format": "stream-token"},
+            description="A token in place of the `Authorization` header, which `EventSource` can't send.",
+        ),
+    )
+
+
 _EVENTS = (
     "Server-sent events. Each has its `kind` as `event` and the JSON described here as `data`. There are also `chunk`, "
     "a piece of a message that the model writes, without an `id`: `{task_id, message_id, position, text, kind}`, where "
@@ -108,7 +113,7 @@ STREAM_TASK = operation(
     "stream_task",
     "Watch a task",
     tag=TASKS,
-    parameters=[USER_ID, SESSION_ID, TASK_ID, *CURSORS],
+    parameters=[USER_ID, SESSION_ID, TASK_ID, *_cursors("^[0-9]{1,9}$")],
     answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
     fails=(400, 404),
 )
@@ -116,7 +121,7 @@ STREAM_SESSION = operation(
     "stream_session",
     "Watch a session",
     tag=SESSIONS,
-    parameters=[USER_ID, SESSION_ID, *CURSORS],
+    parameters=[USER_ID, SESSION_ID, *_cursors(r"^[0-9]{1,9}\.[0-9]{1,9}(-[0-9]{1,9}\.[0-9]{1,9})*$")],
     answers={(200, "text/event-stream"): (serializers.EventSerializer, _EVENTS)},
     fails=(400, 404),
 )
@@ -189,7 +194,8 @@ USAGE = operation(
             {"type": "string", "enum": ["json", "csv"], "default": "json"},
             description="`csv` returns all groups as a table, as does `Accept: text/csv`.",
         ),
-        *openapi.PAGE,
+        openapi.LIMIT,
+        openapi.cursor("usage-cursor"),
     ],
     answers={200: (usage_bodies.UsageListSerializer, "A page of sums, and the sum of all of them.")},
     fails=(400, 404),

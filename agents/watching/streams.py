@@ -92,8 +92,6 @@ class SessionView:
         if cursor:
             parts = [part.partition(".") for part in cursor.split("-")]
             seen = {_number(position): _number(seq) for position, _, seq in parts}
-            if len(seen) != len(parts):
-                raise InvalidCursor
             return cls(session, min(seen), seen)
         tasks = Task.objects.filter(session=session)
         active = tasks.exclude(status__in=FINAL).order_by("position").values_list("position", flat=True).first()

@@ -28,6 +28,7 @@ from reviews.policy.conditions import OPERATORS
 from tests.conftest import empty_tables
 from tests.support import kept_rows
 from tests.support.accounts import grant
+from tests.support.budget_rows import budget
 from tests.support.chinese import english
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -114,6 +115,7 @@ def everything(story: Any, reviewer: User) -> None:
     texts = dict.fromkeys(("task_name", "worker", "task_args", "task_kwargs", "result", "traceback", "meta"), "1")
     TaskResult.objects.create(task_id="1", status="FAILURE", content_type="1", content_encoding="1", **texts)
     PolicyRule.objects.create(name="1", effect="deny")
+    budget(1000, name="1")
     WorkerProcess.objects.create(name="1")
     Pause.objects.create(scope="tool", value="1", reason="邮件服务器搬家", by=reviewer, by_name="rita")
     endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)

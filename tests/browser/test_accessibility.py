@@ -18,6 +18,7 @@ from reviews.decisions.claims import claim
 from reviews.decisions.services import Choice, decide
 from reviews.models import PolicyRule
 from tests.browser import axe
+from tests.support.budget_rows import budget
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -110,6 +111,7 @@ def test_14_the_pages_around_it(dressed: Dressed, waiting: list[Interrupt], ever
 def everything(reviewer: User, invoke: Any, work: Any) -> None:
     """A row of every kind that the admin shows, and the right to see it."""
     User.objects.filter(pk=reviewer.pk).update(is_superuser=True)
+    budget(1000)
     task = invoke("multiply 6 by 7", session="sums")
     work()
     one, other = Interrupt.objects.filter(tool="book_hotel")[:2]

@@ -65,7 +65,7 @@ def test_a_cursor_that_is_none_is_refused(finished: Task, cursor: str) -> None:
         TaskView.after(finished, cursor)
 
 
-@pytest.mark.parametrize("cursor", ["x", "-", "1.1-1.2", "1", "1.", ".1", "1.1-", "1.1.1"])
+@pytest.mark.parametrize("cursor", ["x", "-", "1", "1.", ".1", "1.1-", "1.1.1"])
 def test_a_sessions_cursor_that_is_none_is_refused(finished: Task, cursor: str) -> None:
     with pytest.raises(InvalidCursor):
         SessionView.after(finished.session_id, cursor)
