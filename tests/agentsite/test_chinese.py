@@ -13,7 +13,7 @@ from django.test import Client
 from django_celery_results.models import TaskResult
 from django_otp.plugins.otp_totp.models import TOTPDevice
 
-from agents.models import Interrupt, Pause, Task, ToolCall, WorkerProcess
+from agents.models import DayUsage, Interrupt, ModelCall, Pause, Task, ToolCall, WorkerProcess
 from agents.policy import Terms, Verdict
 from agentsite.accounts import create_key, create_second_factor
 from agentsite.console import dashboard
@@ -45,7 +45,7 @@ DATA: tuple[str, ...] = (
     "rita ann root mail",
 )
 DATA += ("service default", "vm", "Authenticator", "Backup codes", "<Task: (FAILURE)>", "Ritz")
-DATA += ("Gone https Webhook webhook WEBHOOK_ALLOW_NETWORKS review.new",)
+DATA += ("Gone https Webhook webhook WEBHOOK_ALLOW_NETWORKS MODEL_CURRENCY review.new",)
 DATA += ("amount content null address.city md", *OPERATORS)
 ANSWERS = ("approved", "edited", "rejected", "expired", "open")
 
@@ -116,6 +116,8 @@ def everything(story: Any, reviewer: User) -> None:
     TaskResult.objects.create(task_id="1", status="FAILURE", content_type="1", content_encoding="1", **texts)
     PolicyRule.objects.create(name="1", effect="deny")
     budget(1000, name="1")
+    ModelCall.objects.update(model="1")
+    DayUsage.objects.update(model="1")
     WorkerProcess.objects.create(name="1")
     Pause.objects.create(scope="tool", value="1", reason="邮件服务器搬家", by=reviewer, by_name="rita")
     endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)

@@ -29,7 +29,7 @@ Reading = Callable[..., Read]
 def reading() -> Reading:
     """Read a stream until it ends, or says no more for so long; do something once it has begun."""
 
-    def read(view: TaskView | SessionView, *, quiet: float = 0.6, then: Any = None, allowed: Any = None) -> Read:
+    def read(view: TaskView | SessionView, *, quiet: float = 1.5, then: Any = None, allowed: Any = None) -> Read:
         async def may() -> bool:
             return allowed() if allowed else True
 
