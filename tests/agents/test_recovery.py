@@ -339,12 +339,19 @@ def test_a_tool_holds_no_connection_while_it_runs(invoke: Any, published: Any, m
     connections.close_all()
     run = threading.Thread(target=jobs.run, args=(str(published.pop()),))
     run.start()
-    time.sleep(1.5)
+    until(lambda: ToolCall.objects.filter(status="started").count() == 2)
+    connections.close_all()
+    try:
+        until(are_all_free, 10)
+    finally:
+        odd_tools.RELEASED.set()
+        run.join()
+
+
+def are_all_free() -> bool:
+    """Whether no thread of this process has a connection of the pool."""
     pool = connection.pool.get_stats()  # type: ignore[attr-defined]
-    free = pool["pool_available"] == pool["pool_size"]
-    odd_tools.RELEASED.set()
-    run.join()
-    assert free
+    return bool(pool["pool_available"] == pool["pool_size"])
 
 
 # Outcomes that can't be stored, and doubts that are none any more
