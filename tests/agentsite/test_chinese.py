@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 from django_celery_results.models import TaskResult
 from django_otp.plugins.otp_totp.models import TOTPDevice
@@ -118,6 +119,7 @@ def everything(story: Any, reviewer: User) -> None:
     budget(1000, name="1")
     ModelCall.objects.update(model="1")
     DayUsage.objects.update(model="1")
+    cache.clear()  # names of models that an earlier test has shown
     WorkerProcess.objects.create(name="1")
     Pause.objects.create(scope="tool", value="1", reason="邮件服务器搬家", by=reviewer, by_name="rita")
     endpoint = Endpoint.objects.create(name="1", url="https://1.example/", active=False, note=GONE_NOTE)
