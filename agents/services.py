@@ -19,7 +19,7 @@ from agents.observability import failpoints, tracing
 from agents.policy import DAY
 from agents.state import events, interrupts, lookups, removal, sessions, tasks
 from agents.state.interrupts import Answer as Answer
-from agents.watching import news
+from agents.watching import publisher
 from core.db.clock import seconds_from_now
 from core.db.process_cache import process
 from core.errors import Conflict, Invalid, NotFound, TooMany
@@ -294,7 +294,7 @@ def _delete(going: list[Session]) -> None:
     pks = [session.pk for session in going]
     removal.remove_all(Task.objects.filter(session__in=pks))
     for session in going:
-        transaction.on_commit(partial(news.announce, session.pk, session.pk))
+        transaction.on_commit(partial(publisher.publish_change, session.pk, session.pk))
     memories.erase_sessions([(session.user_id, session.session_id) for session in going])
     Session.objects.filter(pk__in=pks).delete()
 

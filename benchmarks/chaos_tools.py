@@ -68,7 +68,7 @@ def _slow_model() -> None:
 
 
 @contextmanager
-def unfenced(attempt: Any, news: Any = None) -> Iterator[Any]:
+def unfenced(attempt: Any, events_of: Any = None) -> Iterator[Any]:
     if connection.vendor == "postgresql":
         yield PostgresSaver(fenced_saver._pool())
     else:

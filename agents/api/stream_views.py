@@ -68,7 +68,7 @@ class StreamViewSet(ClientIdsViewSet):
             return None if principal is None else (principal.get_username(), principal.has_perm(ACT_FOR_ANY_USER))
 
         async def allowed() -> bool:
-            found = await hub().still(credential_of(request), rights)
+            found = await hub().recheck(credential_of(request), rights)
             return found is not None and (found[0] == user_id or found[1])
 
         return LiveResponse(partial(stream, view, allowed))

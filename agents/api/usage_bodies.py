@@ -35,7 +35,7 @@ class DecimalTextField(serializers.CharField):
 
 
 class UsageSerializer(Output):
-    """What calls of models add up to. Each request to a model's endpoint is one call."""
+    """Sums of calls of models. Each request to a model's endpoint is one call."""
 
     calls = serializers.IntegerField()
     repeats = serializers.IntegerField(

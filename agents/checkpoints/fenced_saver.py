@@ -24,11 +24,11 @@ from psycopg import Connection, Cursor, Error
 from psycopg.rows import DictRow, dict_row
 from typing_extensions import override
 
+from agents.checkpoints.checkpoint_events import AppendsEvents, EventsOf
 from agents.checkpoints.newest import RemembersNewest
-from agents.checkpoints.told import News, TellsMessages
 from agents.models import Attempt
 from agents.observability import failpoints
-from agents.state.events import Told, append_by
+from agents.state.events import NewEvent, append_with_cursor
 from agents.state.tasks import StaleAttempt
 from core.db.connections import RECONNECT_SECONDS, begin_anew
 from core.db.postgresql.answers import Connection as DatabaseConnection
@@ -55,7 +55,7 @@ _TASK_AND_FENCE = """
         SELECT FROM agents_attempt AS attempt, held WHERE id = %s AND ended_at IS NULL FOR NO KEY UPDATE OF attempt
     )
 """
-_TELL = """
+_APPEND = """
     counted AS (
         UPDATE agents_task SET last_seq = last_seq + %s FROM fence WHERE id = %s RETURNING id, last_seq - %s AS before
     ), told AS (
@@ -101,7 +101,7 @@ class _Batch:
         """Return whether all statements are those of a checkpoint or its writes."""
         return all(sql in _PARTS for sql, _ in self.statements)
 
-    def joined(self, attempt: Attempt, events: Sequence[Told]) -> tuple[str, list[Any]]:
+    def joined(self, attempt: Attempt, events: Sequence[NewEvent]) -> tuple[str, list[Any]]:
         """Return one statement, with its parameters, that yields a row only if the attempt's fence is open."""
         parts, values = _fenced(attempt, events)
         for number, (sql, rows) in enumerate(self.statements):
@@ -111,19 +111,19 @@ class _Batch:
         return f"{', '.join(parts)} SELECT 1 FROM fence", values
 
 
-def _fenced(attempt: Attempt, events: Sequence[Told]) -> tuple[list[str], list[Any]]:
+def _fenced(attempt: Attempt, events: Sequence[NewEvent]) -> tuple[list[str], list[Any]]:
     """Return the first parts of a statement and their parameters: the fence and, behind it, the events."""
     if not events:
         return [_FENCE], [attempt.pk]
     kinds, texts = [str(one.kind) for one in events], [one.text for one in events]
     count, task = len(events), attempt.task_id
-    return [_TASK_AND_FENCE, _TELL], [task, attempt.pk, count, task, count, kinds, texts]
+    return [_TASK_AND_FENCE, _APPEND], [task, attempt.pk, count, task, count, kinds, texts]
 
 
 _JOINED = {sql: _part(sql, types) for sql, types in _PARTS.items()}
 
 
-class FencedPostgresSaver(TellsMessages, RemembersNewest, PostgresSaver):
+class FencedPostgresSaver(AppendsEvents, RemembersNewest, PostgresSaver):
     """PostgreSQL saver that writes under a lock on its attempt's row."""
 
     def __init__(self, pool: Pool[Connection[DictRow]], attempt: Attempt) -> None:
@@ -202,7 +202,7 @@ class FencedPostgresSaver(TellsMessages, RemembersNewest, PostgresSaver):
             failpoints.here("after-checkpoint")
 
     def _write(self, batch: _Batch) -> None:
-        events = self.untold()
+        events = self.pending_events()
         with self.pool.connection() as conn:
             if batch.is_known():
                 if conn.execute(*batch.joined(self.attempt, events)).fetchone() is None:
@@ -216,7 +216,7 @@ class FencedPostgresSaver(TellsMessages, RemembersNewest, PostgresSaver):
                     cursor.executemany(sql, rows)
 
 
-class FencedSqliteSaver(TellsMessages, RemembersNewest, SqliteSaver):
+class FencedSqliteSaver(AppendsEvents, RemembersNewest, SqliteSaver):
     """SQLite saver that takes SQLite's write lock before it checks its attempt's row."""
 
     def __init__(self, conn: sqlite3.Connection, attempt: Attempt) -> None:
@@ -241,7 +241,7 @@ class FencedSqliteSaver(TellsMessages, RemembersNewest, SqliteSaver):
                 if cursor.execute(open_, (self.attempt.pk.hex,)).fetchone() is None:
                     raise StaleAttempt
                 yield cursor
-                append_by(cursor, self.attempt.task_id, self.untold())
+                append_with_cursor(cursor, self.attempt.task_id, self.pending_events())
                 failpoints.here("before-checkpoint")
             except BaseException:
                 self.conn.rollback()
@@ -251,22 +251,22 @@ class FencedSqliteSaver(TellsMessages, RemembersNewest, SqliteSaver):
 
 
 @contextmanager
-def saver_of(attempt: Attempt, news: News | None = None) -> Iterator[Saver]:
+def saver_of(attempt: Attempt, events_of: EventsOf | None = None) -> Iterator[Saver]:
     """Yield the fenced saver of one attempt.
 
     Args:
-        news: returns the events that a checkpoint of the task's thread tells; they are stored with it.
+        events_of: returns the events that a checkpoint of the task's thread tells; they are stored with it.
     """
     if connection.vendor == "postgresql":
         # One saver per run, because a saver holds a single lock around all its database calls.
         saver = FencedPostgresSaver(_pool(), attempt)
-        saver.news = news
+        saver.events_of = events_of
         yield saver
         saver.flush()  # not after an exception: the database may be away, and a caller would wait for it
     else:
         with closing(_sqlite()) as conn:
             sqlite_saver = FencedSqliteSaver(conn, attempt)
-            sqlite_saver.news = news
+            sqlite_saver.events_of = events_of
             yield sqlite_saver
 
 

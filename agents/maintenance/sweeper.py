@@ -18,7 +18,7 @@ from agents.models import ACTIVE, FINAL, Attempt, Chore, Chunk, Interrupt, Sessi
 from agents.observability import metrics, totals
 from agents.policy import DAY
 from agents.state import holds, tasks
-from agents.watching import news
+from agents.watching import publisher
 from core.db import leases
 from core.db.clock import Now, seconds_from_now
 from core.db.connections import AWAY
@@ -188,7 +188,7 @@ def clear_broker_folder() -> int:
 def clear_watching() -> int:
     """Delete the marks of sessions that nobody watches any more, and pieces that a killed worker left."""
     Watch.objects.filter(until__lt=Now()).delete()
-    return Chunk.objects.filter(created_at__lt=seconds_from_now(-news.KEPT)).delete()[0]
+    return Chunk.objects.filter(created_at__lt=seconds_from_now(-publisher.KEPT)).delete()[0]
 
 
 DUTIES: tuple[Callable[[], int], ...] = (

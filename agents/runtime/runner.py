@@ -19,7 +19,7 @@ from agents.models import Attempt, Interrupt, Task
 from agents.runtime import registry, system_prompt
 from agents.runtime.endpoints import errors
 from agents.runtime.history import conversation
-from agents.runtime.history.telling import Telling, custom
+from agents.runtime.history.message_events import MessageEvents, custom
 from agents.runtime.middleware import answers
 from agents.runtime.run_context import HOLD, Run, RunEnded, RunFailure
 from agents.state import interrupts, tasks
@@ -89,10 +89,10 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         task = attempt.task  # as it was when it was claimed: what changes later, changes under the fence
         agent = registry.agent(task.agent)
         run = Run(task, attempt, agent, system_prompt.for_task(task, agent), stop)
-        telling = Telling(task)
-        with fenced_saver.saver_of(attempt, telling.new) as saver:
+        message_events = MessageEvents(task)
+        with fenced_saver.saver_of(attempt, message_events.new) as saver:
             graph = registry.graph(task.agent).copy(update={"checkpointer": saver})
-            return _until_over(graph, run, telling)
+            return _until_over(graph, run, message_events)
     except StaleAttempt:
         raise
     except Task.DoesNotExist as error:
@@ -116,11 +116,11 @@ def advance(attempt: Attempt, stop: threading.Event) -> Outcome:
         return Failed(f"The agent failed with an error ({type(error).__name__}). For details, see the worker's log.")
 
 
-def _until_over(graph: Any, run: Run, telling: Telling) -> Outcome:
+def _until_over(graph: Any, run: Run, message_events: MessageEvents) -> Outcome:
     """Drive the graph. Raises the error that ended the run, at any depth, also if a node has swallowed it."""
     try:
         with run.active():
-            outcome = _driven(graph, run, telling)
+            outcome = _driven(graph, run, message_events)
     except RunEnded as end:
         raise end.error from end.error.__cause__  # keep its cause: `is_away` looks at the driver's error
     except Exception:
@@ -132,7 +132,7 @@ def _until_over(graph: Any, run: Run, telling: Telling) -> Outcome:
     return outcome
 
 
-def _driven(graph: Any, run: Run, telling: Telling) -> Outcome:
+def _driven(graph: Any, run: Run, message_events: MessageEvents) -> Outcome:
     config: RunnableConfig = {"configurable": {"thread_id": str(run.task.pk)}}
     before: StateSnapshot = graph.get_state(config)
     if not before.created_at:
@@ -141,14 +141,15 @@ def _driven(graph: Any, run: Run, telling: Telling) -> Outcome:
         return _outcome(before, run)  # the last attempt died between the final checkpoint and its record
     else:
         saved = graph.checkpointer.get_tuple(config)
-        telling.begin(saved.checkpoint["channel_values"].get("messages"))  # without those of a step that is not over
+        # Without the messages of a step that is not over.
+        message_events.begin(saved.checkpoint["channel_values"].get("messages"))
         given = _wake_up(before, saved, run.task)
     config["recursion_limit"] = _steps_left(before)
     run.let_go()
     stream = graph.stream(given, config, context=run, stream_mode=["updates", "custom"], durability="sync")
     for mode, written in stream:
         if mode == "custom":
-            tasks.tell(run.attempt, custom(written))
+            tasks.append_event(run.attempt, custom(written))
         if run.stop.is_set():
             stream.close()
             return Stopped()

@@ -1,4 +1,4 @@
-"""Events of tasks: appended where something happens, read by those who watch.
+"""Events of tasks: appended by the other writers of the state, read by streams.
 
 Whoever appends has locked the task's row in the same transaction, or does so here, so that `seq` has no gaps.
 """
@@ -14,7 +14,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
 
 from agents.models import Event, Interrupt, Task, ToolCall
-from agents.watching import news
+from agents.watching import publisher
 
 _COUNT = "UPDATE agents_task SET last_seq = last_seq + %s WHERE id = %s"
 _APPEND = """
@@ -24,7 +24,7 @@ _APPEND = """
 
 
 @dataclass(frozen=True)
-class Told:
+class NewEvent:
     """An event that is not stored yet."""
 
     kind: str
@@ -36,7 +36,7 @@ class Told:
         return json.dumps(self.data, cls=DjangoJSONEncoder)
 
 
-def append(task: Task, events: Sequence[Told]) -> None:
+def append(task: Task, events: Sequence[NewEvent]) -> None:
     """Append events to a task. The caller has a transaction."""
     if events:
         with connection.cursor() as cursor:
@@ -44,16 +44,16 @@ def append(task: Task, events: Sequence[Told]) -> None:
         append_counted(task, events)
 
 
-def append_counted(task: Task, events: Sequence[Told]) -> None:
+def append_counted(task: Task, events: Sequence[NewEvent]) -> None:
     """Append events that `last_seq` counts already, because the same transaction has updated the task for them."""
     data = "%s::jsonb" if connection.vendor == "postgresql" else "%s"
     rows = [(len(events) - number, str(one.kind), one.text, _key(task.pk)) for number, one in enumerate(events, 1)]
     with connection.cursor() as cursor:
         cursor.executemany(_APPEND.format(data=data), rows)
-    transaction.on_commit(partial(news.announce, task.session_id, task.pk))
+    transaction.on_commit(partial(publisher.publish_change, task.session_id, task.pk))
 
 
-def append_by(cursor: Any, task_pk: uuid.UUID, events: Sequence[Told]) -> None:
+def append_with_cursor(cursor: Any, task_pk: uuid.UUID, events: Sequence[NewEvent]) -> None:
     """Append events by a cursor of SQLite's driver, whose transaction has checked the attempt."""
     if not events:
         return
@@ -62,35 +62,35 @@ def append_by(cursor: Any, task_pk: uuid.UUID, events: Sequence[Told]) -> None:
     cursor.executemany(_APPEND.format(data="?").replace("%s", "?"), rows)
 
 
-def status(name: str, message: str = "") -> Told:
-    """Tell that the task has this status."""
-    return Told(Event.Kind.STATUS, {"status": name, **({"message": message} if message else {})})
+def status(name: str, message: str = "") -> NewEvent:
+    """Return the event that the task has this status."""
+    return NewEvent(Event.Kind.STATUS, {"status": name, **({"message": message} if message else {})})
 
 
-def tool_started(row: ToolCall) -> Told:
-    """Tell that a call was entered in the ledger."""
-    return Told(Event.Kind.TOOL_STARTED, _call(row))
+def tool_started(row: ToolCall) -> NewEvent:
+    """Return the event that a call was entered in the ledger."""
+    return NewEvent(Event.Kind.TOOL_STARTED, _call(row))
 
 
-def tool_finished(row: ToolCall, outcome: str) -> Told:
-    """Tell that a call's row was closed. Its result is in the message that follows."""
-    return Told(Event.Kind.TOOL_FINISHED, {**_call(row), "status": outcome})
+def tool_finished(row: ToolCall, outcome: str) -> NewEvent:
+    """Return the event that a call's row was closed. Its result is in the message that follows."""
+    return NewEvent(Event.Kind.TOOL_FINISHED, {**_call(row), "status": outcome})
 
 
-def asked(row: Interrupt) -> Told:
-    """Tell that a question waits for an answer."""
+def asked(row: Interrupt) -> NewEvent:
+    """Return the event that a question waits for an answer."""
     data = {
         "interrupt_id": str(row.pk),
         "interrupt_type": row.kind,
         "action_request": {"action": row.tool, "args": json.loads(row.args_text)},
         "description": row.description,
     }
-    return Told(Event.Kind.INTERRUPT, data)
+    return NewEvent(Event.Kind.INTERRUPT, data)
 
 
-def decided(row: Interrupt, response_type: str, by: str) -> Told:
-    """Tell that a question was answered."""
-    return Told(Event.Kind.DECISION, {"interrupt_id": str(row.pk), "response_type": response_type, "by": by})
+def decided(row: Interrupt, response_type: str, by: str) -> NewEvent:
+    """Return the event that a question was answered."""
+    return NewEvent(Event.Kind.DECISION, {"interrupt_id": str(row.pk), "response_type": response_type, "by": by})
 
 
 def after(task_pk: uuid.UUID, seq: int, limit: int) -> list[Event]:

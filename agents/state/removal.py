@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from agents.checkpoints import tables
 from agents.models import Attempt, Interrupt, Session, Task
-from agents.watching import news
+from agents.watching import publisher
 from core.db.clock import Now
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def remove(session: Session, tasks: QuerySet[Task]) -> int:
     The caller has locked the session. Does not start the next task of the session: `promote` does that.
     """
     count = remove_all(tasks.filter(session=session))
-    transaction.on_commit(partial(news.announce, session.pk, session.pk))  # of whichever tasks
+    transaction.on_commit(partial(publisher.publish_change, session.pk, session.pk))  # of whichever tasks
     logger.info("session %s: %d task(s) removed", session.pk, count)
     return count
 

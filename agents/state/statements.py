@@ -21,7 +21,7 @@ _PAUSED = """
     )
 """
 # Appends an event to the task, if the part of the statement called `of` has a row.
-_TELL = """counted AS (
+_APPEND = """counted AS (
         UPDATE agents_task AS task SET last_seq = last_seq + 1 FROM {of} WHERE task.id = {of}.task_id
         RETURNING task.id, last_seq
     ), told AS (
@@ -86,7 +86,7 @@ _ENTER = f"""
         SELECT %s::uuid, %s::uuid, fence.id, %s, %s, %s, %s, %s, %s, %s::uuid,
             '{ToolCall.Status.STARTED}', 1, false, ''
         FROM fence WHERE NOT EXISTS (SELECT 1 FROM paused) RETURNING task_id, started_at
-    ), {_TELL.format(of="entered", kind=Event.Kind.TOOL_STARTED)}
+    ), {_APPEND.format(of="entered", kind=Event.Kind.TOOL_STARTED)}
     SELECT EXISTS (SELECT 1 FROM paused), EXISTS (SELECT 1 FROM fence), (SELECT started_at FROM entered)
 """
 _CLOSE = f"""
@@ -98,7 +98,7 @@ _CLOSE = f"""
         FROM fence
         WHERE call.id = %s AND attempt_id = fence.id AND runs = %s AND status = '{ToolCall.Status.STARTED}'
         RETURNING task_id
-    ), {_TELL.format(of="closed", kind=Event.Kind.TOOL_FINISHED)}
+    ), {_APPEND.format(of="closed", kind=Event.Kind.TOOL_FINISHED)}
     SELECT 1 FROM closed
 """
 

@@ -21,7 +21,7 @@ from agents.models import ACTIVE, FINAL, INTERRUPT, UNFINISHED, Attempt, Interru
 from agents.observability import failpoints, metrics
 from agents.state import events, interrupts, sessions, statements
 from agents.state.transitions import TASK, targets
-from agents.watching import news
+from agents.watching import publisher
 from core.db import leases
 from core.db.clock import Now, SecondsSince, seconds_from_now
 from core.db.compiled import Compiled
@@ -65,7 +65,7 @@ def claim(task_pk: uuid.UUID | str, worker: str) -> Attempt | None:
     attempt, task = claimed, claimed.task
     waited = attempt.started_at - task.pending_since  # type: ignore[attr-defined] # both ways of claiming add it
     failpoints.here("after-claim")
-    news.announce(task.session_id, task.pk)
+    publisher.publish_change(task.session_id, task.pk)
     metrics.observe(metrics.QUEUE_SECONDS, waited.total_seconds())
     extra = {"request_id": task.request_id}  # the caller knows it only after this
     logger.info("task %s: running, attempt %s on %s", task.pk, attempt.token, worker, extra=extra)
@@ -258,7 +258,7 @@ def republish(task: Task) -> bool:
     return bool(rows.update(published_at=Now())) and _publish(task.pk)
 
 
-def tell(attempt: Attempt, event: events.Told) -> None:
+def append_event(attempt: Attempt, event: events.NewEvent) -> None:
     """Append an event of a running task. Raises StaleAttempt."""
     with transaction.atomic():
         events.append(_held(attempt), [event])
@@ -286,7 +286,7 @@ def _conclude(
                 raise StaleAttempt
             task = attempt.task
             task.status = status
-            transaction.on_commit(partial(news.announce, task.session_id, task.pk))
+            transaction.on_commit(partial(publisher.publish_change, task.session_id, task.pk))
             if is_next:
                 _next(task.session_id)
             signals.task_finished.send_robust(sender=Task, task=task)

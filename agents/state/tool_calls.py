@@ -18,7 +18,7 @@ from agents.models import Attempt, Interrupt, Task, ToolCall
 from agents.observability import failpoints, metrics
 from agents.policy import Denied
 from agents.state import events, interrupts, statements, tasks
-from agents.watching import news
+from agents.watching import publisher
 from core.db.clock import Now
 from core.db.compiled import Compiled
 
@@ -107,7 +107,7 @@ def _enter(attempt: Attempt, row: ToolCall) -> None:
         raise pauses.OnHold(row.tool)
     if not entered.is_open:
         raise tasks.StaleAttempt
-    transaction.on_commit(partial(news.announce, attempt.task.session_id, attempt.task_id))
+    transaction.on_commit(partial(publisher.publish_change, attempt.task.session_id, attempt.task_id))
     row.started_at = entered.started_at  # type: ignore[assignment] # the row was entered
     row._state.adding = False
 
@@ -171,7 +171,7 @@ def _closed(row: ToolCall, status: str, result_text: str) -> bool:
     """Close the call as the attempt that still holds the task: no question about the call can exist yet."""
     if statements.are_there():
         if closed := statements.close(row, status, result_text):
-            news.announce(row.task.session_id, row.task_id)
+            publisher.publish_change(row.task.session_id, row.task_id)
         return closed
     with transaction.atomic():
         try:

@@ -50,7 +50,7 @@ Key = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Sums:
-    """What some calls add up to."""
+    """Sums of some calls."""
 
     calls: int = 0
     repeats: int = 0  # calls for a step that had one before: after a failure, an unusable answer or a worker's death

@@ -3,6 +3,7 @@
 import json
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,15 +14,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 
 from agents.models import FINAL, Event, Session, Task
 from agents.state import events
-from agents.watching.hub import Watcher, hub, written
-from agents.watching.news import Piece
+from agents.watching.hub import Watcher, hub, unfinished_chunks
+from agents.watching.publisher import TextChunk
 
-HEARTBEAT = (
-    10.0  # seconds between two comments, which keep the connection open; the caller's rights are checked with each
-)
 PAGE = 200  # events read at once
 RETRY = 1000  # milliseconds that a browser waits before it connects again
 LIMIT = 100  # tasks of a session that are read at once
+LATE = 100  # messages whose chunks may still come after the finished message
 
 Allowed = Callable[[], Awaitable[bool]]
 
@@ -70,8 +69,8 @@ class TaskView:
         if new:
             self.seen = new[-1].seq
         is_over = task.status in FINAL and self.seen >= task.last_seq
-        told = [_told(str(one.seq), task, one) for one in new]
-        return Page(told, str(task.status) if is_over else None, new, bool(new))
+        sent = [_framed(str(one.seq), task, one) for one in new]
+        return Page(sent, str(task.status) if is_over else None, new, bool(new))
 
 
 @dataclass
@@ -108,7 +107,7 @@ class SessionView:
             for one in events.after(task.pk, seen, PAGE - len(page.events)) if task.last_seq > seen else ():
                 self.seen[task.position] = seen = one.seq
                 page.events.append(one)
-                page.sent.append(_told(self._cursor(), task, one))
+                page.sent.append(_framed(self._cursor(), task, one))
             if low is None and not (task.status in FINAL and seen >= task.last_seq):
                 low = task.position
             if len(page.events) >= PAGE:
@@ -116,6 +115,8 @@ class SessionView:
         page.has_more = bool(page.events) or (low is None and last >= self.first)
         self.first = last + 1 if low is None else low
         self.seen = {position: seq for position, seq in self.seen.items() if position >= self.first}
+        while len(self.names) > 2 * LIMIT:
+            self.names.pop(next(iter(self.names)))  # of a task that has ended long ago
         if not page.has_more and not Session.objects.filter(pk=self.session).exists():
             page.end = "not_found"
         return page
@@ -136,64 +137,67 @@ async def stream(view: TaskView | SessionView, allowed: Allowed) -> AsyncGenerat
     centre.add(watcher)
     try:
         yield f"retry: {RETRY}\n\n".encode()
-        texts = _Texts()
+        texts = _SentText()
         beat = time.monotonic() + settings.STREAM_HEARTBEAT_SECONDS
-        is_new, may_have_news = True, True
+        is_new, may_have_more = True, True
         while True:
-            while may_have_news:
+            while may_have_more:
                 page = await centre.read(view.read)
-                texts.note(page.events)
+                texts.finish(page.events)
                 for sent in page.sent:
                     yield sent
                 if page.end is not None:
                     yield sse("end", {"status": page.end})
                     return
-                may_have_news = page.has_more
-            pieces = watcher.taken()
+                may_have_more = page.has_more
+            chunks = watcher.take_chunks()
             if is_new:
                 is_new = False
-                pieces = [*await centre.read(written, list(view.names)), *pieces]
-            for piece in pieces:
-                if piece.task in view.names and (new := texts.rest_of(piece)):
-                    yield sse("chunk", {"task_id": view.names[piece.task], **new})
+                chunks = [*await centre.read(unfinished_chunks, list(view.names)), *chunks]
+            for chunk in chunks:
+                if chunk.task in view.names and (new := texts.unsent(chunk)):
+                    yield sse("chunk", {"task_id": view.names[chunk.task], **new})
             if time.monotonic() >= beat:
                 beat = time.monotonic() + settings.STREAM_HEARTBEAT_SECONDS
                 if not await allowed():
                     return
                 yield b": \n\n"
-            may_have_news = await watcher.wait(max(0.0, beat - time.monotonic()))
+            may_have_more = await watcher.wait(max(0.0, beat - time.monotonic()))
     finally:
         centre.remove(watcher)
 
 
-class _Texts:
-    """Lengths of what the client has of messages that are being written."""
+class _SentText:
+    """Lengths of what the client has of unfinished messages."""
 
     def __init__(self) -> None:
         self._length: dict[tuple[str, str], int] = {}  # by message and kind of text
-        self._finished: set[str] = set()
+        self._finished: deque[str] = deque(maxlen=LATE)  # ids of the messages that were sent whole last
 
-    def note(self, events: Iterable[Event]) -> None:
-        """Send no more pieces of messages that are sent whole."""
-        self._finished.update(str(one.data.get("id")) for one in events if one.kind == Event.Kind.MESSAGE)
+    def finish(self, events: Iterable[Event]) -> None:
+        """Send no more chunks of messages that are sent whole."""
+        new = [str(one.data.get("id")) for one in events if one.kind == Event.Kind.MESSAGE]
+        self._finished.extend(new)
+        for key in [key for key in self._length if key[0] in new]:
+            del self._length[key]
 
-    def rest_of(self, piece: Piece) -> dict[str, Any] | None:
-        """Return what is new of this piece, or None. A piece behind a gap is left out: the finished message has it."""
-        key = (piece.message_id, piece.kind)
+    def unsent(self, chunk: TextChunk) -> dict[str, Any] | None:
+        """Return what is new of this chunk, or None. A chunk behind a gap is left out: the finished message has it."""
+        key = (chunk.message_id, chunk.kind)
         known = self._length.get(key, 0)
-        end = piece.position + len(piece.text)
-        if piece.message_id in self._finished or piece.position > known or end <= known:
+        end = chunk.position + len(chunk.text)
+        if chunk.message_id in self._finished or chunk.position > known or end <= known:
             return None
         self._length[key] = end
         return {
-            "message_id": piece.message_id,
+            "message_id": chunk.message_id,
             "position": known,
-            "text": piece.text[known - piece.position :],
-            "kind": piece.kind,
+            "text": chunk.text[known - chunk.position :],
+            "kind": chunk.kind,
         }
 
 
-def _told(cursor: str, task: Task, event: Event) -> bytes:
+def _framed(cursor: str, task: Task, event: Event) -> bytes:
     data = {"task_id": task.task_id, "seq": event.seq, "at": event.at, "kind": event.kind, "data": event.data}
     return sse(event.kind, data, cursor)
 

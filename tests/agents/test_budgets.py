@@ -371,3 +371,17 @@ def test_a_sub_agent_asks_inside_its_tool(
     assert ModelCall.objects.count() == asked
     assert Interrupt.objects.filter(kind="budget").count() == 1
     assert again(task).tool_calls.filter(tool="multiply").count() == (1 if response_type == "accept" else 0)
+
+
+def test_tasks_of_a_used_up_budget_keep_no_others_waiting(invoke: Any, work: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(upkeep, "AT_ONCE", 1)
+    for user in ("ann", "bob"):
+        budget(1, name=user, scope="user", value=user, period="month")
+    waiting = [invoke(TWO_CALLS, session=f"s{number}", user="ann") for number in range(3)]
+    late = invoke(TWO_CALLS, session="late", user="bob")
+    work()
+    Budget.objects.filter(value="bob").update(limit=9)
+    with CaptureQueriesContext(connection) as few:
+        assert upkeep.wake_with_room() == 1
+    assert len(few) < 20
+    assert [again(task).status for task in (*waiting, late)] == ["interrupted"] * 3 + ["pending"]

@@ -8,7 +8,7 @@ from langgraph.config import get_stream_writer
 from langgraph.graph import END, START, MessagesState, StateGraph
 
 from agents.models import Attempt, Event, Interrupt, Task
-from agents.runtime.history.telling import LONGEST, custom
+from agents.runtime.history.message_events import LONGEST, custom
 from agents.services import cancel, delete_session
 from agents.state import events, tasks
 from reviews.decisions.services import Choice, decide
@@ -114,7 +114,7 @@ def test_a_stale_attempt_tells_nothing(invoke: Any) -> None:
     attempt = claimed(task)
     cancel(task)
     with pytest.raises(tasks.StaleAttempt):
-        tasks.tell(attempt, custom("late"))
+        tasks.append_event(attempt, custom("late"))
     assert told(task) == ["pending", "running", "cancelled"]
 
 

@@ -152,7 +152,7 @@ def test_2_control_without_the_fence_its_checkpoint_becomes_the_head(
     head = tables.newest(stalled.task_id)
 
     @contextmanager
-    def unfenced(attempt: Attempt, news: Any = None) -> Any:
+    def unfenced(attempt: Attempt, events_of: Any = None) -> Any:
         if connection.vendor == "postgresql":
             yield PostgresSaver(fenced_saver._pool())
             return

@@ -133,7 +133,11 @@ PLAIN = tuple(
 )
 CASES = (*PLAIN, *SPECIAL)
 MADE = {"begin"}  # makes a row; agents.state.removal deletes them
-WRITES_NOTHING = {"require_open", "lock", "tell"}  # `tell` writes no status: tests/agents/test_events.py
+WRITES_NOTHING = {
+    "require_open",
+    "lock",
+    "append_event",
+}  # no status
 CHANGE_SEVERAL = {"supersede"}  # all unfinished tasks of a session
 
 

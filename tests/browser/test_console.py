@@ -10,10 +10,10 @@ from django.db import transaction
 from agents.models import Interrupt, Session, Task
 from agents.services import delete_session
 from agents.state import events
-from agents.state.events import Told
-from agents.watching import news
+from agents.state.events import NewEvent
+from agents.watching import publisher
 from agents.watching.hub import hub
-from agents.watching.news import Piece
+from agents.watching.publisher import TextChunk
 from reviews.decisions.services import Choice, decide
 from tests.browser import axe
 from tests.support.accounts import grant
@@ -84,13 +84,13 @@ def console(browser: Any, live_server: Any, root: User) -> Iterator[Console]:
         assert [error for error in desk.errors if "Failed to load resource" not in error] == []
 
 
-def tell(task: Task, *told: Told) -> None:
+def tell(task: Task, *told: NewEvent) -> None:
     with transaction.atomic():
         events.append(task, told)
 
 
-def message(text: Any, id_: str = "m1", type_: str = "ai", **more: Any) -> Told:
-    return Told("message", {"type": type_, "content": text, "id": id_, **more})
+def message(text: Any, id_: str = "m1", type_: str = "ai", **more: Any) -> NewEvent:
+    return NewEvent("message", {"type": type_, "content": text, "id": id_, **more})
 
 
 # Sending
@@ -153,11 +153,11 @@ def test_a_message_grows_in_its_place_and_gives_way_to_the_finished_one(console:
     task = invoke("hello")
     console.open()
     console.wait(".said.human", "hello")
-    news.write(task.session_id, Piece(task.pk, "m1", 0, "Good mor"))
+    publisher.publish_chunk(task.session_id, TextChunk(task.pk, "m1", 0, "Good mor"))
     console.wait(".said.growing", "Good mor")
-    news.write(task.session_id, Piece(task.pk, "m1", 8, "ning <b>"))
+    publisher.publish_chunk(task.session_id, TextChunk(task.pk, "m1", 8, "ning <b>"))
     console.wait(".said.growing", "Good morning <b>")
-    news.write(task.session_id, Piece(task.pk, "m1", 0, "thinking", "reasoning"))
+    publisher.publish_chunk(task.session_id, TextChunk(task.pk, "m1", 0, "thinking", "reasoning"))
     console.page.locator(".growing summary").wait_for()
     tell(task, message("Good morning."))
     console.page.locator(".growing").wait_for(state="detached")
@@ -168,9 +168,9 @@ def test_a_message_grows_in_its_place_and_gives_way_to_the_finished_one(console:
 def test_what_a_run_was_writing_goes_when_another_begins(console: Console, invoke: Any) -> None:
     task = invoke("hello")
     console.open()
-    news.write(task.session_id, Piece(task.pk, "m1", 0, "Good mor"))
+    publisher.publish_chunk(task.session_id, TextChunk(task.pk, "m1", 0, "Good mor"))
     console.wait(".growing", "Good mor")
-    tell(task, Told("status", {"status": "running"}))
+    tell(task, NewEvent("status", {"status": "running"}))
     console.page.locator(".growing").wait_for(state="detached")
 
 
@@ -264,7 +264,7 @@ def test_a_status_that_was_read_before_an_event_does_not_undo_it(console: Consol
 
     def answer_late(route: Any) -> None:
         answer = route.fetch()
-        tell(task, Told("status", {"status": "running"}))
+        tell(task, NewEvent("status", {"status": "running"}))
         console.wait(".task-foot", "Running")
         route.fulfill(response=answer)
 
@@ -278,7 +278,7 @@ def test_a_status_that_was_read_before_an_event_does_not_undo_it(console: Consol
 def test_what_was_being_written_when_the_task_was_stopped_says_so(console: Console, invoke: Any) -> None:
     task = invoke(SUM)
     console.open()
-    news.write(task.session_id, Piece(task.pk, "m1", 0, "Good mor"))
+    publisher.publish_chunk(task.session_id, TextChunk(task.pk, "m1", 0, "Good mor"))
     console.wait(".growing", "Good mor")
     console.page.get_by_role("button", name="Stop", exact=True).press("Enter")
     console.wait(".said.partial", "not finished")
@@ -404,7 +404,7 @@ def test_what_is_being_typed_outlives_news_of_the_task(console: Console, asked: 
     review = asked(BOOK)
     console.press("Answer instead")
     console.page.keyboard.type("half a sen")
-    tell(review.task, Told("status", {"status": "running"}))
+    tell(review.task, NewEvent("status", {"status": "running"}))
     console.wait(".task-foot", "Running")
     console.page.wait_for_timeout(300)
     assert console.page.input_value(".card-field textarea") == "half a sen"
@@ -468,8 +468,8 @@ def test_what_a_model_or_a_tool_wrote_is_only_ever_text(console: Console, invoke
         message([{"type": "text", "text": EVIL}, {"type": EVIL}], "m2", "tool", name=EVIL, tool_call_id="c1"),
         message(EVIL * 50, "m3", "tool", name="x", tool_call_id="c2"),
         message(None, "m4", EVIL),
-        Told("custom", {"value": {EVIL: 1}}),
-        Told(
+        NewEvent("custom", {"value": {EVIL: 1}}),
+        NewEvent(
             "interrupt",
             {
                 "interrupt_id": EVIL,
@@ -478,10 +478,10 @@ def test_what_a_model_or_a_tool_wrote_is_only_ever_text(console: Console, invoke
                 "description": EVIL,
             },
         ),
-        Told("status", {"status": EVIL, "message": EVIL}),
+        NewEvent("status", {"status": EVIL, "message": EVIL}),
     )
     console.wait(".task-foot", "evil")
-    news.write(review.task.session_id, Piece(review.task_id, "m9", 0, EVIL))
+    publisher.publish_chunk(review.task.session_id, TextChunk(review.task_id, "m9", 0, EVIL))
     console.wait(".growing", "evil")
     assert console.page.locator(".console-main img").count() == 0
     assert console.page.title().endswith("| Agentsite")
@@ -501,7 +501,7 @@ def test_axe_finds_nothing(
     console.page.set_viewport_size({"width": width, "height": 844})
     review = asked("email bob@example.com saying hello")
     tell(review.task, message("x" * 900, "m9", "tool", tool_call_id="c9", name="search"))
-    news.write(review.task.session_id, Piece(review.task_id, "m10", 0, "Good mor"))
+    publisher.publish_chunk(review.task.session_id, TextChunk(review.task_id, "m10", 0, "Good mor"))
     console.wait(".growing", "Good mor")
     name = f"{scheme} {width}"
     assert axe.look_at(console.page, "console", name, request.node) == []

@@ -11,7 +11,7 @@ from agentsite_client import Client
 from typing_extensions import override
 
 from agents.models import Task
-from agents.watching import news
+from agents.watching import publisher
 from tests.support import node
 from tests.support.helpers import ids_of, messages_of
 from tests.support.processes import ROOT, Workers, until
@@ -98,7 +98,7 @@ def test_the_pieces_of_an_answer_come_once(
     monkeypatch.setattr(model_server, "pause", 0.5)  # seconds between two pieces
     task = invoke("multiply 6 by 7")
     reading = Reading(reader(site, task))
-    until(lambda: news.is_watched(task.session_id))  # before the worker begins
+    until(lambda: publisher.is_watched(task.session_id))  # before the worker begins
     workers.start()
     until(lambda: "chunk" in reading.kinds())
     site.kill()

@@ -14,7 +14,7 @@ from django.contrib.auth.models import User
 from typing_extensions import override
 
 from agents.models import Event, Task
-from agents.watching import news
+from agents.watching import publisher
 from core.models import ApiKey
 from reviews.decisions.services import Choice, decide
 from tests.support.helpers import answer_of, messages_of, open_review
@@ -183,7 +183,7 @@ def test_an_answer_comes_in_pieces_and_then_whole(
     with site.open(path_of(task)) as response:
         lines = read(response.iter_lines())
         assert next(lines)[0] == "status"
-        until(lambda: news.is_watched(task.session_id))  # before the worker begins
+        until(lambda: publisher.is_watched(task.session_id))  # before the worker begins
         workers.start()
         told = list(lines)
     whole = {data["data"]["id"]: data["data"]["content"] for name, _, data in told if name == "message"}

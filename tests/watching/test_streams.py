@@ -11,10 +11,10 @@ from django.db import connection, transaction
 from agents.models import Session, Task
 from agents.services import cancel, delete_session, delete_task, find_session
 from agents.state import events, tasks
-from agents.state.events import Told
-from agents.watching import news, streams
+from agents.state.events import NewEvent
+from agents.watching import publisher, streams
 from agents.watching.hub import hub
-from agents.watching.news import Piece
+from agents.watching.publisher import TextChunk
 from agents.watching.streams import InvalidCursor, SessionView, TaskView
 from tests.support.processes import until
 from tests.watching.conftest import Reading
@@ -140,31 +140,31 @@ def test_many_finished_tasks_are_passed_over(invoke: Any, reading: Reading, monk
     assert {one["task_id"] for one in read.data} == {"t4"}
 
 
-# Pieces of messages that are being written
+# Pieces of messages that are being unfinished_chunks
 
 
-def piece(task: Task, position: int, text: str, message: str = "m1") -> Piece:
-    return Piece(task.pk, message, position, text)
+def chunk(task: Task, position: int, text: str, message: str = "m1") -> TextChunk:
+    return TextChunk(task.pk, message, position, text)
 
 
-def written(task: Task, *pieces: Piece) -> Callable[[], None]:
+def unfinished_chunks(task: Task, *chunks: TextChunk) -> Callable[[], None]:
     def write() -> None:
-        for one in pieces:
-            news.write(task.session_id, one)
+        for one in chunks:
+            publisher.publish_chunk(task.session_id, one)
 
     return closing(write)
 
 
 def test_pieces_come_as_they_are_written(invoke: Any, reading: Reading) -> None:
     task = invoke("multiply 6 by 7")
-    read = reading(TaskView.after(task, ""), then=written(task, piece(task, 0, "Hel"), piece(task, 3, "lo")))
+    read = reading(TaskView.after(task, ""), then=unfinished_chunks(task, chunk(task, 0, "Hel"), chunk(task, 3, "lo")))
     assert "".join(one["text"] for one in read.data if "text" in one) == "Hello"
     assert read.data[1] == {"task_id": task.task_id, "message_id": "m1", "position": 0, "text": "Hel", "kind": "text"}
 
 
 def test_who_comes_late_gets_what_there_is_so_far(invoke: Any, reading: Reading) -> None:
     task = invoke("multiply 6 by 7")
-    written(task, piece(task, 0, "Hel"), piece(task, 3, "lo"))()
+    unfinished_chunks(task, chunk(task, 0, "Hel"), chunk(task, 3, "lo"))()
     time.sleep(0.3)
     read = reading(TaskView.after(task, ""))
     assert "".join(one["text"] for one in read.data if "text" in one) == "Hello"
@@ -172,8 +172,8 @@ def test_who_comes_late_gets_what_there_is_so_far(invoke: Any, reading: Reading)
 
 def test_pieces_that_come_twice_or_behind_a_gap_are_left_out(invoke: Any, reading: Reading) -> None:
     task = invoke("multiply 6 by 7")
-    pieces = [piece(task, 0, "Hel"), piece(task, 0, "Hello"), piece(task, 9, "gap"), piece(task, 1, "el")]
-    read = reading(TaskView.after(task, ""), then=written(task, *pieces))
+    chunks = [chunk(task, 0, "Hel"), chunk(task, 0, "Hello"), chunk(task, 9, "gap"), chunk(task, 1, "el")]
+    read = reading(TaskView.after(task, ""), then=unfinished_chunks(task, *chunks))
     assert [one["text"] for one in read.data if "text" in one] == ["Hel", "lo"]
 
 
@@ -181,15 +181,15 @@ def test_the_finished_message_takes_the_place_of_its_pieces(invoke: Any, reading
     task = invoke("multiply 6 by 7")
     attempt = tasks.claim(task.pk, "w")
     assert attempt is not None
-    tasks.tell(attempt, Told("message", {"type": "ai", "id": "m1", "content": "Hello"}))
-    written(task, piece(task, 0, "Hello"))()
-    read = reading(TaskView.after(task, ""), then=written(task, piece(task, 5, "!")))
+    tasks.append_event(attempt, NewEvent("message", {"type": "ai", "id": "m1", "content": "Hello"}))
+    unfinished_chunks(task, chunk(task, 0, "Hello"))()
+    read = reading(TaskView.after(task, ""), then=unfinished_chunks(task, chunk(task, 5, "!")))
     assert "chunk" not in read.kinds
 
 
 def test_pieces_of_another_task_of_the_session_are_not_sent(invoke: Any, reading: Reading) -> None:
     task, other = invoke("multiply 6 by 7", task="a"), invoke("multiply 6 by 7", task="b")
-    read = reading(TaskView.after(task, ""), then=written(other, piece(other, 0, "secret")))
+    read = reading(TaskView.after(task, ""), then=unfinished_chunks(other, chunk(other, 0, "secret")))
     assert "chunk" not in read.kinds
     assert "secret" in str(reading(SessionView.after(task.session_id, ""), then=lambda: None).data)
 
@@ -198,10 +198,11 @@ def test_a_session_counts_as_watched_while_somebody_reads(invoke: Any, reading: 
     task = invoke("multiply 6 by 7")
     found: list[bool] = []
     reading(
-        TaskView.after(task, ""), then=closing(lambda: found.append(until(lambda: news.is_watched(task.session_id))))
+        TaskView.after(task, ""),
+        then=closing(lambda: found.append(until(lambda: publisher.is_watched(task.session_id)))),
     )
     assert found == [True]
-    assert not news.is_watched(uuid4())
+    assert not publisher.is_watched(uuid4())
 
 
 def test_events_of_a_transaction_that_is_undone_are_not_sent(invoke: Any, reading: Reading) -> None:
@@ -209,7 +210,7 @@ def test_events_of_a_transaction_that_is_undone_are_not_sent(invoke: Any, readin
 
     def undone() -> None:
         with transaction.atomic():
-            events.append(task, [Told("custom", {"value": 1})])
+            events.append(task, [NewEvent("custom", {"value": 1})])
             transaction.set_rollback(True)
 
     assert reading(TaskView.after(task, ""), then=closing(undone)).kinds == ["status"]

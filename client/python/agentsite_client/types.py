@@ -285,7 +285,7 @@ class TaskRow(TypedDict):
 
 
 class Usage(TypedDict):
-    """What calls of models add up to. Each request to a model's endpoint is one call."""
+    """Sums of calls of models. Each request to a model's endpoint is one call."""
 
     calls: int
     # Calls for a step that already had one: after a failure, an unusable answer or a worker's death.

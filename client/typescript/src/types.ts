@@ -254,7 +254,7 @@ export interface TaskRow {
   updated_at: string;
 }
 
-/** What calls of models add up to. Each request to a model's endpoint is one call. */
+/** Sums of calls of models. Each request to a model's endpoint is one call. */
 export interface Usage {
   calls: number;
   /** Calls for a step that already had one: after a failure, an unusable answer or a worker's death. */

@@ -1,4 +1,4 @@
-"""Events that tell what a run has done: its finished messages, and what its graph writes for those who watch."""
+"""Events of a run: its finished messages, and what its graph writes with LangGraph's stream writer."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,32 +7,32 @@ from langchain_core.messages import BaseMessage
 
 from agents.models import Event, Task
 from agents.runtime.history import conversation
-from agents.state.events import Told
+from agents.state.events import NewEvent
 from core.text import canonical, storable
 
 LONGEST = 64 * 1024  # characters of what a graph may write at once
 
 
-class Telling:
-    """Messages of a task that its events don't hold yet.
+class MessageEvents:
+    """Events for the messages of a task, each made once.
 
-    A message is told with the checkpoint that holds it, so that those of a step that runs again after a crash are told
-    once.
+    A message becomes an event with the checkpoint that holds it: those of a step that runs again after a crash would
+    otherwise become two.
     """
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._told: set[str] = set()
+        self._known: set[str] = set()
 
     def begin(self, messages: Any) -> None:
-        """Take the messages of the newest checkpoint, if there is one, as told."""
-        self._told.update(str(one.id) for one in self._own(messages))
+        """Make no events for the messages of the newest checkpoint, which have theirs."""
+        self._known.update(str(one.id) for one in self._own(messages))
 
-    def new(self, values: dict[str, Any]) -> list[Told]:
+    def new(self, values: dict[str, Any]) -> list[NewEvent]:
         """Return an event for each new message among the values of a checkpoint's channels."""
-        new = [one for one in self._own(values.get("messages")) if str(one.id) not in self._told]
-        self._told.update(str(one.id) for one in new)
-        return [Told(Event.Kind.MESSAGE, wire) for wire in conversation.to_wire(new)]
+        new = [one for one in self._own(values.get("messages")) if str(one.id) not in self._known]
+        self._known.update(str(one.id) for one in new)
+        return [NewEvent(Event.Kind.MESSAGE, wire) for wire in conversation.to_wire(new)]
 
     def _own(self, messages: Any) -> Sequence[BaseMessage]:
         """Return the task's own messages, from its question on, without those of the session's earlier tasks."""
@@ -42,13 +42,13 @@ class Telling:
         return [one for one in found[start:] if one.id]
 
 
-def custom(written: Any) -> Told:
-    """Tell what a graph wrote with LangGraph's stream writer. What JSON can't represent becomes text."""
+def custom(written: Any) -> NewEvent:
+    """Return the event for what a graph wrote. What JSON can't represent becomes text."""
     try:
         text = canonical(storable(written))
     except (TypeError, ValueError, RecursionError):
         written = str(written)
         text = canonical(storable(written))
     if len(text) > LONGEST:
-        return Told(Event.Kind.CUSTOM, {"too_long": len(text)})
-    return Told(Event.Kind.CUSTOM, {"value": storable(written)})
+        return NewEvent(Event.Kind.CUSTOM, {"too_long": len(text)})
+    return NewEvent(Event.Kind.CUSTOM, {"value": storable(written)})

@@ -1,4 +1,4 @@
-"""Events that are stored together with the checkpoint that they tell of."""
+"""Events that are stored in one transaction with a checkpoint."""
 
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -9,20 +9,20 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, ChannelVersions, Chec
 from typing_extensions import override
 
 from agents.models import Attempt
-from agents.state.events import Told
-from agents.watching import news
+from agents.state.events import NewEvent
+from agents.watching import publisher
 
-News = Callable[[dict[str, Any]], list[Told]]  # from the values of a checkpoint's channels
+EventsOf = Callable[[dict[str, Any]], list[NewEvent]]  # from the values of a checkpoint's channels
 
 # Of the checkpoint that this thread is writing: those of sub-agents may be written at the same time.
-_untold: ContextVar[list[Told]] = ContextVar("agentsite_untold")
+_pending: ContextVar[list[NewEvent]] = ContextVar("agentsite_pending_events")
 
 
-class TellsMessages(BaseCheckpointSaver[str]):
+class AppendsEvents(BaseCheckpointSaver[str]):
     """Mixin for the saver of one attempt, which stores events along with checkpoints of the task's own graph."""
 
     attempt: Attempt
-    news: News | None = None
+    events_of: EventsOf | None = None
 
     @override
     def put(
@@ -32,23 +32,23 @@ class TellsMessages(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        events: list[Told] = []
+        events: list[NewEvent] = []
         configurable = config["configurable"]
         if (
-            self.news
+            self.events_of
             and not configurable.get("checkpoint_ns")
             and configurable["thread_id"] == str(self.attempt.task_id)
         ):
-            events = self.news(checkpoint["channel_values"])
-        reset = _untold.set(events)
+            events = self.events_of(checkpoint["channel_values"])
+        reset = _pending.set(events)
         try:
             written = super().put(config, checkpoint, metadata, new_versions)
         finally:
-            _untold.reset(reset)
+            _pending.reset(reset)
         if events:
-            news.announce(self.attempt.task.session_id, self.attempt.task_id)
+            publisher.publish_change(self.attempt.task.session_id, self.attempt.task_id)
         return written
 
-    def untold(self) -> list[Told]:
+    def pending_events(self) -> list[NewEvent]:
         """Return the events of the checkpoint that is being written."""
-        return _untold.get([])
+        return _pending.get([])

@@ -1,6 +1,6 @@
-"""News for the web processes: that a task has new events, and the pieces of a message that a model is writing.
+"""Publishing for watchers: that a task has new events, and chunks of a message that a model is writing.
 
-News are hints, as jobs are: a watcher also looks by itself, so losing some costs time only. A thread sends them, so
+What is published is a hint, as a job is: web processes poll as well, so a loss costs only time. A thread sends it, so
 that no run and no request waits for Redis.
 """
 
@@ -25,16 +25,16 @@ from core.db.clock import Now
 
 logger = logging.getLogger(__name__)
 
-TOGETHER = 0.03  # seconds for which what comes is sent together
+TOGETHER = 0.03  # seconds between two sendings, each of all that has come
 PAUSE = 5.0  # seconds without another try after Redis has failed
 TIMEOUT = 1.0  # seconds to connect, and to wait for a response
-KEPT = 120  # seconds for which Redis keeps the pieces of an unfinished message after the newest one
-WAITING = 10_000  # what may wait to be sent; more is dropped
+KEPT = 120  # seconds for which the chunks of an unfinished message are kept
+WAITING = 10_000  # changes and chunks that may wait to be sent; more are dropped
 
 
 @dataclass(frozen=True)
-class Piece:
-    """A piece of a message's text, or of the reasoning before it."""
+class TextChunk:
+    """A chunk of a message's text, or of the reasoning before it."""
 
     task: uuid.UUID
     message_id: str
@@ -44,41 +44,41 @@ class Piece:
 
 
 @dataclass(frozen=True)
-class _Announcement:
+class _Change:
     session: uuid.UUID
     task: uuid.UUID
 
 
 @dataclass(frozen=True)
-class _Written:
+class _NewChunk:
     session: uuid.UUID
-    piece: Piece
+    chunk: TextChunk
 
 
 @dataclass(frozen=True)
-class _Over:
+class _Discarded:
     task: uuid.UUID
     message_id: str
 
 
-def announce(session: uuid.UUID, task: uuid.UUID) -> None:
-    """Tell the web processes that the task has new events. Without Redis, they find out by themselves."""
+def publish_change(session: uuid.UUID, task: uuid.UUID) -> None:
+    """Publish that the task has new events. Without Redis, web processes poll for them."""
     if settings.REDIS_URL:
-        _sender().put(_Announcement(session, task))
+        _sender().put(_Change(session, task))
 
 
-def write(session: uuid.UUID, piece: Piece) -> None:
-    """Send a piece of a message to those who watch the session."""
-    _sender().put(_Written(session, piece))
+def publish_chunk(session: uuid.UUID, chunk: TextChunk) -> None:
+    """Publish a chunk of a message to the watchers of the session."""
+    _sender().put(_NewChunk(session, chunk))
 
 
-def finish(task: uuid.UUID, message_id: str) -> None:
-    """Forget the pieces of a message that is finished or given up."""
-    _sender().put(_Over(task, message_id))
+def discard_chunks(task: uuid.UUID, message_id: str) -> None:
+    """Discard the chunks of a message that is finished or abandoned."""
+    _sender().put(_Discarded(task, message_id))
 
 
 def is_watched(session: uuid.UUID) -> bool:
-    """Return whether somebody watches the session. Never raises; False while Redis is away."""
+    """Return whether somebody watches the session; False while Redis is away. Without Redis, the database is asked."""
     if not settings.REDIS_URL:
         return Watch.objects.filter(pk=session, until__gt=Now()).exists()
     sender = _sender()
@@ -107,27 +107,27 @@ def client() -> "redis.Redis":
 
 
 class Sender:
-    """Thread that sends what the process has to tell."""
+    """Thread that sends what the process publishes."""
 
     def __init__(self) -> None:
         self.away_until = 0.0  # monotonic time
         self._waiting: queue.Queue[Any] = queue.Queue(WAITING)
-        threading.Thread(target=self._send_for_ever, name="news", daemon=True).start()
+        threading.Thread(target=self._send_forever, name="publisher", daemon=True).start()
 
-    def put(self, news: Any) -> None:
-        """Send this soon. Drops it if too much is waiting, or Redis is away."""
+    def put(self, item: Any) -> None:
+        """Send a change or a chunk soon. Drops it if WAITING others wait, or Redis is away."""
         if time.monotonic() >= self.away_until:
             try:
-                self._waiting.put_nowait(news)
+                self._waiting.put_nowait(item)
             except queue.Full:
-                logger.debug("too much news, some are dropped")
+                logger.debug("too much waits to be published, some is dropped")
 
     def pause(self, error: Exception) -> None:
-        """Send nothing for PAUSE seconds, because this went wrong."""
+        """Send nothing for PAUSE seconds after this error."""
         self.away_until = time.monotonic() + PAUSE
-        logger.warning("news for watchers are not sent for %g s (%s)", PAUSE, error)
+        logger.warning("nothing is published to watchers for %g s (%s)", PAUSE, error)
 
-    def _send_for_ever(self) -> None:
+    def _send_forever(self) -> None:
         while True:
             batch = [self._waiting.get()]
             while len(batch) < WAITING and not self._waiting.empty():
@@ -137,7 +137,7 @@ class Sender:
                     _publish(dict.fromkeys(batch))
                 else:
                     _store(batch)
-            except Exception as error:  # whatever it is, this thread goes on
+            except Exception as error:  # of any kind: the next sending may succeed
                 self.pause(error)
             time.sleep(TOGETHER)
 
@@ -146,34 +146,34 @@ def _publish(batch: Iterable[Any]) -> None:
     with client().pipeline(transaction=False) as pipe:
         for one in batch:
             match one:
-                case _Announcement(session, task):
-                    pipe.publish(key("news", session), json.dumps({"task": str(task)}))
-                case _Written(session, piece):
-                    text = json.dumps({**asdict(piece), "task": str(piece.task)})
-                    pipe.rpush(key("pieces", piece.task), text)
-                    pipe.expire(key("pieces", piece.task), KEPT)
-                    pipe.publish(key("news", session), text)
-                case _Over(task, _):
-                    pipe.delete(key("pieces", task))
+                case _Change(session, task):
+                    pipe.publish(key("changes", session), json.dumps({"task": str(task)}))
+                case _NewChunk(session, chunk):
+                    text = json.dumps({**asdict(chunk), "task": str(chunk.task)})
+                    pipe.rpush(key("chunks", chunk.task), text)
+                    pipe.expire(key("chunks", chunk.task), KEPT)
+                    pipe.publish(key("changes", session), text)
+                case _Discarded(task, _):
+                    pipe.delete(key("chunks", task))
         pipe.execute()
 
 
 def _store(batch: list[Any]) -> None:
-    """Store pieces in the database, for web processes that poll it."""
+    """Store chunks in the database, for web processes that poll it."""
     try:
         Chunk.objects.bulk_create(
             Chunk(
-                task_id=one.piece.task,
-                message_id=one.piece.message_id,
-                position=one.piece.position,
-                text=one.piece.text,
-                kind=one.piece.kind,
+                task_id=one.chunk.task,
+                message_id=one.chunk.message_id,
+                position=one.chunk.position,
+                text=one.chunk.text,
+                kind=one.chunk.kind,
             )
             for one in batch
-            if isinstance(one, _Written)
+            if isinstance(one, _NewChunk)
         )
         for one in batch:
-            if isinstance(one, _Over):
+            if isinstance(one, _Discarded):
                 Chunk.objects.filter(task_id=one.task, message_id=one.message_id).delete()
     finally:
         connections.close_all()
